@@ -1,0 +1,356 @@
+//! A Compose project after reading: merged, interpolated, normalised; every name that the engine will see is final.
+//!
+//! Source of the meanings: the Compose Specification (<https://github.com/compose-spec/compose-spec>).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::{ProjectName, ServiceName};
+use crate::secret::Secret;
+
+/// A whole project.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Project {
+    /// The project's name.
+    pub name: ProjectName,
+    /// The directory that Compose would have been run in, absolute, on the host.
+    pub directory: String,
+    /// The Compose files it was read from, relative to the repository's root.
+    pub files: Vec<String>,
+    /// Services by name; those outside the active profiles are left out.
+    pub services: BTreeMap<ServiceName, Service>,
+    /// Networks by their key in the Compose file; only those that a service uses, and always `default` where one does.
+    pub networks: BTreeMap<String, Network>,
+    /// Named volumes by their key in the Compose file.
+    pub volumes: BTreeMap<String, Volume>,
+    /// Files outside git that the project reads (env files), absolute: the ones to watch.
+    pub host_files: Vec<String>,
+}
+
+/// A network of the project.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Network {
+    /// The engine's name for it (`convertik_default`, or `name:`).
+    pub name: String,
+    /// `external: true`: must exist, is never created or removed.
+    pub external: bool,
+    /// Driver; `bridge` when unset.
+    pub driver: Option<String>,
+    /// Driver options.
+    pub driver_opts: BTreeMap<String, String>,
+    /// No route to the outside.
+    pub internal: bool,
+    /// Standalone containers may attach.
+    pub attachable: bool,
+    /// Whether IPv6 is enabled.
+    pub enable_ipv6: bool,
+    /// Address pools.
+    pub ipam: Vec<IpamPool>,
+    /// Labels that the user gave.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// One pool of a network's addresses.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IpamPool {
+    /// CIDR of the network.
+    pub subnet: Option<String>,
+    /// The gateway's address.
+    pub gateway: Option<String>,
+    /// CIDR to hand out from.
+    pub ip_range: Option<String>,
+}
+
+/// A named volume.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Volume {
+    /// The engine's name for it (`convertik_pgdata`, or `name:`).
+    pub name: String,
+    /// `external: true`: must exist, is never created.
+    pub external: bool,
+    /// Driver; `local` when unset.
+    pub driver: Option<String>,
+    /// Driver options.
+    pub driver_opts: BTreeMap<String, String>,
+    /// Labels that the user gave.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// One service.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// `image:`, as written: the tag that a build gets as well, or what is pulled.
+    pub image: Option<String>,
+    /// `build:`.
+    pub build: Option<Build>,
+    /// `command:`; `None` keeps the image's.
+    pub command: Option<Vec<String>>,
+    /// `entrypoint:`; `None` keeps the image's, empty clears it.
+    pub entrypoint: Option<Vec<String>>,
+    /// The environment, env files merged in (`environment:` wins). Values are secret.
+    pub environment: BTreeMap<String, Secret>,
+    /// Published ports, ranges expanded.
+    pub ports: Vec<Port>,
+    /// Volumes, binds and tmpfs mounts.
+    pub mounts: Vec<Mount>,
+    /// Networks by their key in [`Project::networks`]; empty with `network_mode`.
+    pub networks: BTreeMap<String, Attachment>,
+    /// `network_mode:` (`host`, `none`, `service:x`, `container:x`).
+    pub network_mode: Option<String>,
+    /// `healthcheck:`; `None` keeps the image's.
+    pub healthcheck: Option<Healthcheck>,
+    /// What it waits for.
+    pub depends_on: BTreeMap<ServiceName, Dependency>,
+    /// `restart:`.
+    pub restart: RestartPolicy,
+    /// `container_name:`.
+    pub container_name: Option<String>,
+    /// Labels that the user gave.
+    pub labels: BTreeMap<String, String>,
+    /// `user:`.
+    pub user: Option<String>,
+    /// `working_dir:`.
+    pub working_dir: Option<String>,
+    /// `hostname:`.
+    pub hostname: Option<String>,
+    /// `domainname:`.
+    pub domainname: Option<String>,
+    /// Limits and reservations (`deploy.resources`, `mem_limit`, `cpus`, …).
+    pub resources: Resources,
+    /// `logging:`.
+    pub logging: Option<Logging>,
+    /// `stop_signal:`; `None` keeps the image's.
+    pub stop_signal: Option<String>,
+    /// `stop_grace_period:`; 10 s when unset.
+    pub stop_grace_period: Option<Duration>,
+    /// `init:`.
+    pub init: Option<bool>,
+    /// `ulimits:` by name, soft and hard.
+    pub ulimits: BTreeMap<String, (i64, i64)>,
+    /// `extra_hosts:` as `host:address`.
+    pub extra_hosts: Vec<String>,
+    /// `dns:`.
+    pub dns: Vec<String>,
+    /// `dns_search:`.
+    pub dns_search: Vec<String>,
+    /// `dns_opt:`.
+    pub dns_opt: Vec<String>,
+    /// `cap_add:`.
+    pub cap_add: Vec<String>,
+    /// `cap_drop:`.
+    pub cap_drop: Vec<String>,
+    /// `group_add:`.
+    pub group_add: Vec<String>,
+    /// `devices:` as `host:container:permissions`.
+    pub devices: Vec<String>,
+    /// `security_opt:`.
+    pub security_opt: Vec<String>,
+    /// `privileged:`.
+    pub privileged: bool,
+    /// `read_only:`.
+    pub read_only: bool,
+    /// `sysctls:`.
+    pub sysctls: BTreeMap<String, String>,
+    /// `shm_size:` in bytes.
+    pub shm_size: Option<i64>,
+    /// `tty:`.
+    pub tty: bool,
+    /// `stdin_open:`.
+    pub stdin_open: bool,
+    /// `pid:`.
+    pub pid: Option<String>,
+    /// `ipc:`.
+    pub ipc: Option<String>,
+    /// `platform:`.
+    pub platform: Option<String>,
+    /// Whether it is a one-shot: another service waits for it with `service_completed_successfully`.
+    pub one_shot: bool,
+}
+
+/// How an image is built.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Build {
+    /// The context, relative to the repository's root (`.` for the root itself).
+    pub context: String,
+    /// The Dockerfile, relative to the context.
+    pub dockerfile: String,
+    /// Build arguments.
+    pub args: BTreeMap<String, String>,
+    /// The stage to stop at.
+    pub target: Option<String>,
+    /// Labels put on the image.
+    pub labels: BTreeMap<String, String>,
+    /// `network:` during the build.
+    pub network: Option<String>,
+    /// `extra_hosts:` during the build.
+    pub extra_hosts: Vec<String>,
+    /// `shm_size:` during the build, bytes.
+    pub shm_size: Option<i64>,
+    /// `pull: true`: ask the registry for newer base images.
+    pub pull: bool,
+}
+
+/// One published (or only exposed to the host) port.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Port {
+    /// The container's port.
+    pub target: u16,
+    /// The host's port; `None` lets the engine choose.
+    pub published: Option<u16>,
+    /// The host's address; every one when unset.
+    pub host_ip: Option<String>,
+    /// `tcp`, `udp` or `sctp`.
+    pub protocol: String,
+}
+
+/// One mount.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mount {
+    /// What is mounted.
+    pub source: MountSource,
+    /// Where, in the container.
+    pub target: String,
+    /// `read_only: true` / `:ro`.
+    pub read_only: bool,
+    /// Other options of the short syntax, kept in order (`z`, `Z`, `cached`, `rshared`, …).
+    pub options: Vec<String>,
+}
+
+/// What is mounted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum MountSource {
+    /// A named volume, by its key in [`Project::volumes`].
+    Volume {
+        /// The key.
+        volume: String,
+        /// `volume.nocopy`.
+        no_copy: bool,
+    },
+    /// An anonymous volume.
+    Anonymous,
+    /// A file or directory of the commit's tree; materialised per release, so that a rollback mounts the old content.
+    Repository {
+        /// Path relative to the repository's root.
+        path: String,
+        /// git's object id of it: content, not name, makes the configuration.
+        id: String,
+    },
+    /// A path of the host, absolute.
+    Host {
+        /// The path.
+        path: String,
+        /// `bind.create_host_path` / the short syntax: the engine makes a missing directory.
+        create: bool,
+    },
+    /// A tmpfs.
+    Tmpfs {
+        /// Options as `docker run --tmpfs` takes them (`size=64m,mode=1770`).
+        options: String,
+    },
+}
+
+/// How a service joins a network.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    /// Extra names on that network, beside the service's.
+    pub aliases: Vec<String>,
+    /// A static IPv4 address.
+    pub ipv4_address: Option<String>,
+    /// A static IPv6 address.
+    pub ipv6_address: Option<String>,
+    /// Order of joining; the highest first.
+    pub priority: i64,
+}
+
+/// A health check (durations as in the Dockerfile's `HEALTHCHECK`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Healthcheck {
+    /// `["CMD", …]`, `["CMD-SHELL", "…"]` or `["NONE"]`; empty keeps the image's.
+    pub test: Vec<String>,
+    /// Time between checks.
+    pub interval: Option<Duration>,
+    /// Time one check may take.
+    pub timeout: Option<Duration>,
+    /// Failures in a row that make it unhealthy.
+    pub retries: Option<i64>,
+    /// Time during which failures do not count.
+    pub start_period: Option<Duration>,
+}
+
+/// What a dependency must have reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dependency {
+    /// The condition.
+    pub condition: Condition,
+    /// `required: false` only warns.
+    pub required: bool,
+    /// `restart: true`: restarted after the dependency was replaced.
+    pub restart: bool,
+}
+
+/// The three conditions of `depends_on`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Condition {
+    /// It has been started.
+    ServiceStarted,
+    /// Its healthcheck says healthy.
+    ServiceHealthy,
+    /// It ran and exited with 0.
+    ServiceCompletedSuccessfully,
+}
+
+/// The engine's restart policies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestartPolicy {
+    /// Never.
+    #[default]
+    No,
+    /// Always, also after it was stopped and the engine restarts.
+    Always,
+    /// On a non-zero exit; at most so many times (0: no limit).
+    OnFailure(i64),
+    /// Always, unless somebody stopped it.
+    UnlessStopped,
+}
+
+/// Limits and reservations.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resources {
+    /// CPU limit in 10⁻⁹ CPUs.
+    pub nano_cpus: Option<i64>,
+    /// Relative CPU weight.
+    pub cpu_shares: Option<i64>,
+    /// `cpuset`.
+    pub cpuset: Option<String>,
+    /// Memory limit in bytes.
+    pub memory: Option<i64>,
+    /// Memory reservation in bytes.
+    pub memory_reservation: Option<i64>,
+    /// Memory plus swap in bytes.
+    pub memory_swap: Option<i64>,
+    /// Processes at most.
+    pub pids: Option<i64>,
+}
+
+/// `logging:`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Logging {
+    /// The driver (`json-file`, `journald`, …).
+    pub driver: String,
+    /// Its options.
+    pub options: BTreeMap<String, String>,
+}
+
+impl Service {
+    /// Whether it mounts anything that it may write to and that outlives the container.
+    pub fn writable_volumes(&self) -> impl Iterator<Item = &Mount> {
+        self.mounts.iter().filter(|mount| {
+            !mount.read_only && !matches!(mount.source, MountSource::Tmpfs { .. } | MountSource::Anonymous)
+        })
+    }
+}

@@ -1,0 +1,81 @@
+//! What a container is created from: a service, and the part that it is going to play.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::compose::{RestartPolicy, Service};
+
+/// Labels that evenkeel puts on what it makes. They help people and `docker ps --filter`; decisions rest on ids and the ledger.
+pub mod label {
+    /// The application.
+    pub const APP: &str = "evenkeel.app";
+    /// The digest of the release.
+    pub const RELEASE: &str = "evenkeel.release";
+    /// The rollout that made it.
+    pub const ROLLOUT: &str = "evenkeel.rollout";
+    /// The digest of the service's own configuration.
+    pub const CONFIG: &str = "evenkeel.config";
+    /// The part it plays: `successor`, `stand-in`, `one-off`, `scratch`.
+    pub const ROLE: &str = "evenkeel.role";
+    /// Compose's: the project.
+    pub const COMPOSE_PROJECT: &str = "com.docker.compose.project";
+    /// Compose's: the service.
+    pub const COMPOSE_SERVICE: &str = "com.docker.compose.service";
+    /// Compose's: whether it was made by `run`.
+    pub const COMPOSE_ONEOFF: &str = "com.docker.compose.oneoff";
+    /// Compose's: its number among the service's containers.
+    pub const COMPOSE_NUMBER: &str = "com.docker.compose.container-number";
+    /// Compose's: a network of the project.
+    pub const COMPOSE_NETWORK: &str = "com.docker.compose.network";
+    /// Compose's: a volume of the project.
+    pub const COMPOSE_VOLUME: &str = "com.docker.compose.volume";
+    /// Compose's: where it was run.
+    pub const COMPOSE_WORKING_DIR: &str = "com.docker.compose.project.working_dir";
+    /// Compose's: the files it was run with.
+    pub const COMPOSE_CONFIG_FILES: &str = "com.docker.compose.project.config_files";
+}
+
+/// All that the engine needs to create a container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerSpec {
+    /// Its name.
+    pub name: String,
+    /// The image: an id where one is known, else a reference.
+    pub image: String,
+    /// The configuration; `networks`, `container_name` and `restart` in it are overridden by the fields here.
+    pub service: Service,
+    /// Every label, Compose's and evenkeel's and the user's.
+    pub labels: BTreeMap<String, String>,
+    /// Whether the service's ports are bound (a stand-in binds none).
+    pub publish: bool,
+    /// The networks it is on before it starts, in the order of joining; none at all means `network_mode: none`
+    /// unless the service names a mode itself.
+    pub endpoints: Vec<Endpoint>,
+    /// The restart policy.
+    pub restart: RestartPolicy,
+    /// Binds with every path final: `source:target[:options]`, named volumes by the engine's name.
+    pub binds: Vec<String>,
+    /// Tmpfs mounts: target to options.
+    pub tmpfs: BTreeMap<String, String>,
+    /// Anonymous volumes: targets.
+    pub anonymous: Vec<String>,
+    /// Removed by the engine with its anonymous volumes once it has exited.
+    pub auto_remove: bool,
+}
+
+/// A container's place on a network.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// The engine's name of the network.
+    pub network: String,
+    /// Names that everybody on the network can use for it.
+    pub aliases: Vec<String>,
+    /// Names that only this container uses for others: (container's short id or name, alias). On a user-defined network
+    /// the engine resolves them lazily, so that a provider needs no name on the backstage network itself.
+    pub links: Vec<(String, String)>,
+    /// A static IPv4 address.
+    pub ipv4_address: Option<String>,
+    /// A static IPv6 address.
+    pub ipv6_address: Option<String>,
+}

@@ -1,0 +1,14 @@
+//! Every decision of evenkeel, and no effect.
+//!
+//! The flow is `source → manifest → desired`, `observed`, `plan`, and then the shell executes, verifies and records. All of
+//! it is data here. This crate depends on no runtime, engine, repository, clock, environment or file: what it needs of them is
+//! passed in.
+
+pub mod compose;
+pub mod container;
+pub mod files;
+pub mod located;
+pub mod manifest;
+pub mod name;
+pub mod observed;
+pub mod secret;

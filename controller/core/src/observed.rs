@@ -1,0 +1,168 @@
+//! What is: the engine's and the database's state as data, read at one moment.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::compose::RestartPolicy;
+use crate::name::{ContainerId, ImageId, ServiceName};
+
+/// A container as the engine's inspect shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Container {
+    /// Its id.
+    pub id: ContainerId,
+    /// Its name, without the leading slash.
+    pub name: String,
+    /// The image it was created from, as it was named then.
+    pub image: String,
+    /// The id of that image.
+    pub image_id: ImageId,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// What it is doing.
+    pub state: State,
+    /// Its Docker healthcheck, where it has one.
+    pub health: Option<Health>,
+    /// When it was created, RFC 3339.
+    pub created_at: String,
+    /// When it was last started, RFC 3339; empty if never.
+    pub started_at: String,
+    /// How often the engine restarted it.
+    pub restart_count: i64,
+    /// Its restart policy now.
+    pub restart: RestartPolicy,
+    /// The networks it is on, by the engine's name.
+    pub networks: BTreeMap<String, Joined>,
+    /// Ports that it asks for: (`port/protocol`, host address, host port).
+    pub port_bindings: Vec<(String, String, String)>,
+    /// Ports that are bound now, in the same form.
+    pub bound_ports: Vec<(String, String, String)>,
+    /// Memory limit in bytes, 0 for none.
+    pub memory: i64,
+    /// CPU limit in 10⁻⁹ CPUs, 0 for none.
+    pub nano_cpus: i64,
+    /// Whether it writes to an anonymous or named volume, by mount: (volume name or host path, target, writable).
+    pub mounts: Vec<(String, String, bool)>,
+    /// Its environment, `NAME=value`; secret.
+    pub environment: Vec<crate::secret::Secret>,
+    /// The exit code of the last run.
+    pub exit_code: i64,
+    /// What the engine said when it could not start it.
+    pub error: String,
+    /// Whether the kernel killed it for want of memory.
+    pub oom_killed: bool,
+}
+
+/// A container's place on a network.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Joined {
+    /// The network's id.
+    pub network_id: String,
+    /// Its IPv4 address; empty while it is not running.
+    pub ip_address: String,
+    /// Its names there.
+    pub aliases: Vec<String>,
+}
+
+/// What a container is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Created, never started.
+    Created,
+    /// Running.
+    Running,
+    /// Paused.
+    Paused,
+    /// Between two runs.
+    Restarting,
+    /// Exited.
+    Exited,
+    /// Being removed.
+    Removing,
+    /// Beyond the engine's power.
+    Dead,
+}
+
+/// What the Docker healthcheck says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// The status.
+    pub status: HealthStatus,
+    /// Failures in a row.
+    pub failing_streak: i64,
+    /// The output of the last check.
+    pub last_output: String,
+}
+
+/// The statuses of a Docker healthcheck.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HealthStatus {
+    /// Within the start period, or not yet checked.
+    Starting,
+    /// The last check succeeded.
+    Healthy,
+    /// So many checks in a row failed.
+    Unhealthy,
+}
+
+/// An image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Image {
+    /// Its id.
+    pub id: ImageId,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// Registry digests.
+    pub digests: Vec<String>,
+    /// Whether it has a healthcheck of its own.
+    pub healthcheck: bool,
+    /// Volumes that it declares (targets).
+    pub volumes: Vec<String>,
+    /// Its environment.
+    pub environment: Vec<String>,
+    /// When it was made, RFC 3339.
+    pub created_at: String,
+    /// Size in bytes.
+    pub size: i64,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// A network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkState {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Its subnets, CIDR.
+    pub subnets: Vec<String>,
+    /// Whether it is internal.
+    pub internal: bool,
+    /// Its driver.
+    pub driver: String,
+    /// The ids of the containers on it that run.
+    pub containers: Vec<ContainerId>,
+}
+
+impl Container {
+    /// The service it belongs to, as Compose's label says.
+    pub fn service(&self) -> Option<ServiceName> {
+        self.labels.get(crate::container::label::COMPOSE_SERVICE).map(|name| ServiceName::new(name.clone()))
+    }
+
+    /// A label's value.
+    pub fn label(&self, key: &str) -> Option<&str> {
+        self.labels.get(key).map(String::as_str)
+    }
+
+    /// Whether it runs.
+    pub fn running(&self) -> bool {
+        self.state == State::Running
+    }
+}

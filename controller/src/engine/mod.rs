@@ -1,0 +1,297 @@
+//! The Docker Engine, as a trait of single effects and single reads. Only this folder names the engine's client library.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use evenkeel_core::compose::RestartPolicy;
+use evenkeel_core::container::{ContainerSpec, Endpoint};
+use evenkeel_core::name::{ContainerId, ImageId, ProjectName};
+use evenkeel_core::observed::{Container, Image, NetworkState};
+use futures_util::stream::BoxStream;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// What went wrong at the engine.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// It cannot be reached: transient, and never the release's fault.
+    #[error("the Docker Engine at {endpoint} does not answer: {reason}")]
+    Unreachable {
+        /// Where it should be.
+        endpoint: String,
+        /// What the connection said.
+        reason: String,
+    },
+    /// It refused.
+    #[error("the Docker Engine refused to {action}: {reason} (status {status})")]
+    Refused {
+        /// What was asked, with the object's name: "start container convertik-api-r3".
+        action: String,
+        /// HTTP status.
+        status: u16,
+        /// The engine's own words.
+        reason: String,
+    },
+    /// A build failed.
+    #[error("building {image} failed: {reason}")]
+    BuildFailed {
+        /// The image's name.
+        image: String,
+        /// The builder's last error.
+        reason: String,
+        /// The last lines of its output.
+        tail: Vec<String>,
+    },
+    /// A pull failed.
+    #[error("pulling {image} failed: {reason}")]
+    PullFailed {
+        /// The reference.
+        image: String,
+        /// The registry's words.
+        reason: String,
+        /// Whether trying again can help (a timeout, a 5xx), as opposed to a name that does not exist.
+        transient: bool,
+    },
+    /// It did not answer in time.
+    #[error("the Docker Engine took longer than {}s to {action}", .after.as_secs())]
+    Timeout {
+        /// What was asked.
+        action: String,
+        /// The limit.
+        after: Duration,
+    },
+    /// No space left on its disk.
+    #[error("the Docker Engine has no space left while it was to {action}: {reason}")]
+    NoSpace {
+        /// What was asked.
+        action: String,
+        /// The engine's own words.
+        reason: String,
+    },
+}
+
+/// The engine itself.
+#[derive(Clone, Debug)]
+pub struct EngineInfo {
+    /// Its id: the same across restarts, so that two evenkeels on one engine notice each other.
+    pub id: String,
+    /// Version, such as `20.10.24`.
+    pub version: String,
+    /// Highest API version.
+    pub api_version: String,
+    /// Whether it offers BuildKit for builds.
+    pub buildkit: bool,
+}
+
+/// A network to make.
+#[derive(Clone, Debug, Default)]
+pub struct NetworkSpec {
+    /// Name.
+    pub name: String,
+    /// Driver; the engine's default when `None`.
+    pub driver: Option<String>,
+    /// Driver options.
+    pub options: BTreeMap<String, String>,
+    /// No route outside.
+    pub internal: bool,
+    /// Containers may attach.
+    pub attachable: bool,
+    /// IPv6.
+    pub enable_ipv6: bool,
+    /// Address pools.
+    pub ipam: Vec<evenkeel_core::compose::IpamPool>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// A volume to make.
+#[derive(Clone, Debug, Default)]
+pub struct VolumeSpec {
+    /// Name.
+    pub name: String,
+    /// Driver.
+    pub driver: Option<String>,
+    /// Driver options.
+    pub options: BTreeMap<String, String>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// A build.
+pub struct BuildRequest {
+    /// The tag to give it: the content name.
+    pub tag: String,
+    /// The context as an uncompressed tar file on disk; streamed, so that memory stays small.
+    pub context: PathBuf,
+    /// The Dockerfile, relative to the context.
+    pub dockerfile: String,
+    /// Arguments.
+    pub args: BTreeMap<String, String>,
+    /// Stage.
+    pub target: Option<String>,
+    /// Labels on the image.
+    pub labels: BTreeMap<String, String>,
+    /// Network of `RUN` steps.
+    pub network: Option<String>,
+    /// Extra hosts.
+    pub extra_hosts: Vec<String>,
+    /// Shared memory, bytes.
+    pub shm_size: Option<i64>,
+    /// Platform.
+    pub platform: Option<String>,
+    /// Whether layers of earlier builds may be reused.
+    pub cache: bool,
+    /// Ask for newer base images.
+    pub pull: bool,
+    /// Limit.
+    pub timeout: Duration,
+}
+
+/// Where progress lines go: a build's output, a pull's state.
+pub type Progress<'a> = &'a (dyn Fn(&str) + Send + Sync);
+
+/// One line of a container's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    /// Whether it came over stderr.
+    pub stderr: bool,
+    /// The line, without its end.
+    pub text: String,
+}
+
+/// A command in a running container.
+#[derive(Default)]
+pub struct Exec {
+    /// Command and arguments.
+    pub command: Vec<String>,
+    /// Extra environment, `NAME=value`. May hold secrets: never logged.
+    pub environment: Vec<String>,
+    /// User; the container's by default.
+    pub user: Option<String>,
+    /// What it reads; closed at its end.
+    pub stdin: Option<Box<dyn AsyncRead + Send + Unpin>>,
+    /// Where its standard output goes; kept in [`ExecOutcome::stdout`] (bounded to 16 MiB) where `None`.
+    pub stdout: Option<Box<dyn AsyncWrite + Send + Unpin>>,
+}
+
+/// How a command ended.
+#[derive(Clone, Debug, Default)]
+pub struct ExecOutcome {
+    /// Exit code.
+    pub exit_code: i64,
+    /// Standard output, where it was not sent elsewhere.
+    pub stdout: Vec<u8>,
+    /// Standard error, the last 64 KiB.
+    pub stderr: String,
+}
+
+/// Something happened at the engine. A reason to look, never a fact to act on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EngineEvent {
+    /// `container`, `network`, `image`, `volume`, `daemon`.
+    pub kind: String,
+    /// `die`, `start`, `disconnect`, `health_status: unhealthy`, …
+    pub action: String,
+    /// The object's id or name.
+    pub id: String,
+    /// The Compose project, where a label says so.
+    pub project: Option<ProjectName>,
+    /// The name of the container, image or network.
+    pub name: String,
+}
+
+/// The engine. Every method is one request or one read; each effect is idempotent where the engine can be made so (removing what
+/// is gone and stopping what is stopped succeed).
+#[async_trait]
+pub trait Engine: Send + Sync {
+    /// The engine's identity; also the cheapest way to see whether it answers.
+    async fn info(&self) -> Result<EngineInfo, EngineError>;
+
+    /// Every container of a Compose project, running or not, one-offs too, inspected.
+    async fn containers(&self, project: &ProjectName) -> Result<Vec<Container>, EngineError>;
+
+    /// One container by id or name; `None` if there is none.
+    async fn container(&self, id_or_name: &str) -> Result<Option<Container>, EngineError>;
+
+    /// The container, of whatever project, that holds a host port: (its name, its Compose project).
+    async fn port_holder(&self, port: u16, protocol: &str) -> Result<Option<(String, Option<String>)>, EngineError>;
+
+    /// Creates a container: on its first endpoint's network, then connected to the others, not started.
+    async fn create(&self, spec: &ContainerSpec) -> Result<ContainerId, EngineError>;
+
+    /// Starts it.
+    async fn start(&self, id: &str) -> Result<(), EngineError>;
+
+    /// Sends its stop signal, waits for its grace period (`grace` overrides), then kills.
+    async fn stop(&self, id: &str, grace: Option<Duration>) -> Result<(), EngineError>;
+
+    /// Unpauses it.
+    async fn unpause(&self, id: &str) -> Result<(), EngineError>;
+
+    /// Renames it.
+    async fn rename(&self, id: &str, name: &str) -> Result<(), EngineError>;
+
+    /// Sets its restart policy.
+    async fn set_restart(&self, id: &str, policy: RestartPolicy) -> Result<(), EngineError>;
+
+    /// Sets its limits: memory in bytes and CPUs in 10⁻⁹ (0: none).
+    async fn set_limits(&self, id: &str, memory: i64, nano_cpus: i64) -> Result<(), EngineError>;
+
+    /// Kills and removes it, with its anonymous volumes if asked. Named volumes are never touched.
+    async fn remove(&self, id: &str, anonymous_volumes: bool) -> Result<(), EngineError>;
+
+    /// Waits until it has exited; its exit code.
+    async fn wait(&self, id: &str) -> Result<i64, EngineError>;
+
+    /// Its log since a Unix time in seconds (0: all), at most the last `tail` lines.
+    async fn logs(&self, id: &str, since: i64, tail: Option<usize>) -> Result<Vec<LogLine>, EngineError>;
+
+    /// Runs a command in it.
+    async fn exec(&self, id: &str, exec: Exec) -> Result<ExecOutcome, EngineError>;
+
+    /// An image by id or reference; `None` if the engine has none.
+    async fn image(&self, reference: &str) -> Result<Option<Image>, EngineError>;
+
+    /// Images with a label.
+    async fn images(&self, label: &str) -> Result<Vec<Image>, EngineError>;
+
+    /// Pulls an image.
+    async fn pull(&self, reference: &str, progress: Progress<'_>) -> Result<Image, EngineError>;
+
+    /// Builds an image.
+    async fn build(&self, request: BuildRequest, progress: Progress<'_>) -> Result<Image, EngineError>;
+
+    /// Gives an image a further tag, moving it from whatever had it.
+    async fn tag(&self, image: &ImageId, reference: &str) -> Result<(), EngineError>;
+
+    /// Removes a tag, and the image with its last one. An image that a container uses stays.
+    async fn remove_image(&self, reference: &str) -> Result<(), EngineError>;
+
+    /// A network by name; `None` if there is none.
+    async fn network(&self, name: &str) -> Result<Option<NetworkState>, EngineError>;
+
+    /// Every network: their subnets tell which addresses are free.
+    async fn networks(&self) -> Result<Vec<NetworkState>, EngineError>;
+
+    /// Creates a network; its id. Where one of that name exists already, that is an error.
+    async fn create_network(&self, spec: &NetworkSpec) -> Result<String, EngineError>;
+
+    /// Removes a network that nobody is on.
+    async fn remove_network(&self, name: &str) -> Result<(), EngineError>;
+
+    /// Joins a container to a network. Joined already: fine.
+    async fn connect(&self, container: &str, endpoint: &Endpoint) -> Result<(), EngineError>;
+
+    /// Takes a container off a network, also one that does not run.
+    async fn disconnect(&self, container: &str, network: &str) -> Result<(), EngineError>;
+
+    /// Whether a volume exists.
+    async fn volume_exists(&self, name: &str) -> Result<bool, EngineError>;
+
+    /// Creates a volume; fine if it exists.
+    async fn create_volume(&self, spec: &VolumeSpec) -> Result<(), EngineError>;
+
+    /// What happens at the engine, from now on. Ends when the connection does.
+    fn events(&self) -> BoxStream<'static, Result<EngineEvent, EngineError>>;
+}

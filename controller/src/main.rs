@@ -1,0 +1,5 @@
+//! evenkeel: a GitOps controller for Docker Compose on your own servers.
+
+mod engine;
+
+fn main() {}
