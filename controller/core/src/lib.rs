@@ -6,9 +6,13 @@
 
 pub mod compose;
 pub mod container;
+pub mod database;
 pub mod files;
 pub mod located;
 pub mod manifest;
 pub mod name;
 pub mod observed;
+pub mod plan;
+pub mod release;
 pub mod secret;
+pub mod status;

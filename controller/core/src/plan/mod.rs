@@ -1,0 +1,5 @@
+//! Plans: the ordered steps from what is observed to a release.
+
+mod step;
+
+pub use step::*;

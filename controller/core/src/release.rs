@@ -1,0 +1,249 @@
+//! A release: what a commit means for one application, named by a digest of its inputs.
+
+use std::collections::BTreeMap;
+
+use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+
+use crate::compose::{Build, Project, Service};
+use crate::manifest::{Application, Rollout};
+use crate::name::{AppName, ImageId, ReleaseDigest, Revision, ServiceName};
+
+/// The key under which digests are made, so that nobody can guess a secret from one. Made once at installation.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct DigestKey(Vec<u8>);
+
+impl DigestKey {
+    /// Wraps key material; 32 random bytes are right.
+    pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
+        Self(bytes.into())
+    }
+
+    /// The keyed digest of a value's canonical JSON, in hexadecimal. Maps are ordered, so equal values give equal digests.
+    pub fn digest<T: Serialize>(&self, value: &T) -> String {
+        let json = serde_json::to_vec(value).unwrap_or_default();
+        match Hmac::<Sha256>::new_from_slice(&self.0) {
+            Ok(mut mac) => {
+                mac.update(&json);
+                hex::encode(mac.finalize().into_bytes())
+            }
+            // HMAC takes keys of every length (RFC 2104, section 2).
+            Err(_) => String::new(),
+        }
+    }
+}
+
+/// Where a service's image comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ImageSource {
+    /// Built from the commit's tree.
+    Build {
+        /// Its name by content: `evenkeel/<app>-<service>:<digest of context, Dockerfile and arguments>`.
+        name: String,
+        /// How.
+        build: Build,
+        /// The digest of the filtered context.
+        context: String,
+        /// The tag that the Compose file asks for as well.
+        tag: Option<String>,
+    },
+    /// Pulled, or already there.
+    Registry {
+        /// The reference as the Compose file has it.
+        reference: String,
+    },
+}
+
+impl ImageSource {
+    /// The reference that finds the image in the engine.
+    pub fn reference(&self) -> &str {
+        match self {
+            Self::Build { name, .. } => name,
+            Self::Registry { reference } => reference,
+        }
+    }
+}
+
+/// A release, complete: all that it takes to run it again later.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Release {
+    /// Its name.
+    pub digest: ReleaseDigest,
+    /// The application.
+    pub app: AppName,
+    /// The commit at which it was first seen; where its build contexts and mounted files are read.
+    pub revision: Revision,
+    /// Where the manifest stands, relative to the repository's root.
+    pub manifest_path: String,
+    /// The manifest.
+    pub manifest: Application,
+    /// The project.
+    pub project: Project,
+    /// Every service's image.
+    pub images: BTreeMap<ServiceName, ImageSource>,
+    /// Every service's configuration digest.
+    pub configs: BTreeMap<ServiceName, String>,
+}
+
+/// What turned out while preparing a release: recorded, not part of its name.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Outputs {
+    /// The id of every service's image.
+    pub images: BTreeMap<ServiceName, ImageId>,
+    /// The migration scripts in the image.
+    pub scripts: Option<crate::database::Scripts>,
+    /// The last rehearsal: from which revisions, and what it showed.
+    pub rehearsal: Option<RehearsedFrom>,
+}
+
+/// A rehearsal and where it started.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RehearsedFrom {
+    /// The revisions that the schema stood at.
+    pub from: std::collections::BTreeSet<crate::name::SchemaRevision>,
+    /// The digest of the schema's fingerprint then; empty for an empty database.
+    pub fingerprint: String,
+    /// What it showed.
+    pub rehearsal: crate::database::Rehearsal,
+}
+
+/// The parts of the manifest that change what runs, or how it is judged: neither windows nor retention.
+#[derive(Serialize)]
+struct Inputs<'a> {
+    app: &'a AppName,
+    services: &'a BTreeMap<ServiceName, String>,
+    options: &'a BTreeMap<ServiceName, crate::manifest::ServiceOptions>,
+    migrations: Option<&'a crate::manifest::Migrations>,
+    database: Option<(&'a Option<ServiceName>, &'a Option<crate::manifest::Variable>, &'a Option<String>)>,
+    rollout: &'a Rollout,
+    probes: &'a [crate::manifest::UrlProbe],
+    smoke: &'a [crate::manifest::Smoke],
+    networks: &'a BTreeMap<String, crate::compose::Network>,
+    volumes: &'a BTreeMap<String, crate::compose::Volume>,
+}
+
+/// What [`Release::new`] needs.
+pub struct Parts {
+    /// The commit.
+    pub revision: Revision,
+    /// Where the manifest stands.
+    pub manifest_path: String,
+    /// The manifest.
+    pub manifest: Application,
+    /// The project.
+    pub project: Project,
+    /// The digest of every built service's filtered context.
+    pub contexts: BTreeMap<ServiceName, String>,
+}
+
+impl Release {
+    /// Names what a commit means: digests of every service's configuration, and of all of them with the manifest.
+    pub fn new(key: &DigestKey, parts: Parts) -> Self {
+        let app = parts.manifest.metadata.name.clone();
+        let images = images(key, &app, &parts.project, &parts.contexts);
+        let configs = parts
+            .project
+            .services
+            .iter()
+            .map(|(name, service)| (name.clone(), config_digest(key, &parts.project, service, images.get(name))))
+            .collect();
+        let spec = &parts.manifest.spec;
+        let digest = key.digest(&Inputs {
+            app: &app,
+            services: &configs,
+            options: &spec.services,
+            migrations: spec.database.as_ref().map(|database| &database.migrations),
+            database: spec.database.as_ref().map(|database| (&database.service, &database.url_from, &database.name)),
+            rollout: &spec.rollout,
+            probes: &spec.probes,
+            smoke: &spec.smoke,
+            networks: &parts.project.networks,
+            volumes: &parts.project.volumes,
+        });
+        Self {
+            digest: ReleaseDigest::new(digest),
+            app,
+            revision: parts.revision,
+            manifest_path: parts.manifest_path,
+            manifest: parts.manifest,
+            project: parts.project,
+            images,
+            configs,
+        }
+    }
+
+    /// A service's configuration digest; empty for a service that the release does not have.
+    pub fn config(&self, service: &ServiceName) -> &str {
+        self.configs.get(service).map_or("", String::as_str)
+    }
+
+    /// The service that runs PostgreSQL, where it is part of the project.
+    pub fn database_service(&self) -> Option<&ServiceName> {
+        self.manifest.spec.database.as_ref()?.service.as_ref()
+    }
+
+    /// What the manifest says about a service.
+    pub fn options(&self, service: &ServiceName) -> crate::manifest::ServiceOptions {
+        self.manifest.spec.services.get(service).cloned().unwrap_or_default()
+    }
+}
+
+fn images(
+    key: &DigestKey,
+    app: &AppName,
+    project: &Project,
+    contexts: &BTreeMap<ServiceName, String>,
+) -> BTreeMap<ServiceName, ImageSource> {
+    let mut built_tags = BTreeMap::new();
+    let mut images = BTreeMap::new();
+    for (name, service) in &project.services {
+        let Some(build) = &service.build else { continue };
+        let context = contexts.get(name).cloned().unwrap_or_default();
+        let content = key.digest(&(build_without_place(build), &context, &service.platform));
+        let content = content.get(..16).unwrap_or(&content);
+        let source = ImageSource::Build {
+            name: format!("evenkeel/{app}-{name}:{content}"),
+            build: build.clone(),
+            context,
+            tag: service.image.clone(),
+        };
+        if let Some(tag) = &service.image {
+            built_tags.insert(tag.clone(), source.clone());
+        }
+        images.insert(name.clone(), source);
+    }
+    for (name, service) in &project.services {
+        let Some(reference) = service.image.as_ref().filter(|_| service.build.is_none()) else { continue };
+        // Services may share an image that only one of them builds.
+        let source = built_tags
+            .get(reference)
+            .cloned()
+            .unwrap_or_else(|| ImageSource::Registry { reference: reference.clone() });
+        images.insert(name.clone(), source);
+    }
+    images
+}
+
+/// The same files under another path make the same image.
+fn build_without_place(build: &Build) -> Build {
+    Build { context: String::new(), ..build.clone() }
+}
+
+fn config_digest(key: &DigestKey, project: &Project, service: &Service, image: Option<&ImageSource>) -> String {
+    // What it waits for, and which profile brought it, does not change the container.
+    let runs = Service { depends_on: BTreeMap::new(), build: None, image: None, one_shot: false, ..service.clone() };
+    let networks: Vec<_> = service.networks.keys().filter_map(|key| project.networks.get(key)).map(|n| &n.name).collect();
+    let volumes: Vec<_> = service
+        .mounts
+        .iter()
+        .filter_map(|mount| match &mount.source {
+            crate::compose::MountSource::Volume { volume, .. } => project.volumes.get(volume),
+            _ => None,
+        })
+        .map(|volume| &volume.name)
+        .collect();
+    let digest = key.digest(&(runs, networks, volumes, image.map(ImageSource::reference)));
+    digest.get(..32).unwrap_or(&digest).to_owned()
+}
