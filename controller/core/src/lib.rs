@@ -15,4 +15,6 @@ pub mod observed;
 pub mod plan;
 pub mod release;
 pub mod secret;
+pub mod spec;
 pub mod status;
+pub mod verdict;
