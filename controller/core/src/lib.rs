@@ -17,4 +17,5 @@ pub mod release;
 pub mod secret;
 pub mod spec;
 pub mod status;
+pub mod subnet;
 pub mod verdict;
