@@ -14,4 +14,4 @@ pub(crate) use context::{Context, Live};
 pub(crate) use database::{backup_now, observe_database, target};
 pub(crate) use failure::Failure;
 pub(crate) use gather::Gathered;
-pub(crate) use run::{End, Order, resume_as_revert, run};
+pub(crate) use run::{End, Order, outcome, resume_as_revert, run};
