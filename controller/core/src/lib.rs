@@ -12,3 +12,4 @@ pub mod manifest;
 pub mod name;
 pub mod observed;
 pub mod secret;
+pub mod yaml;

@@ -1,6 +1,11 @@
 //! The manifest of an application.
 
+mod check;
 pub mod duration;
 mod model;
+mod read;
+pub mod window;
 
-pub use model::*;
+pub use self::check::{check, check_located};
+pub use self::model::*;
+pub use self::read::{read, schema};
