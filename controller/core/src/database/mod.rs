@@ -87,28 +87,3 @@ pub enum Stage {
     /// The second way up.
     UpgradeAgain,
 }
-
-impl Scripts {
-    /// Whether it is one of them.
-    pub fn contains(&self, revision: &SchemaRevision) -> bool {
-        self.parents.contains_key(revision)
-    }
-
-    /// All that a revision builds on, itself included.
-    pub fn ancestors(&self, revision: &SchemaRevision) -> BTreeSet<SchemaRevision> {
-        BTreeSet::from([revision.clone()])
-    }
-}
-
-/// Something that two fingerprints do not share.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Difference {
-    /// What.
-    pub object: String,
-}
-
-impl std::fmt::Display for Difference {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.object)
-    }
-}
