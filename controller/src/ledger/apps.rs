@@ -47,7 +47,12 @@ impl Ledger {
     }
 
     /// Records where its manifest was found.
-    pub(crate) fn set_origin(&self, app: &AppName, source: &str, manifest_path: &str) -> Result<(), LedgerError> {
+    pub(crate) fn set_origin(
+        &self,
+        app: &AppName,
+        source: &str,
+        manifest_path: &str,
+    ) -> Result<(), LedgerError> {
         self.update(app, "source = ?2, manifest_path = ?3", &[&source, &manifest_path])
     }
 
@@ -76,7 +81,11 @@ impl Ledger {
     pub(crate) fn set_suspended(&self, app: &AppName, suspended: bool) -> Result<(), LedgerError> {
         let now = (self.0.clock)();
         let value = suspended.then_some(At(now));
-        self.update(app, "suspended = CASE WHEN ?2 IS NULL THEN NULL ELSE coalesce(suspended, ?2) END", &[&value])
+        self.update(
+            app,
+            "suspended = CASE WHEN ?2 IS NULL THEN NULL ELSE coalesce(suspended, ?2) END",
+            &[&value],
+        )
     }
 
     /// Records where its schema stands, and on which server.

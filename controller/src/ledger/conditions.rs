@@ -25,7 +25,10 @@ impl Ledger {
     /// Clears a condition.
     pub(crate) fn clear_condition(&self, app: &AppName, reason: Reason) -> Result<(), LedgerError> {
         self.write(|tx, _| {
-            tx.execute("DELETE FROM conditions WHERE app = ?1 AND reason = ?2", params![app.as_str(), Word(reason)])?;
+            tx.execute(
+                "DELETE FROM conditions WHERE app = ?1 AND reason = ?2",
+                params![app.as_str(), Word(reason)],
+            )?;
             Ok(())
         })
     }

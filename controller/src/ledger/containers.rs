@@ -44,7 +44,15 @@ impl Ledger {
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
                  ON CONFLICT DO UPDATE SET app = ?2, service = ?3, name = ?4, role = ?6,
                      rollout = coalesce(rollout, ?5)",
-                params![id.as_str(), app.as_str(), service.as_str(), name, rollout.map(|id| id.0), role, At(now)],
+                params![
+                    id.as_str(),
+                    app.as_str(),
+                    service.as_str(),
+                    name,
+                    rollout.map(|id| id.0),
+                    role,
+                    At(now)
+                ],
             )?;
             Ok(())
         })
@@ -97,7 +105,10 @@ impl Ledger {
     /// Records that no container serves for a service.
     pub(crate) fn clear_serving(&self, app: &AppName, service: &ServiceName) -> Result<(), LedgerError> {
         self.write(|tx, _| {
-            tx.execute("DELETE FROM serving WHERE app = ?1 AND service = ?2", [app.as_str(), service.as_str()])?;
+            tx.execute(
+                "DELETE FROM serving WHERE app = ?1 AND service = ?2",
+                [app.as_str(), service.as_str()],
+            )?;
             Ok(())
         })
     }

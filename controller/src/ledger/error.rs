@@ -113,7 +113,9 @@ impl LedgerError {
         let path = path.to_owned();
         match source.kind() {
             std::io::ErrorKind::StorageFull => Self::NoSpace { path },
-            std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::PermissionDenied => Self::ReadOnly { path },
+            std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::PermissionDenied => {
+                Self::ReadOnly { path }
+            }
             _ => Self::Io { action, path, source },
         }
     }

@@ -47,9 +47,11 @@ impl Ledger {
     /// A fact of a rollout.
     pub(crate) fn fact(&self, id: RolloutId, key: &str) -> Result<Option<serde_json::Value>, LedgerError> {
         self.read(|tx| {
-            tx.query_row("SELECT value FROM facts WHERE rollout = ?1 AND key = ?2", params![id.0, key], |row| {
-                row.get::<_, Json<_>>(0)
-            })
+            tx.query_row(
+                "SELECT value FROM facts WHERE rollout = ?1 AND key = ?2",
+                params![id.0, key],
+                |row| row.get::<_, Json<_>>(0),
+            )
             .optional()
         })
         .map(|found| found.map(|json| json.0))
@@ -87,7 +89,9 @@ impl Ledger {
     /// The migrations that evenkeel applied to an application's database, oldest first.
     pub(crate) fn applied(&self, app: &AppName) -> Result<Vec<Applied>, LedgerError> {
         self.read(|tx| {
-            tx.prepare("SELECT * FROM applied WHERE app = ?1 ORDER BY id")?.query_map([app.as_str()], applied)?.collect()
+            tx.prepare("SELECT * FROM applied WHERE app = ?1 ORDER BY id")?
+                .query_map([app.as_str()], applied)?
+                .collect()
         })
     }
 }

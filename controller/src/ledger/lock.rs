@@ -15,8 +15,14 @@ impl Lock {
     pub(super) fn take(dir: &Path) -> Result<Self, LedgerError> {
         let path = dir.join("evenkeel.lock");
         let io = |source| LedgerError::from_io("lock", &path, source);
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(io)?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(io)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

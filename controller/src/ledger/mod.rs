@@ -84,10 +84,7 @@ impl Ledger {
         self.0.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read<T>(
-        &self,
-        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
-    ) -> Result<T, LedgerError> {
+    fn read<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T, LedgerError> {
         let mut connection = self.connection();
         let result = connection.transaction().and_then(|tx| work(&tx));
         result.map_err(|error| LedgerError::from_sqlite(&self.0.file, error))

@@ -30,7 +30,11 @@ impl Ledger {
     }
 
     /// A release; `None` if the ledger has none of that digest.
-    pub(crate) fn release(&self, app: &AppName, digest: &ReleaseDigest) -> Result<Option<Release>, LedgerError> {
+    pub(crate) fn release(
+        &self,
+        app: &AppName,
+        digest: &ReleaseDigest,
+    ) -> Result<Option<Release>, LedgerError> {
         self.read(|tx| {
             tx.query_row(
                 "SELECT body FROM releases WHERE app = ?1 AND digest = ?2",

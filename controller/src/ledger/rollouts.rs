@@ -56,8 +56,12 @@ impl Ledger {
     /// The rollout of an application that has not ended.
     pub(crate) fn open_rollout(&self, app: &AppName) -> Result<Option<OpenRollout>, LedgerError> {
         self.read(|tx| {
-            tx.query_row("SELECT * FROM rollouts WHERE app = ?1 AND finished_at IS NULL", [app.as_str()], open)
-                .optional()
+            tx.query_row(
+                "SELECT * FROM rollouts WHERE app = ?1 AND finished_at IS NULL",
+                [app.as_str()],
+                open,
+            )
+            .optional()
         })
     }
 

@@ -113,14 +113,18 @@ impl Ledger {
     /// The steps of a rollout, in the order in which they were begun.
     pub(crate) fn journal(&self, id: RolloutId) -> Result<Vec<JournalledStep>, LedgerError> {
         self.read(|tx| {
-            tx.prepare("SELECT * FROM steps WHERE rollout = ?1 ORDER BY id")?.query_map([id.0], journalled)?.collect()
+            tx.prepare("SELECT * FROM steps WHERE rollout = ?1 ORDER BY id")?
+                .query_map([id.0], journalled)?
+                .collect()
         })
     }
 }
 
 /// The steps of a rollout, as history shows them.
 pub(super) fn of(tx: &Transaction<'_>, rollout: i64) -> rusqlite::Result<Vec<StepRecord>> {
-    tx.prepare_cached("SELECT * FROM steps WHERE rollout = ?1 ORDER BY id")?.query_map([rollout], record)?.collect()
+    tx.prepare_cached("SELECT * FROM steps WHERE rollout = ?1 ORDER BY id")?
+        .query_map([rollout], record)?
+        .collect()
 }
 
 fn record(row: &Row<'_>) -> rusqlite::Result<StepRecord> {

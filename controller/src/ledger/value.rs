@@ -30,7 +30,9 @@ impl<T: Serialize> ToSql for Word<T> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         match serde_json::to_value(&self.0) {
             Ok(serde_json::Value::String(word)) => Ok(ToSqlOutput::from(word)),
-            Ok(other) => Err(rusqlite::Error::ToSqlConversionFailure(format!("{other} is not a word").into())),
+            Ok(other) => {
+                Err(rusqlite::Error::ToSqlConversionFailure(format!("{other} is not a word").into()))
+            }
             Err(error) => Err(rusqlite::Error::ToSqlConversionFailure(Box::new(error))),
         }
     }
@@ -55,9 +57,7 @@ impl ToSql for At {
 impl FromSql for At {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         let microseconds = value.as_i64()?;
-        Timestamp::from_microsecond(microseconds)
-            .map(At)
-            .map_err(|_| FromSqlError::OutOfRange(microseconds))
+        Timestamp::from_microsecond(microseconds).map(At).map_err(|_| FromSqlError::OutOfRange(microseconds))
     }
 }
 
