@@ -9,7 +9,7 @@ use evenkeel_core::manifest::{self, Application};
 use evenkeel_core::name::{AppName, Revision, ServiceName};
 use evenkeel_core::release::{DigestKey, Parts, Release};
 
-use crate::source::{Checkout, Context, ContextRequest, Source};
+use crate::source::{Checkout, Source};
 
 /// A release, and what reading it warned of.
 pub(super) struct Desired {
@@ -59,7 +59,7 @@ pub(super) async fn release(
 /// Reads the release of one manifest of a checkout.
 pub(super) fn read(checkout: &Checkout, path: &str, key: &DigestKey) -> Result<Desired, Faults> {
     let manifest = application(checkout, path)?;
-    let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+    let directory = path.rsplit_once('/').map_or(".", |(directory, _)| directory);
     let request = Request {
         app: &manifest.metadata.name,
         manifest_dir: directory,
@@ -87,10 +87,10 @@ fn contexts(checkout: &Checkout, project: &compose::Project) -> Result<BTreeMap<
     let mut contexts = BTreeMap::new();
     for (name, service) in &project.services {
         let Some(build) = &service.build else { continue };
-        let request = ContextRequest { directory: build.context.clone(), dockerfile: build.dockerfile.clone() };
-        let context = Context::read(checkout, &request)
+        let context = checkout
+            .context(&crate::rollout::context_request(build))
             .map_err(|error| Fault::new(format!("service {name}: {error}")))?;
-        contexts.insert(name.clone(), context.digest().to_owned());
+        contexts.insert(name.clone(), context.digest);
     }
     Ok(contexts)
 }

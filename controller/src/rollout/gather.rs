@@ -8,6 +8,7 @@ use evenkeel_core::plan::{DatabaseFacts, Facts, Hints, KnownScripts, Observed, b
 use evenkeel_core::release::{ImageSource, Outputs, Release};
 
 use super::{Context, Failure};
+use crate::source::Releases;
 
 /// Owned facts; [`Gathered::facts`] lends them to the planner.
 pub(crate) struct Gathered {
@@ -110,15 +111,16 @@ fn references(release: &Release) -> BTreeSet<String> {
 }
 
 fn materialised(context: &Context, release: &Release) -> bool {
-    crate::source::materialised(&context.data_dir, &context.app, &release.digest, &mounted_files(release))
+    let files = Releases::new(&context.data_dir).directory(&context.app, &release.digest);
+    mounted_files(release).iter().all(|path| files.join(path).exists())
 }
 
-/// Files and directories of the repository that containers mount: path and object id.
-pub(crate) fn mounted_files(release: &Release) -> BTreeMap<String, String> {
+/// Files and directories of the repository that containers mount.
+pub(super) fn mounted_files(release: &Release) -> BTreeSet<String> {
     let mounts = release.project.services.values().flat_map(|service| &service.mounts);
     mounts
         .filter_map(|mount| match &mount.source {
-            MountSource::Repository { path, id } => Some((path.clone(), id.clone())),
+            MountSource::Repository { path, .. } => Some(path.clone()),
             _ => None,
         })
         .collect()
