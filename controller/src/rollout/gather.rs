@@ -156,7 +156,9 @@ fn note_images(context: &Context, release: &Release, observed: &Observed, output
 }
 
 fn applied(context: &Context) -> Result<Vec<BTreeSet<evenkeel_core::name::SchemaRevision>>, Failure> {
-    Ok(context.ledger.applied(&context.app)?.into_iter().map(|applied| applied.to).collect())
+    // The last move only: what somebody moved by hand since is not evenkeel's to take down.
+    let last = context.ledger.applied(&context.app)?.into_iter().max_by_key(|applied| applied.at);
+    Ok(last.into_iter().map(|applied| applied.to).collect())
 }
 
 /// Releases of the past whose images can move the schema down; the newest first.

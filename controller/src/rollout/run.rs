@@ -27,6 +27,8 @@ pub(super) mod fact {
     pub(crate) const BACKUP: &str = "backup";
     /// The fingerprint before the migration.
     pub(crate) const FINGERPRINT: &str = "fingerprint";
+    /// The migration that was begun last.
+    pub(crate) const MIGRATING: &str = "migrating";
     /// What stood before.
     pub(crate) const BEFORE: &str = "before";
     /// The old container of every service that was taken over.
