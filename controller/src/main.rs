@@ -3,11 +3,15 @@
 mod api;
 mod cli;
 mod config;
+mod database;
 mod engine;
 mod ledger;
 mod life;
 mod metrics;
 mod reconcile;
+mod rollout;
+mod source;
+mod verify;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -28,6 +32,9 @@ use reconcile::Daemon;
 const GRACE: Duration = Duration::from_secs(30);
 
 fn main() -> ExitCode {
+    if let Some(code) = source::helper::run_if_asked() {
+        return code;
+    }
     let arguments = Arguments::parse();
     match arguments.command {
         Command::Run(run) => cli::conclude(run.config().and_then(|config| {
