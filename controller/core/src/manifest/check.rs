@@ -49,7 +49,9 @@ impl Checker<'_> {
             self.service(&["spec", "database", "service"], service);
         }
         let variables = [("urlFrom", &database.url_from), ("passwordFrom", &database.password_from)];
-        for (key, variable) in variables.into_iter().filter_map(|(key, variable)| Some((key, variable.as_ref()?))) {
+        for (key, variable) in
+            variables.into_iter().filter_map(|(key, variable)| Some((key, variable.as_ref()?)))
+        {
             self.variable(key, variable);
         }
         self.migrations(&database.migrations.service);
@@ -85,7 +87,8 @@ impl Checker<'_> {
     fn shared_volumes(&mut self, name: &ServiceName, shared: &[String]) {
         let Some(service) = self.project.services.get(name) else { return };
         for (index, key) in shared.iter().enumerate() {
-            let mounted = |source: &MountSource| matches!(source, MountSource::Volume { volume, .. } if volume == key);
+            let mounted =
+                |source: &MountSource| matches!(source, MountSource::Volume { volume, .. } if volume == key);
             if !service.mounts.iter().any(|mount| mounted(&mount.source)) {
                 let path = ["spec", "services", name.as_str(), "sharedVolumes", &index.to_string()];
                 self.fault(&path, format!("`{name}` mounts no volume `{key}`"), None);
