@@ -172,7 +172,9 @@ fn apply_tag(node: &mut Node, tag: &RawTag) -> Result<(), Fault> {
         ("!", "override") => Some(Tag::Override),
         ("", "!") | ("!", "") => return apply_core_tag(node, "str"),
         _ => {
-            return Err(node.fault(format!("unknown tag `{tag}`")).hint("`!reset` and `!override` are known"));
+            return Err(node
+                .fault(format!("unknown tag `{tag}`"))
+                .hint("`!reset` and `!override` are known"));
         }
     };
     Ok(())
