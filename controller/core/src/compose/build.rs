@@ -54,24 +54,32 @@ fn check_directory(node: &Node, directory: &str, context: &Context<'_>) -> Resul
     let entry = context.files.entry(directory).map_err(|error| node.fault(error.to_string()))?;
     match entry.map(|entry| entry.kind) {
         Some(EntryKind::Directory) => Ok(()),
-        Some(EntryKind::Symlink) => {
-            Err(node.fault(format!("the context `{directory}` is a symbolic link")).hint("name the directory itself"))
-        }
+        Some(EntryKind::Symlink) => Err(node
+            .fault(format!("the context `{directory}` is a symbolic link"))
+            .hint("name the directory itself")),
         Some(EntryKind::File { .. }) => Err(node.fault(format!("the context `{directory}` is a file"))),
         None => Err(node.fault(format!("the context `{directory}` is not in the commit"))),
     }
 }
 
-fn check_dockerfile(node: &Node, directory: &str, dockerfile: &str, context: &Context<'_>) -> Result<(), Fault> {
+fn check_dockerfile(
+    node: &Node,
+    directory: &str,
+    dockerfile: &str,
+    context: &Context<'_>,
+) -> Result<(), Fault> {
     let outside = || node.fault(format!("the Dockerfile `{dockerfile}` is outside of the repository"));
-    let path = path::in_tree(directory, dockerfile).filter(|_| !dockerfile.starts_with('/')).ok_or_else(outside)?;
+    let path =
+        path::in_tree(directory, dockerfile).filter(|_| !dockerfile.starts_with('/')).ok_or_else(outside)?;
     let entry = context.files.entry(&path).map_err(|error| node.fault(error.to_string()))?;
     match entry.map(|entry| entry.kind) {
         Some(EntryKind::File { .. }) => Ok(()),
         // A link inside of the tree is as good as its target; one that leaves it is an error of reading.
-        Some(EntryKind::Symlink) => {
-            context.files.read(&path).map(drop).map_err(|error| node.fault(format!("the Dockerfile is a symbolic link: {error}")))
-        }
+        Some(EntryKind::Symlink) => context
+            .files
+            .read(&path)
+            .map(drop)
+            .map_err(|error| node.fault(format!("the Dockerfile is a symbolic link: {error}"))),
         Some(EntryKind::Directory) => Err(node.fault(format!("the Dockerfile `{path}` is a directory"))),
         None => Err(node.fault(format!("the Dockerfile `{path}` is not in the commit"))),
     }
@@ -81,17 +89,24 @@ fn check_dockerfile(node: &Node, directory: &str, dockerfile: &str, context: &Co
 fn args(node: &Node, context: &Context<'_>) -> Result<std::collections::BTreeMap<String, String>, Fault> {
     let variable = |name: &str| context.variables.get(name).map(|value| value.expose().to_owned());
     let entries = super::fields::entries(node)?;
-    Ok(entries.into_iter().filter_map(|(name, value)| value.or_else(|| variable(&name)).map(|v| (name, v))).collect())
+    Ok(entries
+        .into_iter()
+        .filter_map(|(name, value)| value.or_else(|| variable(&name)).map(|v| (name, v)))
+        .collect())
 }
 
 /// `host:address` and `host=address`, list or map, as the engine takes them.
 pub(super) fn extra_hosts(node: &Node) -> Result<Vec<String>, Fault> {
     if node.mapping().is_some_and(|map| map.values().all(|entry| entry.node.scalar().is_some())) {
-        return Ok(pairs(node)?.into_iter().map(|(host, address)| format!("{host}:{}", bare(&address))).collect());
+        return Ok(pairs(node)?
+            .into_iter()
+            .map(|(host, address)| format!("{host}:{}", bare(&address)))
+            .collect());
     }
     let hosts = merge::hosts(node.clone());
     let one = |(text, node): (String, &Node)| {
-        let (host, address) = text.split_once(['=', ':']).ok_or_else(|| super::scalar::expected(node, "`host:address`"))?;
+        let (host, address) =
+            text.split_once(['=', ':']).ok_or_else(|| super::scalar::expected(node, "`host:address`"))?;
         Ok(format!("{}:{}", host.trim(), bare(address)))
     };
     strings(&hosts)?.into_iter().zip(hosts.sequence().unwrap_or_default()).map(one).collect()

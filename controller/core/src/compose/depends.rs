@@ -31,7 +31,8 @@ fn check(name: &str, entry: &Entry, context: &Context<'_>) -> Result<(), Fault> 
     }
     if context.services.contains(name) {
         let fault = entry.key.fault(format!("`{name}` is in no active profile"));
-        return Err(fault.hint("add its profile to `spec.compose.profiles` of the manifest, or write `required: false`"));
+        return Err(fault
+            .hint("add its profile to `spec.compose.profiles` of the manifest, or write `required: false`"));
     }
     let fault = entry.key.fault(format!("there is no service `{name}`"));
     Err(match suggestion(name, context.services.iter().map(String::as_str)) {
@@ -78,7 +79,8 @@ fn sort(project: &Project) -> (Vec<ServiceName>, BTreeSet<ServiceName>) {
         let count = known.map(|other| dependents.entry(other).or_default().push(name)).count();
         waits.insert(name, count);
     }
-    let mut ready: BTreeSet<&ServiceName> = waits.iter().filter(|(_, count)| **count == 0).map(|(name, _)| *name).collect();
+    let mut ready: BTreeSet<&ServiceName> =
+        waits.iter().filter(|(_, count)| **count == 0).map(|(name, _)| *name).collect();
     let mut order = Vec::new();
     while let Some(name) = ready.pop_first() {
         order.push(name.clone());

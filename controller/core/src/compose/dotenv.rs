@@ -93,7 +93,9 @@ impl<'t> Reader<'t> {
         if !name.is_empty() && name.chars().all(valid) && !name.starts_with(|c: char| c.is_ascii_digit()) {
             return Ok(());
         }
-        Err(self.fault("a line must begin with a variable's name and `=`").hint("put values of several lines in quotes"))
+        Err(self
+            .fault("a line must begin with a variable's name and `=`")
+            .hint("put values of several lines in quotes"))
     }
 
     fn value(&mut self, name: &str) -> Result<String, Fault> {
@@ -105,17 +107,19 @@ impl<'t> Reader<'t> {
         match self.rest.chars().next() {
             Some('\'') => self.single_quoted(name),
             Some('"') => self.double_quoted(name),
-            _ => self.unquoted(),
+            _ => self.unquoted(name),
         }
     }
 
-    fn unquoted(&mut self) -> Result<String, Fault> {
+    fn unquoted(&mut self, name: &str) -> Result<String, Fault> {
         let line = self.line;
         let text = self.advance(self.rest.find('\n').unwrap_or(self.rest.len()));
-        let comment = text.char_indices().zip(text.chars().skip(1)).find(|((_, a), b)| a.is_whitespace() && *b == '#');
+        let comment =
+            text.char_indices().zip(text.chars().skip(1)).find(|((_, a), b)| a.is_whitespace() && *b == '#');
         let end = if text.starts_with('#') { 0 } else { comment.map_or(text.len(), |((index, _), _)| index) };
         let text = text.get(..end).unwrap_or(text).trim();
-        interpolate::text(text, &|name| self.lookup(name)).map_err(|error| self.interpolation(&error, line))
+        interpolate::text(text, &|other| self.lookup(other))
+            .map_err(|error| self.interpolation(&error, name, line))
     }
 
     fn single_quoted(&mut self, name: &str) -> Result<String, Fault> {
@@ -134,7 +138,7 @@ impl<'t> Reader<'t> {
         let text = self.advance(end);
         self.advance(1);
         self.end_of_line(name)?;
-        self.unescape(text).map_err(|error| self.interpolation(&error, line))
+        self.unescape(text).map_err(|error| self.interpolation(&error, name, line))
     }
 
     /// Escapes and variables in one pass, so that `\$` stays a dollar sign.
@@ -174,12 +178,15 @@ impl<'t> Reader<'t> {
         self.fault(format!("the quote that the value of `{name}` begins with never closes"))
     }
 
-    fn interpolation(&self, error: &interpolate::Error, line: usize) -> Fault {
-        // A form that is no variable is part of a value here: not even that may be shown.
+    fn interpolation(&self, error: &interpolate::Error, name: &str, line: usize) -> Fault {
+        // What stands after a dollar sign may be part of a secret: only the variable that is being set is named.
         let message = match error {
-            interpolate::Error::Form(_) => "the value has a `$` that begins no variable".to_owned(),
-            interpolate::Error::Required(name, _) => format!("the variable `{name}` is required"),
-            _ => error.to_string(),
+            interpolate::Error::Form(_) => format!("the value of `{name}` has a `$` that begins no variable"),
+            interpolate::Error::Unset(_) => format!("the value of `{name}` uses a variable that is not set"),
+            interpolate::Error::Required(..) => {
+                format!("the value of `{name}` requires a variable that is not set")
+            }
+            interpolate::Error::Depth => format!("the value of `{name}` is nested too deep"),
         };
         self.fault_at(line, message).hint("put the value in single quotes where the dollar sign is meant")
     }
@@ -223,7 +230,8 @@ mod tests {
     fn pairs(text: &str) -> Vec<(String, String)> {
         let outer = Variables::from([("OUT".to_owned(), Secret::new("out"))]);
         let lines = read(".env", text, &outer, Format::Compose).unwrap();
-        let value = |line: &Line| line.value.as_ref().map_or("<passed>".to_owned(), |v| v.expose().to_owned());
+        let value =
+            |line: &Line| line.value.as_ref().map_or("<passed>".to_owned(), |v| v.expose().to_owned());
         lines.into_iter().map(|line| (line.name.clone(), value(&line))).collect()
     }
 
@@ -263,11 +271,11 @@ mod tests {
 
     #[test]
     fn says_where_and_shows_no_value() {
-        insta::assert_snapshot!(refused("A=1\nB=secret$word\n"), @".env:2:1: the variable `word` is not set (put the value in single quotes where the dollar sign is meant)");
+        insta::assert_snapshot!(refused("A=1\nB=secret$word\n"), @".env:2:1: the value of `B` uses a variable that is not set (put the value in single quotes where the dollar sign is meant)");
         insta::assert_snapshot!(refused("A=1\n\nB=\"secret\nmore"), @".env:3:1: the quote that the value of `B` begins with never closes");
         insta::assert_snapshot!(refused("A='x' secret\n"), @".env:1:1: something follows the quoted value of `A`");
         insta::assert_snapshot!(refused("A=1\n=secret\n"), @".env:2:1: a line must begin with a variable's name and `=` (put values of several lines in quotes)");
-        insta::assert_snapshot!(refused("A=secret$1\n"), @".env:1:1: the value has a `$` that begins no variable (put the value in single quotes where the dollar sign is meant)");
+        insta::assert_snapshot!(refused("A=secret$1\n"), @".env:1:1: the value of `A` has a `$` that begins no variable (put the value in single quotes where the dollar sign is meant)");
     }
 
     proptest::proptest! {

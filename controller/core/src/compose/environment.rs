@@ -112,9 +112,14 @@ fn find(
 }
 
 fn missing(node: &Node, context: &Context<'_>) -> Fault {
-    let fault = node.fault(format!("the env file {} is in neither the commit nor the project directory", node.shown()));
+    let fault = node
+        .fault(format!("the env file {} is in neither the commit nor the project directory", node.shown()));
     match context.project_directory {
-        Some(directory) => fault.hint(format!("put it under {directory} on the host, or write `required: false`")),
-        None => fault.hint("set `spec.compose.projectDirectory` in the manifest to the directory on the host that has it"),
+        Some(directory) => {
+            fault.hint(format!("put it under {directory} on the host, or write `required: false`"))
+        }
+        None => fault.hint(
+            "set `spec.compose.projectDirectory` in the manifest to the directory on the host that has it",
+        ),
     }
 }

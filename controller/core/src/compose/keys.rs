@@ -189,9 +189,15 @@ const REFUSED: &[(&str, &str)] = &[
     ("secrets", "evenkeel does not support it yet; mount a file, or name it in `env_file`"),
     ("services.*.annotations", "it needs a newer engine (API 1.43)"),
     ("services.*.blkio_config", "evenkeel does not support it yet"),
-    ("services.*.build.additional_contexts", "builds read the commit only; put what they need into the context"),
+    (
+        "services.*.build.additional_contexts",
+        "builds read the commit only; put what they need into the context",
+    ),
     ("services.*.build.cache_to", "evenkeel does not push caches"),
-    ("services.*.build.dockerfile_inline", "the file that the commit holds is the one that is built; name it in `dockerfile`"),
+    (
+        "services.*.build.dockerfile_inline",
+        "the file that the commit holds is the one that is built; name it in `dockerfile`",
+    ),
     ("services.*.build.entitlements", "evenkeel does not support it yet"),
     ("services.*.build.isolation", "it exists on Windows only"),
     ("services.*.build.no_cache", "set `spec.build.cache: false` in the manifest"),
@@ -222,12 +228,21 @@ const REFUSED: &[(&str, &str)] = &[
     ("services.*.deploy.rollback_config", "Swarm only; the manifest says how a release is rolled out"),
     ("services.*.deploy.update_config", "Swarm only; the manifest says how a release is rolled out"),
     ("services.*.device_cgroup_rules", "evenkeel does not support it yet"),
-    ("services.*.external_links", "legacy links change names behind the proof; give the other service an alias under `networks`"),
+    (
+        "services.*.external_links",
+        "legacy links change names behind the proof; give the other service an alias under `networks`",
+    ),
     ("services.*.gpus", "evenkeel does not support it yet"),
-    ("services.*.healthcheck.start_interval", "it needs a newer engine (API 1.44); use a shorter `interval`, or a probe in the manifest"),
+    (
+        "services.*.healthcheck.start_interval",
+        "it needs a newer engine (API 1.44); use a shorter `interval`, or a probe in the manifest",
+    ),
     ("services.*.isolation", "it exists on Windows only"),
     ("services.*.label_file", "evenkeel does not support it yet"),
-    ("services.*.links", "legacy links change names behind the proof; give the other service an alias under `networks`"),
+    (
+        "services.*.links",
+        "legacy links change names behind the proof; give the other service an alias under `networks`",
+    ),
     ("services.*.mac_address", "a candidate beside the running container would have the same address"),
     ("services.*.mem_swappiness", "evenkeel does not support it yet"),
     ("services.*.models", "evenkeel does not run models"),
@@ -235,7 +250,10 @@ const REFUSED: &[(&str, &str)] = &[
     ("services.*.networks.*.gw_priority", "it needs a newer engine"),
     ("services.*.networks.*.interface_name", "it needs a newer engine"),
     ("services.*.networks.*.link_local_ips", "evenkeel does not support it yet"),
-    ("services.*.networks.*.mac_address", "a candidate beside the running container would have the same address"),
+    (
+        "services.*.networks.*.mac_address",
+        "a candidate beside the running container would have the same address",
+    ),
     ("services.*.oom_kill_disable", "evenkeel does not support it yet"),
     ("services.*.oom_score_adj", "evenkeel does not support it yet"),
     ("services.*.post_start", "use `rollout.onTakeover` of the manifest for commands after a take-over"),
@@ -373,8 +391,10 @@ mod tests {
 
     #[test]
     fn no_key_of_the_specification_is_missing() {
-        let missing: Vec<&str> =
-            include_str!("../../tests/compose-keys.txt").lines().filter(|key| status(key).is_none()).collect();
+        let missing: Vec<&str> = include_str!("../../tests/compose-keys.txt")
+            .lines()
+            .filter(|key| status(key).is_none())
+            .collect();
         assert!(missing.is_empty(), "{missing:#?}");
     }
 
@@ -390,9 +410,11 @@ mod tests {
         let text = "services:\n  a:\n    imag: x\n    gpus: all\n    x-mine: 1\n    attach: false\n    labels: {any: 1}\nfoo: 1\n";
         let findings = check(&yaml::parse("c.yaml", text).unwrap(), &[]);
         let faults: Vec<String> = findings.faults.iter().map(ToString::to_string).collect();
-        insta::assert_snapshot!(faults.join("\n"), @r#"c.yaml:3:5: unknown key `imag` (did you mean `image`?)
+        insta::assert_snapshot!(faults.join("\n"), @r#"
+c.yaml:3:5: unknown key `imag` (did you mean `image`?)
 c.yaml:4:5: `gpus` is refused (evenkeel does not support it yet)
-c.yaml:8:1: unknown key `foo` (keys of your own begin with `x-`)"#);
+c.yaml:8:1: unknown key `foo` (keys of your own begin with `x-`)
+"#);
         insta::assert_snapshot!(findings.warnings.join("\n"), @"c.yaml:6:5: `attach` has no effect: nobody watches the output of `up`");
     }
 }

@@ -82,7 +82,8 @@ impl<'l> Loader<'l> {
         self.faults.extend(faults.into_iter().map(|fault| (None, fault)));
         self.warnings.extend(warnings);
         self.documents.insert(file.to_owned(), node.clone());
-        let names: Vec<String> = services_mut(&mut node).into_iter().flat_map(|map| map.keys()).cloned().collect();
+        let names: Vec<String> =
+            services_mut(&mut node).into_iter().flat_map(|map| map.keys()).cloned().collect();
         for name in names {
             self.extend(file, name, &mut node);
         }
@@ -100,7 +101,12 @@ impl<'l> Loader<'l> {
     }
 
     /// A service with what it extends, and so on; and what is wrong with any of them.
-    fn extended(&mut self, file: &str, name: &str, chain: &mut Vec<String>) -> Result<(Node, Vec<Fault>), Fault> {
+    fn extended(
+        &mut self,
+        file: &str,
+        name: &str,
+        chain: &mut Vec<String>,
+    ) -> Result<(Node, Vec<Fault>), Fault> {
         let key = (file.to_owned(), name.to_owned());
         if let Some(done) = self.done.get(&key) {
             return Ok(done.clone());
@@ -161,7 +167,8 @@ impl<'l> Loader<'l> {
     /// Interpolates and checks keys, service by service, so that each fault knows whose it is. Gives what belongs to no
     /// service.
     fn prepare(&mut self, file: &str, node: &mut Node) -> (Vec<Fault>, Vec<String>) {
-        let Findings { faults, mut warnings } = without_services(node, |node| findings(node, &[], self.variables));
+        let Findings { faults, mut warnings } =
+            without_services(node, |node| findings(node, &[], self.variables));
         for (name, entry) in services_mut(node).into_iter().flatten() {
             let found = findings(&mut entry.node, &["services", "*"], self.variables);
             warnings.extend(found.warnings);

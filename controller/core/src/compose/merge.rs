@@ -204,7 +204,9 @@ pub(super) fn hosts(node: Node) -> Node {
     let Value::Mapping(map) = &node.value else { return node };
     let addresses = map.iter().flat_map(|(host, entry)| {
         let nodes = entry.node.sequence().unwrap_or(std::slice::from_ref(&entry.node));
-        nodes.iter().filter_map(move |node| Some(Node::string(format!("{host}={}", node.scalar()?.text), node.place.clone())))
+        nodes.iter().filter_map(move |node| {
+            Some(Node::string(format!("{host}={}", node.scalar()?.text), node.place.clone()))
+        })
     });
     let items = addresses.collect();
     Node { value: Value::Sequence(items), place: node.place, tag: node.tag }
@@ -248,7 +250,8 @@ mod tests {
             Value::Scalar(scalar) => scalar.text.clone(),
             Value::Sequence(items) => format!("[{}]", items.iter().map(show).collect::<Vec<_>>().join(" ")),
             Value::Mapping(map) => {
-                let pairs: Vec<String> = map.iter().map(|(key, entry)| format!("{key}:{}", show(&entry.node))).collect();
+                let pairs: Vec<String> =
+                    map.iter().map(|(key, entry)| format!("{key}:{}", show(&entry.node))).collect();
                 format!("{{{}}}", pairs.join(" "))
             }
         }
@@ -265,7 +268,11 @@ mod tests {
             ("{networks: [a]}", "{networks: {b: {aliases: [z]}}}", "{networks:{a:~ b:{aliases:[z]}}}"),
             ("{build: dir}", "{build: {target: t}}", "{build:{context:dir target:t}}"),
             ("{dns: 1.1.1.1}", "{dns: [8.8.8.8]}", "{dns:[1.1.1.1 8.8.8.8]}"),
-            ("{extra_hosts: {h: 1.1.1.1}}", "{extra_hosts: ['g:2.2.2.2']}", "{extra_hosts:[h=1.1.1.1 g:2.2.2.2]}"),
+            (
+                "{extra_hosts: {h: 1.1.1.1}}",
+                "{extra_hosts: ['g:2.2.2.2']}",
+                "{extra_hosts:[h=1.1.1.1 g:2.2.2.2]}",
+            ),
             (
                 "{logging: {driver: a, options: {x: 1}}}",
                 "{logging: {driver: b, options: {y: 2}}}",

@@ -12,7 +12,17 @@ const FORM: &str = "a mount such as `data:/var/lib/data` or `./file:/etc/file:ro
 
 /// Options of the short syntax that the engine takes as they are.
 const OPTIONS: &[&str] = &[
-    "z", "Z", "cached", "delegated", "consistent", "shared", "slave", "private", "rshared", "rslave", "rprivate",
+    "z",
+    "Z",
+    "cached",
+    "delegated",
+    "consistent",
+    "shared",
+    "slave",
+    "private",
+    "rshared",
+    "rslave",
+    "rprivate",
 ];
 
 /// Reads one item of `volumes`.
@@ -31,9 +41,13 @@ pub(super) fn read(node: &Node, context: &Context<'_>, report: &mut Report) -> R
 /// What a container writes into a directory of the commit stays behind with the next release.
 fn warn_of_loss(mount: &Mount, node: &Node, context: &Context<'_>, report: &mut Report) {
     let MountSource::Repository { path, .. } = &mount.source else { return };
-    let directory = matches!(context.files.entry(path), Ok(Some(entry)) if entry.kind == EntryKind::Directory);
+    let directory =
+        matches!(context.files.entry(path), Ok(Some(entry)) if entry.kind == EntryKind::Directory);
     if directory && !mount.read_only {
-        let message = format!("`{path}` comes from the commit: what is written to `{}` is lost with the next release", mount.target);
+        let message = format!(
+            "`{path}` comes from the commit: what is written to `{}` is lost with the next release",
+            mount.target
+        );
         report.warn(node, &message);
     }
 }
@@ -85,7 +99,11 @@ fn long(node: &Node, context: &Context<'_>) -> Result<Mount, Fault> {
             bind(source, &word(source)?, create, context)?
         }
         "tmpfs" => MountSource::Tmpfs { options: tmpfs_options(node)? },
-        other => return Err(kind.fault(format!("mounts of type `{other}` are refused")).hint("volume, bind or tmpfs")),
+        other => {
+            return Err(kind
+                .fault(format!("mounts of type `{other}` are refused"))
+                .hint("volume, bind or tmpfs"));
+        }
     };
     let target = word(needed("target")?)?;
     Ok(Mount { source, target, read_only: flag(node, &["read_only"])?, options: long_options(node)? })
@@ -135,7 +153,9 @@ pub(super) fn tmpfs(text: &str) -> Mount {
 
 fn named(node: &Node, volume: &str, no_copy: bool, context: &Context<'_>) -> Result<MountSource, Fault> {
     if volume.contains('/') {
-        return Err(node.fault(format!("{} has a path that begins with neither `/` nor `.`", node.shown())).hint("write `./`"));
+        return Err(node
+            .fault(format!("{} has a path that begins with neither `/` nor `.`", node.shown()))
+            .hint("write `./`"));
     }
     if !context.volumes.contains(volume) {
         let fault = node.fault(format!("the volume `{volume}` is not declared under `volumes`"));
@@ -149,7 +169,9 @@ fn named(node: &Node, volume: &str, no_copy: bool, context: &Context<'_>) -> Res
 
 fn bind(node: &Node, source: &str, create: bool, context: &Context<'_>) -> Result<MountSource, Fault> {
     if source.starts_with('~') {
-        return Err(node.fault(format!("{} means somebody's home directory", node.shown())).hint("write the absolute path"));
+        return Err(node
+            .fault(format!("{} means somebody's home directory", node.shown()))
+            .hint("write the absolute path"));
     }
     if source.starts_with('/') {
         return Ok(MountSource::Host { path: path::on_host("", source), create });
@@ -174,9 +196,9 @@ fn in_repository(node: &Node, path: &str, context: &Context<'_>) -> Result<Optio
     let entry = context.files.entry(path).map_err(|error| node.fault(error.to_string()))?;
     match entry {
         None => Ok(None),
-        Some(entry) if entry.kind == EntryKind::Symlink => {
-            Err(node.fault(format!("`{path}` is a symbolic link in the commit")).hint("mount what it points to"))
-        }
+        Some(entry) if entry.kind == EntryKind::Symlink => Err(node
+            .fault(format!("`{path}` is a symbolic link in the commit"))
+            .hint("mount what it points to")),
         Some(entry) => Ok(Some(MountSource::Repository { path: path.to_owned(), id: entry.id })),
     }
 }

@@ -10,7 +10,12 @@ use crate::name::ProjectName;
 use crate::yaml::{Node, suggestion};
 
 /// Reads a network of the project; `None` is one that nothing is said about.
-pub(super) fn read(key: &str, node: Option<&Node>, project: &ProjectName, report: &mut Report) -> Option<Network> {
+pub(super) fn read(
+    key: &str,
+    node: Option<&Node>,
+    project: &ProjectName,
+    report: &mut Report,
+) -> Option<Network> {
     let mut network = bare(format!("{project}_{key}"));
     let Some(node) = node.filter(|node| !node.is_null()) else { return Some(network) };
     let (external, name) = report.take(external(node))?;
@@ -53,9 +58,10 @@ pub(super) fn external(node: &Node) -> Result<(bool, Option<String>), Fault> {
     };
     let other = node.mapping().and_then(|map| map.iter().find(|(key, _)| !is_said_of_external(key)));
     match other {
-        Some((key, entry)) if external => {
-            Err(entry.key.fault(format!("`{key}` says how to create what is external")).hint("remove one of the two"))
-        }
+        Some((key, entry)) if external => Err(entry
+            .key
+            .fault(format!("`{key}` says how to create what is external"))
+            .hint("remove one of the two")),
         _ => Ok((external, name)),
     }
 }
@@ -111,7 +117,12 @@ fn attachment(node: &Node) -> Result<Attachment, Fault> {
 }
 
 /// Reads a volume of the project.
-pub(super) fn volume(key: &str, node: &Node, project: &ProjectName, report: &mut Report) -> Option<super::Volume> {
+pub(super) fn volume(
+    key: &str,
+    node: &Node,
+    project: &ProjectName,
+    report: &mut Report,
+) -> Option<super::Volume> {
     let (external, name) = report.take(external(node))?;
     let own = if external { key.to_owned() } else { format!("{project}_{key}") };
     let field = |key: &str| node.get(key).filter(|value| !value.is_null());

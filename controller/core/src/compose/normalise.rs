@@ -100,7 +100,8 @@ fn volumes(
             _ => None,
         })
         .collect();
-    let read = |key: &String| Some((key.clone(), network::volume(key, &declared.get(key)?.node, name, report)?));
+    let read =
+        |key: &String| Some((key.clone(), network::volume(key, &declared.get(key)?.node, name, report)?));
     used.into_iter().filter_map(read).collect()
 }
 

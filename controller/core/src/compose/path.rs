@@ -44,7 +44,7 @@ mod tests {
     fn paths() {
         assert_eq!(in_tree(".", "./backend").as_deref(), Some("backend"));
         assert_eq!(in_tree("deploy", "../backend/").as_deref(), Some("backend"));
-        assert_eq!(in_tree("deploy", ".."). as_deref(), Some("."));
+        assert_eq!(in_tree("deploy", "..").as_deref(), Some("."));
         assert_eq!(in_tree(".", "../x"), None);
         assert_eq!(on_host("/opt/c", "../x/./y"), "/opt/x/y");
         assert_eq!(on_host("/opt/c", "/etc/x"), "/etc/x");

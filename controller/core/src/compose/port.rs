@@ -21,8 +21,11 @@ pub(super) fn read(node: &Node) -> Result<Vec<Port>, Fault> {
 fn short(node: &Node) -> Result<Vec<Port>, Fault> {
     let spec = &scalar(node, FORM)?.text;
     let (addresses, protocol) = spec.rsplit_once('/').unwrap_or((spec, "tcp"));
-    let (rest, target) = addresses.rsplit_once(':').map_or((None, addresses), |(rest, target)| (Some(rest), target));
-    let (host_ip, published) = match rest.map(|rest| rest.rsplit_once(':').map_or((None, rest), |(ip, p)| (Some(ip), p))) {
+    let (rest, target) =
+        addresses.rsplit_once(':').map_or((None, addresses), |(rest, target)| (Some(rest), target));
+    let (host_ip, published) = match rest
+        .map(|rest| rest.rsplit_once(':').map_or((None, rest), |(ip, p)| (Some(ip), p)))
+    {
         Some((host_ip, published)) => (host_ip, Some(published).filter(|published| !published.is_empty())),
         None => (None, None),
     };
@@ -43,7 +46,11 @@ fn long(node: &Node) -> Result<Vec<Port>, Fault> {
 /// `ingress` and `host` are the same without Swarm.
 fn check_mode(node: &Node) -> Result<(), Fault> {
     let Some(mode) = node.get("mode") else { return Ok(()) };
-    if matches!(text(mode)?.as_str(), "host" | "ingress") { Ok(()) } else { Err(expected(mode, "`host` or `ingress`")) }
+    if matches!(text(mode)?.as_str(), "host" | "ingress") {
+        Ok(())
+    } else {
+        Err(expected(mode, "`host` or `ingress`"))
+    }
 }
 
 fn expand(
@@ -62,11 +69,16 @@ fn expand(
     let targets = range(target).ok_or_else(wrong)?;
     let published = published.map(|published| range(published).ok_or_else(wrong)).transpose()?;
     if published.as_ref().is_some_and(|published| published.len() != targets.len()) {
-        return Err(node.fault(format!("{} has ranges of different lengths", node.shown())).hint("name one host port for each"));
+        return Err(node
+            .fault(format!("{} has ranges of different lengths", node.shown()))
+            .hint("name one host port for each"));
     }
     let port = |(index, target): (usize, u16)| Port {
         target,
-        published: published.as_ref().and_then(|published| published.get(index).copied()).filter(|port| *port > 0),
+        published: published
+            .as_ref()
+            .and_then(|published| published.get(index).copied())
+            .filter(|port| *port > 0),
         host_ip: host_ip.map(str::to_owned),
         protocol: protocol.clone(),
     };
@@ -88,7 +100,15 @@ mod tests {
         match read(&yaml::parse("c.yaml", text).unwrap()) {
             Err(fault) => fault.to_string(),
             Ok(ports) => {
-                let show = |p: &Port| format!("{:?}/{:?}/{}/{}", p.host_ip.as_deref().unwrap_or(""), p.published.unwrap_or(0), p.target, p.protocol);
+                let show = |p: &Port| {
+                    format!(
+                        "{:?}/{:?}/{}/{}",
+                        p.host_ip.as_deref().unwrap_or(""),
+                        p.published.unwrap_or(0),
+                        p.target,
+                        p.protocol
+                    )
+                };
                 ports.iter().map(show).collect::<Vec<_>>().join(" ")
             }
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::Project;
 use super::dotenv::{self, Format};
 use super::fields::{Context, Report};
 use super::interpolate::{self, Variables};
@@ -9,7 +10,6 @@ use super::load::{self, Loader};
 use super::normalise;
 use super::path;
 use super::scalar::{one_or_many, word};
-use super::Project;
 use crate::files::Files;
 use crate::located::{Fault, Faults};
 use crate::manifest;
@@ -109,7 +109,8 @@ fn first_of(request: &Request<'_>, names: &[&str]) -> Result<Option<String>, Fau
 
 fn default_files(request: &Request<'_>, report: &mut Report) -> Result<Vec<String>, Fault> {
     let Some(file) = first_of(request, &DEFAULT_FILES)? else {
-        let fault = Fault::new(format!("`{}` holds none of `{}`", request.manifest_dir, DEFAULT_FILES.join("`, `")));
+        let fault =
+            Fault::new(format!("`{}` holds none of `{}`", request.manifest_dir, DEFAULT_FILES.join("`, `")));
         return Err(fault.hint("name the Compose files in `spec.compose.files` of the manifest"));
     };
     let other = first_of(request, &OVERRIDES)?;
@@ -168,7 +169,11 @@ fn project_name(
         .hint("set `spec.compose.projectName` in the manifest"))
 }
 
-fn written_name(request: &Request<'_>, files: &[String], variables: &Variables) -> Result<Option<String>, Fault> {
+fn written_name(
+    request: &Request<'_>,
+    files: &[String],
+    variables: &Variables,
+) -> Result<Option<String>, Fault> {
     let mut name = None;
     for file in files {
         let node = load::parse(request.files, file)?;
@@ -186,18 +191,23 @@ fn guessed_name(request: &Request<'_>, report: &mut Report) -> String {
     let app = request.app.to_string();
     let directory = request.compose.project_directory.as_deref().unwrap_or_default();
     let last = directory.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_lowercase();
-    let compose: String = last.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).collect();
+    let compose: String =
+        last.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).collect();
     let compose = compose.trim_start_matches(['-', '_']);
     if !compose.is_empty() && compose != app {
-        let message = format!("the project is named `{app}`, but Compose run in {directory} would have named it `{compose}`");
+        let message = format!(
+            "the project is named `{app}`, but Compose run in {directory} would have named it `{compose}`"
+        );
         report.warnings.push(format!("{message}; set `spec.compose.projectName` in the manifest"));
     }
     app
 }
 
 fn profiles(request: &Request<'_>, variables: &Variables) -> BTreeSet<String> {
-    let from_env = variables.get("COMPOSE_PROFILES").map(|value| value.expose().to_owned()).unwrap_or_default();
-    let named = from_env.split(',').map(|profile| profile.trim().to_owned()).filter(|profile| !profile.is_empty());
+    let from_env =
+        variables.get("COMPOSE_PROFILES").map(|value| value.expose().to_owned()).unwrap_or_default();
+    let named =
+        from_env.split(',').map(|profile| profile.trim().to_owned()).filter(|profile| !profile.is_empty());
     named.chain(request.compose.profiles.iter().cloned()).collect()
 }
 

@@ -41,14 +41,16 @@ fn either(
     read: fn(&Node) -> Result<i64, Fault>,
 ) -> Option<i64> {
     let older = fields.get(old, read);
-    let result = read(new?);
-    let newer = fields.report.take(result);
+    let newer = new.and_then(|node| fields.report.take(read(node)));
     if let (Some(older), Some(newer), Some(node)) = (older, newer, new)
         && older != newer
     {
-        fields.report.faults.push(node.fault(format!("`{old}` says something else")).hint("keep one of the two"));
+        fields
+            .report
+            .faults
+            .push(node.fault(format!("`{old}` says something else")).hint("keep one of the two"));
     }
-    newer
+    newer.or(older)
 }
 
 /// What `deploy` may say without Swarm.
@@ -57,7 +59,9 @@ fn check_deploy(deploy: &Node) -> Result<(), Fault> {
     if let Some(mode) = at(deploy, &["mode"])
         && text(mode)? != "replicated"
     {
-        return Err(mode.fault(format!("{} is refused", mode.shown())).hint("Swarm only; `replicated` is what there is"));
+        return Err(mode
+            .fault(format!("{} is refused", mode.shown()))
+            .hint("Swarm only; `replicated` is what there is"));
     }
     at(deploy, &["replicas"]).map_or(Ok(()), one_replica)
 }
@@ -66,5 +70,7 @@ fn one_replica(node: &Node) -> Result<(), Fault> {
     if integer(node)? == 1 {
         return Ok(());
     }
-    Err(node.fault(format!("{} replicas are refused", node.shown())).hint("evenkeel runs one container of each service"))
+    Err(node
+        .fault(format!("{} replicas are refused", node.shown()))
+        .hint("evenkeel runs one container of each service"))
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::fields::{Context, Fields, Report};
 use super::scalar::{boolean, bytes, command, count, duration, expected, integer, text, word};
 use super::{
-    Attachment, Condition, Dependency, Healthcheck, Logging, Mount, Port, PullPolicy, RestartPolicy, Service, build, depends,
-    environment, mount, network, port, resources,
+    Attachment, Condition, Dependency, Healthcheck, Logging, Mount, Port, PullPolicy, RestartPolicy, Service,
+    build, depends, environment, mount, network, port, resources,
 };
 use crate::located::Fault;
 use crate::name::ServiceName;
@@ -23,7 +23,8 @@ pub(super) fn read(node: &Node, context: &Context<'_>, report: &mut Report) -> R
     service.expose = fields.list("expose");
     service.mounts = mounts(&mut fields, context);
     networks(&mut fields, context, &mut service);
-    service.depends_on = fields.with("depends_on", |node, report| depends::read(node, context, report)).unwrap_or_default();
+    service.depends_on =
+        fields.with("depends_on", |node, report| depends::read(node, context, report)).unwrap_or_default();
     namespaces(&mut fields, context, &mut service);
     service.resources = resources::read(&mut fields);
     host(&mut fields, &mut service);
@@ -183,12 +184,16 @@ fn networks(fields: &mut Fields<'_>, context: &Context<'_>, service: &mut Servic
 fn namespaces(fields: &mut Fields<'_>, context: &Context<'_>, service: &mut Service) {
     service.pid = fields.text("pid");
     service.ipc = fields.text("ipc");
-    for (key, mode) in [("network_mode", &service.network_mode), ("pid", &service.pid), ("ipc", &service.ipc)] {
+    for (key, mode) in [("network_mode", &service.network_mode), ("pid", &service.pid), ("ipc", &service.ipc)]
+    {
         let Some(other) = mode.as_ref().and_then(|mode| mode.strip_prefix("service:")) else { continue };
         if !context.active.contains(other)
             && let Some(node) = fields.node(key)
         {
-            fields.report.faults.push(node.fault(format!("{} names no service of the project", node.shown())));
+            fields
+                .report
+                .faults
+                .push(node.fault(format!("{} names no service of the project", node.shown())));
             continue;
         }
         let implied = Dependency { condition: Condition::ServiceStarted, required: true, restart: true };
@@ -217,7 +222,8 @@ fn host(fields: &mut Fields<'_>, service: &mut Service) {
 
 fn ulimits(node: &Node, report: &mut Report) -> Result<BTreeMap<String, (i64, i64)>, Fault> {
     let map = node.mapping().ok_or_else(|| expected(node, "a map"))?;
-    let limits = map.iter().filter_map(|(name, entry)| Some((name.clone(), report.take(ulimit(&entry.node))?)));
+    let limits =
+        map.iter().filter_map(|(name, entry)| Some((name.clone(), report.take(ulimit(&entry.node))?)));
     Ok(limits.collect())
 }
 
@@ -225,7 +231,9 @@ fn ulimit(node: &Node) -> Result<(i64, i64), Fault> {
     if node.mapping().is_none() {
         return integer(node).map(|limit| (limit, limit));
     }
-    let side = |key: &str| node.get(key).ok_or_else(|| node.fault(format!("the limit has no `{key}`"))).and_then(integer);
+    let side = |key: &str| {
+        node.get(key).ok_or_else(|| node.fault(format!("the limit has no `{key}`"))).and_then(integer)
+    };
     Ok((side("soft")?, side("hard")?))
 }
 

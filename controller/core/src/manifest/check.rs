@@ -49,7 +49,9 @@ impl Checker<'_> {
             self.service(&["spec", "database", "service"], service);
         }
         let variables = [("urlFrom", &database.url_from), ("passwordFrom", &database.password_from)];
-        for (key, variable) in variables.into_iter().filter_map(|(key, variable)| Some((key, variable.as_ref()?))) {
+        for (key, variable) in
+            variables.into_iter().filter_map(|(key, variable)| Some((key, variable.as_ref()?)))
+        {
             self.variable(key, variable);
         }
         self.migrations(&database.migrations.service);
@@ -85,7 +87,8 @@ impl Checker<'_> {
     fn shared_volumes(&mut self, name: &ServiceName, shared: &[String]) {
         let Some(service) = self.project.services.get(name) else { return };
         for (index, key) in shared.iter().enumerate() {
-            let mounted = |source: &MountSource| matches!(source, MountSource::Volume { volume, .. } if volume == key);
+            let mounted =
+                |source: &MountSource| matches!(source, MountSource::Volume { volume, .. } if volume == key);
             if !service.mounts.iter().any(|mount| mounted(&mount.source)) {
                 let path = ["spec", "services", name.as_str(), "sharedVolumes", &index.to_string()];
                 self.fault(&path, format!("`{name}` mounts no volume `{key}`"), None);
@@ -108,5 +111,58 @@ impl Checker<'_> {
             None => Fault::new(format!("{}: {message}", path.join("."))),
         };
         self.faults.0.push(Fault { hint, ..fault });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::compose::Service;
+
+    const TEXT: &str = r#"apiVersion: evenkeel/v1
+kind: Application
+metadata: {name: shop}
+spec:
+  compose: {}
+  database:
+    urlFrom: {env: DATABASE_URL, service: api}
+    clientImage: postgres:16
+    migrations: {tool: alembic, service: aip}
+  services:
+    api: {sharedVolumes: [uploads]}
+    db: {singleton: true}
+  smoke:
+    - http: {service: ghost, port: 80, path: /}
+  rollout: {dependencyNetworks: [shared]}
+"#;
+
+    fn project() -> Project {
+        Project {
+            name: "shop".into(),
+            directory: String::new(),
+            files: Vec::new(),
+            services: BTreeMap::from([("api".into(), Service::default())]),
+            networks: BTreeMap::new(),
+            volumes: BTreeMap::new(),
+            host_files: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_named_must_exist() {
+        let app = crate::manifest::read("evenkeel.yaml", TEXT).unwrap();
+        let located = check_located("evenkeel.yaml", TEXT, &app, &project());
+        insta::assert_snapshot!(located, @r#"
+evenkeel.yaml:7:20: the environment of `api` has no `DATABASE_URL`
+evenkeel.yaml:9:42: the Compose project has no service `aip` (did you mean `api`?)
+evenkeel.yaml:11:27: `api` mounts no volume `uploads`
+evenkeel.yaml:12:5: the Compose project has no service `db`
+evenkeel.yaml:14:23: the Compose project has no service `ghost`
+evenkeel.yaml:15:34: no service of the project is on a network `shared`
+"#);
+        assert_eq!(check(&app, &project()).0.len(), located.0.len());
+        insta::assert_snapshot!(check(&app, &project()).0[0], @"spec.database.urlFrom.env: the environment of `api` has no `DATABASE_URL`");
     }
 }

@@ -71,7 +71,12 @@ impl Rules<'_> {
         let name = name.as_str();
         let valid = is_name(name, |c| c == '-') && !name.ends_with('-') && name.len() <= 63;
         let message = format!("`{name}` cannot be an application's name");
-        self.require(valid, &["metadata", "name"], &message, "lower-case letters, digits and `-`, at most 63");
+        self.require(
+            valid,
+            &["metadata", "name"],
+            &message,
+            "lower-case letters, digits and `-`, at most 63",
+        );
     }
 
     fn compose(&mut self, compose: &super::Compose) {
@@ -89,7 +94,12 @@ impl Rules<'_> {
         for (index, file) in compose.files.iter().enumerate() {
             let at = [path[0], path[1], "files", &index.to_string()];
             let message = format!("`{file}` is not a path relative to the manifest");
-            self.require(!file.is_empty() && !file.starts_with('/'), &at, &message, "Compose files come from the commit");
+            self.require(
+                !file.is_empty() && !file.starts_with('/'),
+                &at,
+                &message,
+                "Compose files come from the commit",
+            );
         }
     }
 
@@ -100,7 +110,12 @@ impl Rules<'_> {
         let client = database.url_from.is_none() || database.client_image.is_some();
         let hint = "name an image with PostgreSQL's client programs, such as postgres:16";
         self.require(client, &path, "a database outside the project needs `clientImage`", hint);
-        self.require(database.backup.keep > 0, &[path[0], path[1], "backup", "keep"], "at least 1 backup is kept", "");
+        self.require(
+            database.backup.keep > 0,
+            &[path[0], path[1], "backup", "keep"],
+            "at least 1 backup is kept",
+            "",
+        );
         self.migrations(&database.migrations);
     }
 
@@ -109,9 +124,10 @@ impl Rules<'_> {
         let has_command = migrations.command.first().is_some_and(|word| !word.is_empty());
         self.require(has_command, &at("command"), "the command is empty", "leave it out for `[alembic]`");
         self.require(!migrations.timeout.is_zero(), &at("timeout"), "must be longer than 0", "");
-        for (key, value) in
-            [("versionTable", &migrations.version_table), ("versionTableSchema", &migrations.version_table_schema)]
-        {
+        for (key, value) in [
+            ("versionTable", &migrations.version_table),
+            ("versionTableSchema", &migrations.version_table_schema),
+        ] {
             self.require(!value.is_empty(), &at(key), "a name is needed", "");
         }
     }
@@ -120,11 +136,13 @@ impl Rules<'_> {
         let kinds = [probe.http.is_some(), probe.tcp.is_some(), probe.exec.is_some()];
         let one = kinds.iter().filter(|given| **given).count() == 1;
         self.require(one, path, "exactly one of `http`, `tcp` and `exec` is needed", "");
-        for (key, value) in [("successThreshold", probe.success_threshold), ("failureThreshold", probe.failure_threshold)]
+        for (key, value) in
+            [("successThreshold", probe.success_threshold), ("failureThreshold", probe.failure_threshold)]
         {
             self.require(value > 0, &[path, &[key]].concat(), "must be at least 1", "");
         }
-        let times = [("interval", probe.interval), ("timeout", probe.timeout), ("startTimeout", probe.start_timeout)];
+        let times =
+            [("interval", probe.interval), ("timeout", probe.timeout), ("startTimeout", probe.start_timeout)];
         for (key, value) in times {
             self.require(!value.is_zero(), &[path, &[key]].concat(), "must be longer than 0", "");
         }
@@ -173,7 +191,12 @@ impl Rules<'_> {
             self.request(&path, &http.path, http.port);
             self.expect(&path, &http.expect);
             let method = !http.method.is_empty() && http.method.bytes().all(|b| b.is_ascii_uppercase());
-            self.require(method, &[&path[..], &["method"]].concat(), "an HTTP method is written in capitals", "");
+            self.require(
+                method,
+                &[&path[..], &["method"]].concat(),
+                "an HTTP method is written in capitals",
+                "",
+            );
         }
         if let Some(url) = &smoke.url {
             self.url_probe(&[path, &["url"]].concat(), url);

@@ -65,8 +65,10 @@ fn every_fault_has_its_place() {
     insta::assert_snapshot!(refused("      tool: alembic\n", "      tool: flyway\n"), @"evenkeel.yaml:16:13: `flyway` is not known here (known are `alembic`)");
     insta::assert_snapshot!(refused("      service: convertik-api\n", ""), @"evenkeel.yaml:16:7: the key `service` is missing");
     insta::assert_snapshot!(refused("keep: 14", "keep: 0"), @"evenkeel.yaml:21:39: at least 1 backup is kept");
-    insta::assert_snapshot!(refused("{http: {path: /health", "{tcp: {port: 1}, http: {path: health"), @r#"evenkeel.yaml:24:7: exactly one of `http`, `tcp` and `exec` is needed
-evenkeel.yaml:24:44: `health` is not a path (it begins with `/`)"#);
+    insta::assert_snapshot!(refused("{http: {path: /health", "{tcp: {port: 1}, http: {path: health"), @r#"
+evenkeel.yaml:24:7: exactly one of `http`, `tcp` and `exec` is needed
+evenkeel.yaml:24:44: `health` is not a path (it begins with `/`)
+"#);
     insta::assert_snapshot!(refused("port: 8000, expect", "port: 80000, expect"), @"evenkeel.yaml:24:43: `80000` stands where a whole number from 0 to 65535 is expected");
     insta::assert_snapshot!(refused("https://convertik", "ftp://convertik"), @"evenkeel.yaml:26:12: `ftp://convertik.example/health` is not a URL that can be probed (write http://… or https://…)");
     insta::assert_snapshot!(refused("bake: 5m", "bake: 5 minutes"), @"evenkeel.yaml:29:35: `5 minutes` is not a duration; write for example 30s, 5m or 1h30m");

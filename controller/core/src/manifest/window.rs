@@ -70,7 +70,11 @@ mod tests {
     use super::*;
 
     fn window(deny: &str, hours: u64, zone: &str) -> Window {
-        Window { deny: deny.to_owned(), duration: Duration::from_secs(hours * 3_600), time_zone: zone.to_owned() }
+        Window {
+            deny: deny.to_owned(),
+            duration: Duration::from_secs(hours * 3_600),
+            time_zone: zone.to_owned(),
+        }
     }
 
     fn until(windows: &[Window], now: &str) -> Option<String> {

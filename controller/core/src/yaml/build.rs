@@ -101,7 +101,8 @@ impl<'t> Builder<'t> {
 
     fn spend(&mut self, nodes: usize, place: &Place) -> Result<(), Fault> {
         let Some(left) = self.left.checked_sub(nodes) else {
-            return Err(place.fault(format!("the file stands for more than {MAX_NODES} values, its aliases resolved")));
+            return Err(place
+                .fault(format!("the file stands for more than {MAX_NODES} values, its aliases resolved")));
         };
         self.left = left;
         Ok(())
@@ -116,7 +117,13 @@ impl<'t> Builder<'t> {
         found.ok_or_else(|| place.fault("the alias refers to nothing"))
     }
 
-    fn finish(&mut self, value: Value, place: Place, anchor: usize, tag: RawTagRef<'_>) -> Result<Node, Fault> {
+    fn finish(
+        &mut self,
+        value: Value,
+        place: Place,
+        anchor: usize,
+        tag: RawTagRef<'_>,
+    ) -> Result<Node, Fault> {
         let mut node = Node::new(value, place);
         if let Some(tag) = tag {
             apply_tag(&mut node, &tag)?;
@@ -164,7 +171,11 @@ fn apply_tag(node: &mut Node, tag: &RawTag) -> Result<(), Fault> {
         ("!", "reset") => Some(Tag::Reset),
         ("!", "override") => Some(Tag::Override),
         ("", "!") | ("!", "") => return apply_core_tag(node, "str"),
-        _ => return Err(node.fault(format!("unknown tag `{tag}`")).hint("`!reset` and `!override` are known")),
+        _ => {
+            return Err(node
+                .fault(format!("unknown tag `{tag}`"))
+                .hint("`!reset` and `!override` are known"));
+        }
     };
     Ok(())
 }

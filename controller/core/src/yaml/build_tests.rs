@@ -25,7 +25,8 @@ fn every_value_knows_its_place() {
 
 #[test]
 fn merges_as_yaml_does() {
-    let node = read("x: &x {p: 1, q: 1}\ny: &y {q: 2, r: 2}\nz:\n  r: 3\n  <<: [*x, *y]\nw: {<<: *y, q: 9}\n");
+    let node =
+        read("x: &x {p: 1, q: 1}\ny: &y {q: 2, r: 2}\nz:\n  r: 3\n  <<: [*x, *y]\nw: {<<: *y, q: 9}\n");
     assert_eq!(text(&node, &["z", "p"]), "1");
     assert_eq!(text(&node, &["z", "q"]), "1");
     assert_eq!(text(&node, &["z", "r"]), "3");

@@ -4,8 +4,8 @@ use std::fmt;
 
 use indexmap::map::Iter;
 use serde::de::{
-    self, DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Expected, IntoDeserializer, MapAccess, SeqAccess,
-    Unexpected, VariantAccess, Visitor, value::StrDeserializer,
+    self, DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Expected, IntoDeserializer, MapAccess,
+    SeqAccess, Unexpected, VariantAccess, Visitor, value::StrDeserializer,
 };
 
 use super::core::Core;
@@ -73,7 +73,8 @@ impl de::Error for Error {
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        let is_text = expected.to_string().contains("string") && !matches!(found, Unexpected::Map | Unexpected::Seq);
+        let is_text =
+            expected.to_string().contains("string") && !matches!(found, Unexpected::Map | Unexpected::Seq);
         let hint = is_text.then(|| "put it in quotes".to_owned());
         Self::of(format!("{} stands where {} is expected", shown(found), wanted(expected)), hint)
     }
@@ -128,7 +129,9 @@ impl Node {
                 Core::Null => Unexpected::Unit,
                 Core::Bool(value) => Unexpected::Bool(value),
                 Core::Float(value) => Unexpected::Float(value),
-                Core::Int(value) => i64::try_from(value).map_or(Unexpected::Str(&scalar.text), Unexpected::Signed),
+                Core::Int(value) => {
+                    i64::try_from(value).map_or(Unexpected::Str(&scalar.text), Unexpected::Signed)
+                }
                 Core::Text => Unexpected::Str(&scalar.text),
             },
         }
@@ -141,7 +144,11 @@ impl Node {
         Err(Error(self.fault("`!reset` and `!override` mean something in Compose files only")))
     }
 
-    fn visit_mapping<'de, V: Visitor<'de>>(&'de self, map: &'de Mapping, visitor: V) -> Result<V::Value, Error> {
+    fn visit_mapping<'de, V: Visitor<'de>>(
+        &'de self,
+        map: &'de Mapping,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
         visitor.visit_map(Map { entries: map.iter(), next: None }).map_err(|error| error.or_at(&self.place))
     }
 }
@@ -177,7 +184,11 @@ impl<'de> Deserializer<'de> for &'de Node {
         if self.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -217,11 +228,15 @@ impl<'de> Deserializer<'de> for &'de Node {
         self.untagged()?;
         let variant = match &self.value {
             Value::Scalar(scalar) => Some((scalar.text.as_str(), &self.place, None)),
-            Value::Mapping(map) if map.len() == 1 => map.first().map(|(k, e)| (k.as_str(), &e.key, Some(&e.node))),
+            Value::Mapping(map) if map.len() == 1 => {
+                map.first().map(|(k, e)| (k.as_str(), &e.key, Some(&e.node)))
+            }
             _ => None,
         };
         let Some((name, place, content)) = variant else {
-            return Err(Error(self.fault(format!("{} stands where one word is expected", shown(self.unexpected())))));
+            return Err(Error(
+                self.fault(format!("{} stands where one word is expected", shown(self.unexpected()))),
+            ));
         };
         visitor.visit_enum(Variant { name, place, content }).map_err(|error| error.or_at(place))
     }
@@ -319,7 +334,9 @@ impl<'de> VariantAccess<'de> for Variant<'de> {
 
     fn unit_variant(self) -> Result<(), Error> {
         match self.content {
-            Some(node) if !node.is_null() => Err(Error(node.fault(format!("`{}` takes no value", self.name)))),
+            Some(node) if !node.is_null() => {
+                Err(Error(node.fault(format!("`{}` takes no value", self.name))))
+            }
             _ => Ok(()),
         }
     }
@@ -333,7 +350,11 @@ impl<'de> VariantAccess<'de> for Variant<'de> {
         self.needs_content()?.deserialize_any(visitor)
     }
 
-    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], visitor: V) -> Result<V::Value, Error> {
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
         self.needs_content()?.deserialize_map(visitor)
     }
 }
@@ -366,7 +387,8 @@ mod tests {
 
     #[test]
     fn reads_what_is_right() {
-        let sample = read("portNumber: 80\nname: 'x'\nitems:\n- {mode: {slow: {by: 3}}}\nmode: fast\n").unwrap();
+        let sample =
+            read("portNumber: 80\nname: 'x'\nitems:\n- {mode: {slow: {by: 3}}}\nmode: fast\n").unwrap();
         assert_eq!(sample.port_number, 80);
         assert_eq!(sample.mode, Some(Mode::Fast));
         assert_eq!(sample.items[0].mode, Some(Mode::Slow { by: 3 }));

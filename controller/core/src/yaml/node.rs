@@ -134,9 +134,11 @@ impl Node {
                 Some(entry) => entry.node.place_of(rest),
                 None => &self.place,
             },
-            Value::Sequence(items) => {
-                first.parse().ok().and_then(|index: usize| items.get(index)).map_or(&self.place, |n| n.place_of(rest))
-            }
+            Value::Sequence(items) => first
+                .parse()
+                .ok()
+                .and_then(|index: usize| items.get(index))
+                .map_or(&self.place, |n| n.place_of(rest)),
             Value::Scalar(_) => &self.place,
         }
     }

@@ -56,7 +56,8 @@ impl Place {
 
     /// A fault here, with the line as its snippet.
     pub fn fault(&self, message: impl Into<String>) -> Fault {
-        let snippet = self.source.line(self.line as usize).map(|line| line.chars().take(SNIPPET_CHARS).collect());
+        let snippet =
+            self.source.line(self.line as usize).map(|line| line.chars().take(SNIPPET_CHARS).collect());
         Fault { snippet, ..Fault::new(message).at(self.location()) }
     }
 
@@ -77,7 +78,9 @@ pub fn suggestion<'w>(word: &str, known: impl IntoIterator<Item = &'w str>) -> O
     let lower = word.to_lowercase().replace(['-', '_'], "");
     known
         .into_iter()
-        .map(|known| (strsim::damerau_levenshtein(&lower, &known.to_lowercase().replace(['-', '_'], "")), known))
+        .map(|known| {
+            (strsim::damerau_levenshtein(&lower, &known.to_lowercase().replace(['-', '_'], "")), known)
+        })
         .filter(|(distance, known)| *distance <= 2.min(known.chars().count() / 2))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, known)| known)
