@@ -1,6 +1,7 @@
 //! The database's schema as state: what the scripts say, where the database stands, what a change of the schema means.
 
 pub mod backup;
+pub mod blocking;
 pub mod fingerprint;
 pub mod history;
 pub mod redact;
