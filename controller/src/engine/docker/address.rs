@@ -72,7 +72,10 @@ mod tests {
     fn reads_the_forms_that_people_use() {
         let read = |text| Address::parse(Some(text)).map(|address| address.to_string());
         assert_eq!(Address::parse(None).ok(), Some(Address::Unix("/var/run/docker.sock".into())));
-        assert_eq!(read("/run/user/1000/docker.sock").ok().as_deref(), Some("unix:///run/user/1000/docker.sock"));
+        assert_eq!(
+            read("/run/user/1000/docker.sock").ok().as_deref(),
+            Some("unix:///run/user/1000/docker.sock")
+        );
         assert_eq!(read("tcp://10.0.0.1:2376").ok().as_deref(), Some("tcp://10.0.0.1:2376"));
         assert_eq!(read("http://engine/").ok().as_deref(), Some("tcp://engine:2375"));
         assert_eq!(read("tcp://[::1]").ok().as_deref(), Some("tcp://[::1]:2375"));

@@ -58,7 +58,11 @@ enum Aux {
 
 impl Docker {
     /// Builds an image within the request's time. Giving up hangs up, and the engine gives up too.
-    pub(super) async fn build_image(&self, request: BuildRequest, progress: Progress<'_>) -> Result<Image, EngineError> {
+    pub(super) async fn build_image(
+        &self,
+        request: BuildRequest,
+        progress: Progress<'_>,
+    ) -> Result<Image, EngineError> {
         let id = match tokio::time::timeout(request.timeout, self.build_either(&request, progress)).await {
             Ok(built) => built?,
             Err(_) => return Err(EngineError::Timeout { action: action(&request), after: request.timeout }),
@@ -67,7 +71,11 @@ impl Docker {
         image.ok_or_else(|| failed(&request, "the image is not there afterwards".to_owned(), Vec::new()))
     }
 
-    async fn build_either(&self, request: &BuildRequest, progress: Progress<'_>) -> Result<Option<ImageId>, EngineError> {
+    async fn build_either(
+        &self,
+        request: &BuildRequest,
+        progress: Progress<'_>,
+    ) -> Result<Option<ImageId>, EngineError> {
         match self.build_with(Builder::Classic, request, progress).await {
             Err(error) if wants_buildkit(&error) => {
                 progress("this Dockerfile is not for the classic builder: starting again with BuildKit");
@@ -92,7 +100,9 @@ impl Docker {
             other => other,
         })?;
         let mut told = Told::new(progress);
-        while let Some(line) = answer.line().await.map_err(|error| errors::unreachable_at(&self.address, error))? {
+        while let Some(line) =
+            answer.line().await.map_err(|error| errors::unreachable_at(&self.address, error))?
+        {
             let message = serde_json::from_str(&line).unwrap_or_default();
             told.hear(message).map_err(|(reason, tail)| failed(request, reason, tail))?;
         }
@@ -179,7 +189,20 @@ fn wants_buildkit(error: &EngineError) -> bool {
 }
 
 fn parameters(builder: Builder, request: &BuildRequest) -> Vec<(&'static str, String)> {
-    let BuildRequest { tag, dockerfile, args, target, labels, network, extra_hosts, shm_size, platform, cache, pull, .. } = request;
+    let BuildRequest {
+        tag,
+        dockerfile,
+        args,
+        target,
+        labels,
+        network,
+        extra_hosts,
+        shm_size,
+        platform,
+        cache,
+        pull,
+        ..
+    } = request;
     let mut parameters = vec![
         ("version", (builder as u8).to_string()),
         ("t", tag.clone()),

@@ -18,7 +18,10 @@ const SHORT_ID: usize = 12;
 
 impl Docker {
     /// Lists the project's containers, then inspects each; those that went away in between are left out.
-    pub(super) async fn project_containers(&self, project: &ProjectName) -> Result<Vec<Container>, EngineError> {
+    pub(super) async fn project_containers(
+        &self,
+        project: &ProjectName,
+    ) -> Result<Vec<Container>, EngineError> {
         let filter = format!("{}={project}", label::COMPOSE_PROJECT);
         let listed = self.list(true, vec![("label", filter)]).await?;
         let ids = listed.into_iter().filter_map(|summary| summary.id);
@@ -41,7 +44,11 @@ impl Docker {
         self.ask(format!("inspect container {id}"), client.inspect_container(&segment(id), None)).await
     }
 
-    async fn list(&self, all: bool, filters: Vec<(&str, String)>) -> Result<Vec<ContainerSummary>, EngineError> {
+    async fn list(
+        &self,
+        all: bool,
+        filters: Vec<(&str, String)>,
+    ) -> Result<Vec<ContainerSummary>, EngineError> {
         let client = self.client().await?;
         let filters = filters.into_iter().map(|(key, value)| (key.to_owned(), vec![value])).collect();
         let options = ListContainersOptions { all, filters: Some(filters), ..Default::default() };
@@ -49,7 +56,11 @@ impl Docker {
     }
 
     /// Who holds a port of the host. Only what runs holds one.
-    pub(super) async fn holder_of(&self, port: u16, protocol: &str) -> Result<Option<(String, Option<String>)>, EngineError> {
+    pub(super) async fn holder_of(
+        &self,
+        port: u16,
+        protocol: &str,
+    ) -> Result<Option<(String, Option<String>)>, EngineError> {
         let running = self.list(false, Vec::new()).await?;
         Ok(running.into_iter().find(|container| holds(container, port, protocol)).map(introduce))
     }
@@ -80,16 +91,25 @@ impl Docker {
     pub(super) async fn rename_container(&self, id: &str, name: &str) -> Result<(), EngineError> {
         let client = self.client().await?;
         let options = RenameContainerOptions { name: name.to_owned() };
-        self.ask(format!("rename container {id} to {name}"), client.rename_container(&segment(id), options)).await
+        self.ask(format!("rename container {id} to {name}"), client.rename_container(&segment(id), options))
+            .await
     }
 
     pub(super) async fn update_restart(&self, id: &str, policy: RestartPolicy) -> Result<(), EngineError> {
-        let change = ContainerUpdateBody { restart_policy: Some(create::restart_policy(policy)), ..Default::default() };
+        let change = ContainerUpdateBody {
+            restart_policy: Some(create::restart_policy(policy)),
+            ..Default::default()
+        };
         self.update(format!("set the restart policy of container {id}"), id, change).await
     }
 
     /// Sets the limits. Swap moves along with memory, or the engine would refuse a memory limit above the old swap limit.
-    pub(super) async fn update_limits(&self, id: &str, memory: i64, nano_cpus: i64) -> Result<(), EngineError> {
+    pub(super) async fn update_limits(
+        &self,
+        id: &str,
+        memory: i64,
+        nano_cpus: i64,
+    ) -> Result<(), EngineError> {
         let now = self.inspect(id).await?.host_config.unwrap_or_default();
         let change = limits(&now, memory, nano_cpus);
         self.update(format!("set the limits of container {id}"), id, change).await
@@ -108,7 +128,8 @@ fn is_meant(container: &Container, id_or_name: &str) -> bool {
 
 fn holds(container: &ContainerSummary, port: u16, protocol: &str) -> bool {
     let mut ports = container.ports.iter().flatten();
-    ports.any(|held| held.public_port == Some(port) && held.typ.is_some_and(|typ| typ.to_string() == protocol))
+    ports
+        .any(|held| held.public_port == Some(port) && held.typ.is_some_and(|typ| typ.to_string() == protocol))
 }
 
 fn introduce(container: ContainerSummary) -> (String, Option<String>) {

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use bollard::models::{
-    ContainerCreateBody, DeviceMapping, EndpointIpamConfig, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig,
-    NetworkingConfig, PortBinding, PortMap, ResourcesUlimits, RestartPolicy as EnginePolicy, RestartPolicyNameEnum,
+    ContainerCreateBody, DeviceMapping, EndpointIpamConfig, EndpointSettings, HealthConfig, HostConfig,
+    HostConfigLogConfig, NetworkingConfig, PortBinding, PortMap, ResourcesUlimits,
+    RestartPolicy as EnginePolicy, RestartPolicyNameEnum,
 };
 use evenkeel_core::compose::{Healthcheck, Logging, Port, Resources, RestartPolicy, Service};
 use evenkeel_core::container::{ContainerSpec, Endpoint};
@@ -16,7 +17,19 @@ use evenkeel_core::secret::Secret;
 /// Both levels are destructured in full, so that a new key of the Compose model cannot be forgotten here. What is named `_` is
 /// settled by the specification's own fields or before a container is made at all.
 pub(super) fn body(spec: &ContainerSpec) -> ContainerCreateBody {
-    let ContainerSpec { name: _, image, service, labels, publish, endpoints, restart, binds, tmpfs, anonymous, auto_remove } = spec;
+    let ContainerSpec {
+        name: _,
+        image,
+        service,
+        labels,
+        publish,
+        endpoints,
+        restart,
+        binds,
+        tmpfs,
+        anonymous,
+        auto_remove,
+    } = spec;
     let Service {
         image: _,
         build: _,
@@ -119,7 +132,8 @@ pub(super) fn endpoint_settings(endpoint: &Endpoint) -> EndpointSettings {
     let fixed = ipv4_address.is_some() || ipv6_address.is_some();
     EndpointSettings {
         aliases: some(aliases),
-        links: (!links.is_empty()).then(|| links.iter().map(|(container, alias)| format!("{container}:{alias}")).collect()),
+        links: (!links.is_empty())
+            .then(|| links.iter().map(|(container, alias)| format!("{container}:{alias}")).collect()),
         ipam_config: fixed.then(|| EndpointIpamConfig {
             ipv4_address: ipv4_address.clone(),
             ipv6_address: ipv6_address.clone(),
@@ -157,7 +171,8 @@ fn networking(endpoint: &Endpoint) -> NetworkingConfig {
 }
 
 fn limits(resources: &Resources) -> HostConfig {
-    let Resources { nano_cpus, cpu_shares, cpuset, memory, memory_reservation, memory_swap, pids } = resources;
+    let Resources { nano_cpus, cpu_shares, cpuset, memory, memory_reservation, memory_swap, pids } =
+        resources;
     HostConfig {
         nano_cpus: *nano_cpus,
         cpu_shares: *cpu_shares,

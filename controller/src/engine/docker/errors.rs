@@ -93,13 +93,20 @@ mod tests {
 
     fn said(status_code: u16, message: &str) -> EngineError {
         let address = Address::Tcp("engine:1".into());
-        classify(&address, "start container web", Error::DockerResponseServerError { status_code, message: message.into() })
+        classify(
+            &address,
+            "start container web",
+            Error::DockerResponseServerError { status_code, message: message.into() },
+        )
     }
 
     #[test]
     fn the_engines_words_and_the_object_are_told() {
         let told = said(409, "it is marked for removal").to_string();
-        assert_eq!(told, "the Docker Engine refused to start container web: it is marked for removal (status 409)");
+        assert_eq!(
+            told,
+            "the Docker Engine refused to start container web: it is marked for removal (status 409)"
+        );
     }
 
     #[test]
@@ -116,7 +123,10 @@ mod tests {
 
     #[test]
     fn an_engine_of_another_version_is_asked_again() {
-        assert!(unsettles(&said(400, "client version 1.41 is too old. Minimum supported API version is 1.44")));
+        assert!(unsettles(&said(
+            400,
+            "client version 1.41 is too old. Minimum supported API version is 1.44"
+        )));
         assert!(!unsettles(&said(400, "invalid mount config")));
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use bollard::container::LogOutput;
 use bollard::exec::{StartExecOptions, StartExecResults};
 use bollard::models::ExecConfig;
-use futures_util::stream::BoxStream;
 use futures_util::TryStreamExt;
+use futures_util::stream::BoxStream;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::{Docker, errors, path::segment};
@@ -37,7 +37,8 @@ impl Docker {
     pub(super) async fn run_exec(&self, id: &str, exec: Exec) -> Result<ExecOutcome, EngineError> {
         let client = self.client().await?;
         // The arguments may hold secrets: errors name the program only.
-        let action = format!("run {} in container {id}", exec.command.first().map_or("nothing", String::as_str));
+        let action =
+            format!("run {} in container {id}", exec.command.first().map_or("nothing", String::as_str));
         let created = self.ask(&action, client.create_exec(&segment(id), config(&exec))).await?;
         let options = StartExecOptions { output_capacity: Some(PIECE), ..Default::default() };
         let started = self.ask(&action, client.start_exec(&created.id, Some(options))).await?;
@@ -50,7 +51,13 @@ impl Docker {
     }
 
     /// Feeds and drains until the output ends. What the command did not read by then, it will not read.
-    async fn converse(&self, action: &str, exec: Exec, output: Output, input: Input) -> Result<ExecOutcome, EngineError> {
+    async fn converse(
+        &self,
+        action: &str,
+        exec: Exec,
+        output: Output,
+        input: Input,
+    ) -> Result<ExecOutcome, EngineError> {
         let feeding = feed(action, exec.stdin, input);
         let draining = self.drain(action, output, exec.stdout);
         tokio::pin!(feeding, draining);
@@ -64,16 +71,26 @@ impl Docker {
         }
     }
 
-    async fn drain(&self, action: &str, mut output: Output, sink: Option<Sink>) -> Result<ExecOutcome, EngineError> {
+    async fn drain(
+        &self,
+        action: &str,
+        mut output: Output,
+        sink: Option<Sink>,
+    ) -> Result<ExecOutcome, EngineError> {
         let mut kept = Kept { sink, stdout: Vec::new(), stderr: Vec::new() };
         while let Some(piece) = self.ask(action, output.try_next()).await? {
             match piece {
-                LogOutput::StdOut { message } => kept.stdout(&message).await.map_err(|error| broken_sink(action, &error))?,
+                LogOutput::StdOut { message } => {
+                    kept.stdout(&message).await.map_err(|error| broken_sink(action, &error))?
+                }
                 LogOutput::StdErr { message } => kept.stderr(&message),
                 LogOutput::StdIn { .. } => {}
                 // Without a terminal everything is framed: this is the torn rest of a frame.
                 LogOutput::Console { .. } => {
-                    return Err(errors::unreachable_at(&self.address, format!("the connection broke off while it was to {action}")));
+                    return Err(errors::unreachable_at(
+                        &self.address,
+                        format!("the connection broke off while it was to {action}"),
+                    ));
                 }
             }
         }
@@ -81,13 +98,20 @@ impl Docker {
     }
 
     /// Waits until the engine knows how the command ended: a moment after its output did, or later if it closed that itself.
-    async fn exit_code(&self, client: &bollard::Docker, action: &str, exec: &str) -> Result<i64, EngineError> {
+    async fn exit_code(
+        &self,
+        client: &bollard::Docker,
+        action: &str,
+        exec: &str,
+    ) -> Result<i64, EngineError> {
         let mut pause = PAUSE;
         loop {
             let state = self.ask(action, client.inspect_exec(exec)).await?;
             match (state.running, state.exit_code) {
                 (Some(false) | None, Some(code)) => return Ok(code),
-                (Some(false) | None, None) => return Err(errors::refused(action, 0, "it lost the command's exit code")),
+                (Some(false) | None, None) => {
+                    return Err(errors::refused(action, 0, "it lost the command's exit code"));
+                }
                 (Some(true), _) => tokio::time::sleep(pause).await,
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
@@ -154,7 +178,11 @@ impl Kept {
             sink.shutdown().await?;
         }
         keep_end(&mut self.stderr);
-        Ok(ExecOutcome { exit_code: 0, stdout: self.stdout, stderr: String::from_utf8_lossy(&self.stderr).into_owned() })
+        Ok(ExecOutcome {
+            exit_code: 0,
+            stdout: self.stdout,
+            stderr: String::from_utf8_lossy(&self.stderr).into_owned(),
+        })
     }
 }
 

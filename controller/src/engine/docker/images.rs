@@ -15,12 +15,14 @@ use crate::engine::{EngineError, Progress};
 /// How long a pull may be silent.
 const SILENCE: Duration = Duration::from_secs(600);
 /// Words with which a registry says that trying again is no use.
-const FINAL: [&str; 6] = ["not found", "manifest unknown", "denied", "unauthorized", "invalid reference", "no matching manifest"];
+const FINAL: [&str; 6] =
+    ["not found", "manifest unknown", "denied", "unauthorized", "invalid reference", "no matching manifest"];
 
 impl Docker {
     pub(super) async fn find_image(&self, reference: &str) -> Result<Option<Image>, EngineError> {
         let client = self.client().await?;
-        let inspected = self.ask(format!("inspect image {reference}"), client.inspect_image(&segment(reference))).await;
+        let inspected =
+            self.ask(format!("inspect image {reference}"), client.inspect_image(&segment(reference))).await;
         Ok(errors::found(inspected)?.map(image))
     }
 
@@ -37,7 +39,11 @@ impl Docker {
     }
 
     /// Pulls an image, without credentials. There is no limit to a pull that goes on, only to its silence.
-    pub(super) async fn pull_image(&self, reference: &str, progress: Progress<'_>) -> Result<Image, EngineError> {
+    pub(super) async fn pull_image(
+        &self,
+        reference: &str,
+        progress: Progress<'_>,
+    ) -> Result<Image, EngineError> {
         let reference = with_tag(reference);
         let client = self.client().await?.with_timeout(SILENCE);
         let options = CreateImageOptions { from_image: Some(reference.clone()), ..Default::default() };

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bollard::models::{
-    ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, EndpointSettings, Health as EngineHealth, HealthStatusEnum,
-    MountPoint, PortMap, RestartPolicy as EnginePolicy, RestartPolicyNameEnum,
+    ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, EndpointSettings,
+    Health as EngineHealth, HealthStatusEnum, MountPoint, PortMap, RestartPolicy as EnginePolicy,
+    RestartPolicyNameEnum,
 };
 use evenkeel_core::compose::RestartPolicy;
 use evenkeel_core::name::{ContainerId, ImageId};
@@ -32,7 +33,7 @@ pub(super) fn container(inspected: ContainerInspectResponse) -> Container {
         started_at: state.started_at.filter(|time| time != NEVER).unwrap_or_default(),
         restart_count: inspected.restart_count.unwrap_or_default(),
         restart: host.restart_policy.map(restart).unwrap_or_default(),
-        networks: joined(network.networks.unwrap_or_default(), &id),
+        networks: joined(network.networks.unwrap_or_default(), &id, state.running.unwrap_or_default()),
         port_bindings: ports(host.port_bindings.unwrap_or_default()),
         bound_ports: ports(network.ports.unwrap_or_default()),
         memory: host.memory.unwrap_or_default(),
@@ -79,13 +80,24 @@ fn restart(policy: EnginePolicy) -> RestartPolicy {
     match policy.name {
         Some(RestartPolicyNameEnum::ALWAYS) => RestartPolicy::Always,
         Some(RestartPolicyNameEnum::UNLESS_STOPPED) => RestartPolicy::UnlessStopped,
-        Some(RestartPolicyNameEnum::ON_FAILURE) => RestartPolicy::OnFailure(policy.maximum_retry_count.unwrap_or_default()),
+        Some(RestartPolicyNameEnum::ON_FAILURE) => {
+            RestartPolicy::OnFailure(policy.maximum_retry_count.unwrap_or_default())
+        }
         Some(RestartPolicyNameEnum::NO | RestartPolicyNameEnum::EMPTY) | None => RestartPolicy::No,
     }
 }
 
-fn joined(networks: HashMap<String, EndpointSettings>, id: &ContainerId) -> BTreeMap<String, Joined> {
-    networks.into_iter().map(|(name, endpoint)| (name, place(endpoint, id))).collect()
+/// A join that failed half way leaves an entry without an endpoint: a container that runs is not on that network.
+fn joined(
+    networks: HashMap<String, EndpointSettings>,
+    id: &ContainerId,
+    running: bool,
+) -> BTreeMap<String, Joined> {
+    let real = |endpoint: &EndpointSettings| {
+        !running || endpoint.endpoint_id.as_deref().is_some_and(|id| !id.is_empty())
+    };
+    let places = networks.into_iter().filter(|(_, endpoint)| real(endpoint));
+    places.map(|(name, endpoint)| (name, place(endpoint, id))).collect()
 }
 
 /// Engines before API 1.44 list the container's own short id as an alias. It is left out: nobody asked for it.

@@ -24,7 +24,10 @@ impl Docker {
         let client = self.client().await?.with_timeout(PATIENCE + Duration::from_secs(period.unsigned_abs()));
         let t = grace.map(|grace| i32::try_from(create::whole_seconds(grace)).unwrap_or(i32::MAX));
         let options = StopContainerOptions { t, signal: None };
-        errors::gone_is_fine(self.ask(format!("stop container {id}"), client.stop_container(&segment(id), Some(options))).await)
+        errors::gone_is_fine(
+            self.ask(format!("stop container {id}"), client.stop_container(&segment(id), Some(options)))
+                .await,
+        )
     }
 
     /// How long stopping may take, in seconds; `None` if there is nothing to stop.
@@ -33,7 +36,8 @@ impl Docker {
             return Ok(Some(create::whole_seconds(grace)));
         }
         let inspected = errors::found(self.inspect(id).await)?;
-        Ok(inspected.map(|container| container.config.and_then(|config| config.stop_timeout).unwrap_or(GRACE)))
+        Ok(inspected
+            .map(|container| container.config.and_then(|config| config.stop_timeout).unwrap_or(GRACE)))
     }
 
     /// Unpauses a container; one that is not paused stays as it is.
@@ -46,11 +50,22 @@ impl Docker {
     }
 
     /// Kills and removes. "Already in progress" is as good as gone: the engine does not give a removal up.
-    pub(super) async fn remove_container(&self, id: &str, anonymous_volumes: bool) -> Result<(), EngineError> {
+    pub(super) async fn remove_container(
+        &self,
+        id: &str,
+        anonymous_volumes: bool,
+    ) -> Result<(), EngineError> {
         let client = self.client().await?;
         let options = RemoveContainerOptions { v: anonymous_volumes, force: true, link: false };
-        match self.ask(format!("remove container {id}"), client.remove_container(&segment(id), Some(options))).await {
-            Err(EngineError::Refused { status: 409, reason, .. }) if reason.contains("already in progress") => Ok(()),
+        match self
+            .ask(format!("remove container {id}"), client.remove_container(&segment(id), Some(options)))
+            .await
+        {
+            Err(EngineError::Refused { status: 409, reason, .. })
+                if reason.contains("already in progress") =>
+            {
+                Ok(())
+            }
             answer => errors::gone_is_fine(answer),
         }
     }

@@ -59,7 +59,10 @@ mod tests {
         lines.push(false, b"he");
         lines.push(true, b"oops\r\n");
         lines.push(false, b"llo\n\nla");
-        assert_eq!(texts(lines.take()), [(true, "oops".into()), (false, "hello".into()), (false, String::new())]);
+        assert_eq!(
+            texts(lines.take()),
+            [(true, "oops".into()), (false, "hello".into()), (false, String::new())]
+        );
         lines.push(false, "st é".as_bytes());
         assert_eq!(texts(lines.finish()), [(false, "last é".into())]);
     }

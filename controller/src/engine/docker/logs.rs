@@ -9,7 +9,12 @@ use crate::engine::{EngineError, LogLine};
 
 impl Docker {
     /// Reads the log as it is now. A container with a terminal has one output only, taken for its standard output.
-    pub(super) async fn read_logs(&self, id: &str, since: i64, tail: Option<usize>) -> Result<Vec<LogLine>, EngineError> {
+    pub(super) async fn read_logs(
+        &self,
+        id: &str,
+        since: i64,
+        tail: Option<usize>,
+    ) -> Result<Vec<LogLine>, EngineError> {
         let client = self.client().await?;
         let action = format!("read the log of container {id}");
         let mut output = client.logs(&segment(id), Some(options(since, tail)));

@@ -37,7 +37,8 @@ use evenkeel_core::observed::{Container, Image, NetworkState};
 use futures_util::stream::BoxStream;
 
 use super::{
-    BuildRequest, Engine, EngineError, EngineEvent, EngineInfo, Exec, ExecOutcome, LogLine, NetworkSpec, Progress, VolumeSpec,
+    BuildRequest, Engine, EngineError, EngineEvent, EngineInfo, Exec, ExecOutcome, LogLine, NetworkSpec,
+    Progress, VolumeSpec,
 };
 use address::Address;
 use version::Dialect;
@@ -126,7 +127,11 @@ impl Engine for Docker {
         self.find_container(id_or_name).await
     }
 
-    async fn port_holder(&self, port: u16, protocol: &str) -> Result<Option<(String, Option<String>)>, EngineError> {
+    async fn port_holder(
+        &self,
+        port: u16,
+        protocol: &str,
+    ) -> Result<Option<(String, Option<String>)>, EngineError> {
         self.holder_of(port, protocol).await
     }
 

@@ -1,7 +1,8 @@
 //! Networks, and containers' places on them.
 
 use bollard::models::{
-    EndpointSettings, Ipam, IpamConfig, NetworkConnectRequest, NetworkCreateRequest, NetworkDisconnectRequest, NetworkInspect,
+    EndpointSettings, Ipam, IpamConfig, NetworkConnectRequest, NetworkCreateRequest,
+    NetworkDisconnectRequest, NetworkInspect,
 };
 use bollard::query_parameters::{InspectNetworkOptions, ListNetworksOptions};
 use evenkeel_core::compose::IpamPool;
@@ -50,18 +51,29 @@ impl Docker {
 
     pub(super) async fn drop_network(&self, name: &str) -> Result<(), EngineError> {
         let client = self.client().await?;
-        errors::gone_is_fine(self.ask(format!("remove network {name}"), client.remove_network(&segment(name))).await)
+        errors::gone_is_fine(
+            self.ask(format!("remove network {name}"), client.remove_network(&segment(name))).await,
+        )
     }
 
     /// Joins a container to a network. A place that it has already stays as it is, with the names given then.
+    ///
+    /// For a container that does not run, the engine notes down any name and refuses only the start, so the network is looked
+    /// for first.
     pub(super) async fn join_network(&self, container: &str, endpoint: &Endpoint) -> Result<(), EngineError> {
         let client = self.client().await?;
         let settings = create::endpoint_settings(endpoint);
-        let request = NetworkConnectRequest { container: container.to_owned(), endpoint_config: Some(settings) };
+        let request =
+            NetworkConnectRequest { container: container.to_owned(), endpoint_config: Some(settings) };
         let action = format!("connect container {container} to network {}", endpoint.network);
+        if self.find_network(&endpoint.network).await?.is_none() {
+            return Err(errors::refused(action, 404, format!("network {} not found", endpoint.network)));
+        }
         match self.ask(action, client.connect_network(&segment(&endpoint.network), request)).await {
             // The engine says the same of a stale endpoint that it forgot to clean up, so it is asked.
-            Err(error) if says_joined(&error) && self.is_joined(container, &endpoint.network).await? => Ok(()),
+            Err(error) if says_joined(&error) && self.is_joined(container, &endpoint.network).await? => {
+                Ok(())
+            }
             answer => answer,
         }
     }
@@ -100,7 +112,8 @@ fn request(spec: &NetworkSpec) -> NetworkCreateRequest {
         internal: Some(*internal),
         attachable: Some(*attachable),
         enable_ipv6: Some(*enable_ipv6),
-        ipam: (!ipam.is_empty()).then(|| Ipam { config: Some(ipam.iter().map(pool).collect()), ..Default::default() }),
+        ipam: (!ipam.is_empty())
+            .then(|| Ipam { config: Some(ipam.iter().map(pool).collect()), ..Default::default() }),
         options: Some(options.clone().into_iter().collect()),
         labels: Some(labels.clone().into_iter().collect()),
         ..Default::default()
@@ -114,7 +127,9 @@ fn pool(pool: &IpamPool) -> IpamConfig {
 
 fn state(network: NetworkInspect) -> NetworkState {
     let pools = network.ipam.and_then(|ipam| ipam.config).unwrap_or_default();
-    let mut containers: Vec<_> = network.containers.unwrap_or_default().into_keys().map(ContainerId::new).collect();
+    // A key that is no id belongs to an endpoint of the engine's own, such as a load balancer.
+    let ids = network.containers.unwrap_or_default().into_keys().filter(|key| key.len() == 64);
+    let mut containers: Vec<_> = ids.map(ContainerId::new).collect();
     containers.sort();
     NetworkState {
         id: network.id.unwrap_or_default(),

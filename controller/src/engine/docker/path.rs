@@ -3,7 +3,8 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// What a path segment of the engine's API may hold as it is. Slashes and colons are the engine's own, in image references.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'/').remove(b':').remove(b'@');
+const SEGMENT: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'/').remove(b':').remove(b'@');
 /// What a value in a query may hold as it is.
 const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
 
@@ -31,6 +32,9 @@ mod tests {
 
     #[test]
     fn a_value_cannot_begin_another_pair() {
-        assert_eq!(query(&[("t", "a&b=c".into()), ("extrahosts", "db:::1".into())]), "t=a%26b%3Dc&extrahosts=db%3A%3A%3A1");
+        assert_eq!(
+            query(&[("t", "a&b=c".into()), ("extrahosts", "db:::1".into())]),
+            "t=a%26b%3Dc&extrahosts=db%3A%3A%3A1"
+        );
     }
 }

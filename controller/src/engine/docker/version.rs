@@ -59,7 +59,8 @@ impl Dialect {
 
     /// Writes the version before a path.
     pub(super) fn path(&self, path: &str) -> String {
-        self.settled().map_or_else(|| path.to_owned(), |ApiVersion(major, minor)| format!("/v{major}.{minor}{path}"))
+        self.settled()
+            .map_or_else(|| path.to_owned(), |ApiVersion(major, minor)| format!("/v{major}.{minor}{path}"))
     }
 }
 
@@ -102,7 +103,11 @@ mod tests {
     use super::*;
 
     fn engine(newest: &str, oldest: &str) -> SystemVersion {
-        SystemVersion { api_version: Some(newest.into()), min_api_version: Some(oldest.into()), ..Default::default() }
+        SystemVersion {
+            api_version: Some(newest.into()),
+            min_api_version: Some(oldest.into()),
+            ..Default::default()
+        }
     }
 
     #[test]

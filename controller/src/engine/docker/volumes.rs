@@ -8,7 +8,8 @@ use crate::engine::{EngineError, VolumeSpec};
 impl Docker {
     pub(super) async fn has_volume(&self, name: &str) -> Result<bool, EngineError> {
         let client = self.client().await?;
-        let inspected = self.ask(format!("inspect volume {name}"), client.inspect_volume(&segment(name))).await;
+        let inspected =
+            self.ask(format!("inspect volume {name}"), client.inspect_volume(&segment(name))).await;
         Ok(errors::found(inspected)?.is_some())
     }
 

@@ -56,7 +56,9 @@ impl Docker {
         // Its error is the request's as well.
         let connection = AbortOnDropHandle::new(tokio::spawn(async { drop(connection.await) }));
         let body = StreamBody::new(ReaderStream::with_capacity(file, PIECE).map_ok(Frame::data));
-        let request = Request::post(self.dialect.path(path)).header(HOST, "docker").header(CONTENT_TYPE, "application/x-tar");
+        let request = Request::post(self.dialect.path(path))
+            .header(HOST, "docker")
+            .header(CONTENT_TYPE, "application/x-tar");
         let request = request.body(body).map_err(|error| errors::refused(action, 0, error.to_string()))?;
         let response = accepted(action, sender.send_request(request).await.map_err(broken)?).await?;
         Ok(Answer { lines: lines(response), _connection: connection })
@@ -76,7 +78,8 @@ async fn accepted(action: &str, response: Response<Incoming>) -> Result<Response
     if status.is_success() {
         return Ok(response);
     }
-    let body = response.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_else(|_| Bytes::new());
+    let body =
+        response.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_else(|_| Bytes::new());
     let refusal = serde_json::from_slice::<Refusal>(&body).map(|refusal| refusal.message);
     let reason = refusal.unwrap_or_else(|_| String::from_utf8_lossy(&body).trim().to_owned());
     Err(errors::refused(action, status.as_u16(), reason))
@@ -84,7 +87,8 @@ async fn accepted(action: &str, response: Response<Incoming>) -> Result<Response
 
 fn lines(response: Response<Incoming>) -> Lines<Box<dyn tokio::io::AsyncBufRead + Send + Unpin>> {
     let pieces = response.into_body().into_data_stream().map_err(std::io::Error::other);
-    let reader: Box<dyn tokio::io::AsyncBufRead + Send + Unpin> = Box::new(BufReader::new(StreamReader::new(pieces)));
+    let reader: Box<dyn tokio::io::AsyncBufRead + Send + Unpin> =
+        Box::new(BufReader::new(StreamReader::new(pieces)));
     reader.lines()
 }
 

@@ -32,7 +32,8 @@ fn request(tag: &str, context: &Context) -> BuildRequest {
         args: [("WOOD".to_owned(), "oak & ash".to_owned())].into(),
         target: None,
         labels: [("evenkeel.test".to_owned(), tag.to_owned())].into(),
-        network: None,
+        // None of these steps needs one.
+        network: Some("none".into()),
         extra_hosts: vec!["one.example:10.0.0.1".into(), "two.example:10.0.0.2".into()],
         shm_size: None,
         platform: None,
@@ -42,7 +43,10 @@ fn request(tag: &str, context: &Context) -> BuildRequest {
     }
 }
 
-async fn build(bench: &Bench, request: BuildRequest) -> (Result<evenkeel_core::observed::Image, EngineError>, Vec<String>) {
+async fn build(
+    bench: &Bench,
+    request: BuildRequest,
+) -> (Result<evenkeel_core::observed::Image, EngineError>, Vec<String>) {
     let lines = Mutex::new(Vec::new());
     let progress = |line: &str| lines.lock().expect("a lock").push(line.to_owned());
     let built = bench.docker.build(request, &progress).await;
@@ -58,10 +62,14 @@ async fn an_image_is_built_found_tagged_and_removed() {
          FROM base AS unwanted\nRUN exit 1\n"
     );
     let context = context(&dockerfile);
-    let (built, lines) = build(&bench, BuildRequest { target: Some("base".into()), ..request(&tag, &context) }).await;
+    let (built, lines) =
+        build(&bench, BuildRequest { target: Some("base".into()), ..request(&tag, &context) }).await;
     let image = built.expect("an image");
     assert!(image.id.as_str().starts_with("sha256:"), "{image:?}");
-    assert_eq!((image.tags.clone(), image.healthcheck, image.volumes.clone()), (vec![tag.clone()], true, vec!["/hold".to_owned()]));
+    assert_eq!(
+        (image.tags.clone(), image.healthcheck, image.volumes.clone()),
+        (vec![tag.clone()], true, vec!["/hold".to_owned()])
+    );
     assert!(image.environment.contains(&"WOOD=oak & ash".to_owned()));
     for expected in ["wood is oak & ash", "10.0.0.1\tone.example", "10.0.0.2\ttwo.example"] {
         assert!(lines.iter().any(|line| line == expected), "{expected} is missing in {lines:?}");
@@ -88,7 +96,10 @@ async fn a_failed_build_shows_its_last_lines() {
     let EngineError::BuildFailed { image, reason, tail } = error else { panic!("{error:?}") };
     assert_eq!((image, tail.len()), (tag.clone(), 40));
     assert!(reason.contains("returned a non-zero code: 9"), "{reason}");
-    assert!(tail.contains(&"100".to_owned()) && tail.iter().any(|line| line.contains("the mast broke")), "{tail:?}");
+    assert!(
+        tail.contains(&"100".to_owned()) && tail.iter().any(|line| line.contains("the mast broke")),
+        "{tail:?}"
+    );
     assert!(bench.docker.image(&tag).await.expect("an answer").is_none());
 }
 
@@ -96,13 +107,16 @@ async fn a_failed_build_shows_its_last_lines() {
 async fn a_dockerfile_for_buildkit_is_built_and_fails_with_its_lines() {
     let bench = Bench::new("buildkit");
     let tag = bench.image("app");
-    let good = context(&format!("FROM {DEBIAN}\nRUN --mount=type=cache,target=/cache echo ahoy from $WOOD && cat /etc/hosts\n"));
+    let good = context(&format!(
+        "FROM {DEBIAN}\nRUN --mount=type=cache,target=/cache echo ahoy from $WOOD && cat /etc/hosts\n"
+    ));
     let (built, lines) = build(&bench, request(&tag, &good)).await;
     assert_eq!(built.expect("an image").tags, [tag.clone()]);
     assert!(lines.iter().any(|line| line.contains("RUN --mount")), "{lines:?}");
     assert!(lines.iter().any(|line| line.starts_with("ahoy from")), "{lines:?}");
     assert!(lines.iter().any(|line| line.contains("two.example")), "{lines:?}");
-    let bad = context(&format!("FROM {DEBIAN}\nRUN --mount=type=cache,target=/cache echo the sail tore; exit 9\n"));
+    let bad =
+        context(&format!("FROM {DEBIAN}\nRUN --mount=type=cache,target=/cache echo the sail tore; exit 9\n"));
     let error = build(&bench, request(&tag, &bad)).await.0.expect_err("a failure");
     let EngineError::BuildFailed { tail, reason, .. } = error else { panic!("{error:?}") };
     assert!(tail.iter().any(|line| line == "the sail tore"), "{reason}: {tail:?}");
@@ -113,7 +127,10 @@ async fn a_dockerfile_that_makes_no_sense_fails_the_build() {
     let bench = Bench::new("nonsense");
     let context = context("FORM debian\n");
     let error = build(&bench, request(&bench.image("app"), &context)).await.0.expect_err("a failure");
-    assert!(matches!(&error, EngineError::BuildFailed { reason, .. } if reason.contains("FORM")), "{error:?}");
+    assert!(
+        matches!(&error, EngineError::BuildFailed { reason, .. } if reason.contains("FORM")),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]

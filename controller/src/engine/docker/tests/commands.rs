@@ -39,13 +39,18 @@ impl AsyncWrite for Meter {
 struct Broken;
 
 impl AsyncRead for Broken {
-    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut tokio::io::ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &mut tokio::io::ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Poll::Ready(Err(io::Error::other("disk on fire")))
     }
 }
 
 fn much() -> (Vec<u8>, String) {
-    let data: Vec<u8> = (0..MUCH).map(|index| (index.wrapping_mul(2_654_435_761) >> 11).to_le_bytes()[0]).collect();
+    let data: Vec<u8> =
+        (0..MUCH).map(|index| (index.wrapping_mul(2_654_435_761) >> 11).to_le_bytes()[0]).collect();
     let digest = hex::encode(Sha256::digest(&data));
     (data, digest)
 }
@@ -59,7 +64,10 @@ async fn outputs_are_kept_apart_and_the_exit_code_is_told() {
     let bench = Bench::new("exec");
     let id = bench.run(&bench.spec("box", &[])).await;
     let outcome = bench.exec(&id, &["sh", "-c", "echo out; echo err >&2; exit 3"]).await;
-    assert_eq!((outcome.exit_code, outcome.stdout.as_slice(), outcome.stderr.as_str()), (3, b"out\n".as_slice(), "err\n"));
+    assert_eq!(
+        (outcome.exit_code, outcome.stdout.as_slice(), outcome.stderr.as_str()),
+        (3, b"out\n".as_slice(), "err\n")
+    );
     let mut exec = command(&["sh", "-c", "echo $WORD; id -u"]);
     exec.environment = vec!["WORD=ahoy".into()];
     exec.user = Some("1000".into());
@@ -120,7 +128,11 @@ async fn what_cannot_be_read_or_kept_is_an_error() {
     exec.stdin = Some(Box::new(Broken));
     let error = bench.docker.exec(id.as_str(), exec).await.expect_err("a broken source");
     assert!(error.to_string().contains("disk on fire"), "{error}");
-    let error = bench.docker.exec(id.as_str(), command(&["head", "-c", "17000000", "/dev/zero"])).await.expect_err("too much");
+    let error = bench
+        .docker
+        .exec(id.as_str(), command(&["head", "-c", "17000000", "/dev/zero"]))
+        .await
+        .expect_err("too much");
     assert!(error.to_string().contains("larger than 16 MiB"), "{error}");
 }
 
@@ -129,10 +141,12 @@ async fn a_container_that_dies_under_a_command_is_not_a_success() {
     let bench = Bench::new("dies");
     let id = bench.run(&bench.spec("box", &[])).await;
     let (docker, container) = (bench.docker.clone(), id.clone());
-    let running = tokio::spawn(async move { docker.exec(container.as_str(), command(&["sleep", "60"])).await });
+    let running =
+        tokio::spawn(async move { docker.exec(container.as_str(), command(&["sleep", "60"])).await });
     tokio::time::sleep(Duration::from_millis(500)).await;
     bench.docker.remove(id.as_str(), true).await.expect("removed");
-    let ended = tokio::time::timeout(Duration::from_secs(20), running).await.expect("an end").expect("no panic");
+    let ended =
+        tokio::time::timeout(Duration::from_secs(20), running).await.expect("an end").expect("no panic");
     assert!(!matches!(&ended, Ok(ExecOutcome { exit_code: 0, .. })), "{ended:?}");
 }
 
@@ -163,7 +177,8 @@ async fn a_terminals_log_is_raw() {
 #[tokio::test]
 async fn a_secret_argument_is_in_no_error() {
     let bench = Bench::new("secret");
-    let error = bench.docker.exec(&bench.name("nobody"), command(&["psql", "hush"])).await.expect_err("nobody there");
+    let error =
+        bench.docker.exec(&bench.name("nobody"), command(&["psql", "hush"])).await.expect_err("nobody there");
     assert!(!format!("{error} {error:?}").contains("hush"), "{error:?}");
     assert!(matches!(error, EngineError::Refused { status: 404, .. }));
     let mut nothing = Vec::new();

@@ -13,7 +13,10 @@ use crate::engine::EngineError;
 async fn the_engine_introduces_itself_in_a_settled_dialect() {
     let bench = Bench::new("info");
     let info = bench.docker.info().await.expect("an engine");
-    assert!(!info.id.is_empty() && !info.version.is_empty() && info.api_version.starts_with("1."), "{info:?}");
+    assert!(
+        !info.id.is_empty() && !info.version.is_empty() && info.api_version.starts_with("1."),
+        "{info:?}"
+    );
     assert!(bench.docker.dialect.settled().is_some());
 }
 
@@ -31,7 +34,10 @@ async fn a_container_from_creation_to_removal() {
     let bench = Bench::new("life");
     let (first, second) = (bench.network("a", true).await, bench.network("b", true).await);
     let mut spec = bench.spec("web", &[]);
-    spec.endpoints = vec![Endpoint { aliases: vec!["web".into()], ..on(&first) }, Endpoint { aliases: vec!["site".into()], ..on(&second) }];
+    spec.endpoints = vec![
+        Endpoint { aliases: vec!["web".into()], ..on(&first) },
+        Endpoint { aliases: vec!["site".into()], ..on(&second) },
+    ];
     spec.restart = RestartPolicy::OnFailure(3);
     spec.service.environment.insert("TOKEN".into(), Secret::new("hush"));
     let id = bench.docker.create(&spec).await.expect("created");
@@ -84,7 +90,10 @@ async fn a_missing_image_is_refused_in_the_engines_words() {
     let bench = Bench::new("noimage");
     let spec = ContainerSpec { image: "engine-no-such-image:1".into(), ..bench.spec("web", &[]) };
     let error = bench.docker.create(&spec).await.expect_err("refused");
-    assert!(matches!(&error, EngineError::Refused { status: 404, action, .. } if action.contains(&spec.name)), "{error}");
+    assert!(
+        matches!(&error, EngineError::Refused { status: 404, action, .. } if action.contains(&spec.name)),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -93,7 +102,8 @@ async fn a_projects_containers_are_listed_stopped_ones_too() {
     bench.run(&bench.spec("up", &[])).await;
     bench.docker.create(&bench.spec("down", &[])).await.expect("created");
     let project = bench.project.as_str().into();
-    let mut names: Vec<_> = bench.docker.containers(&project).await.expect("a list").into_iter().map(|c| c.name).collect();
+    let mut names: Vec<_> =
+        bench.docker.containers(&project).await.expect("a list").into_iter().map(|c| c.name).collect();
     names.sort();
     assert_eq!(names, [bench.name("down"), bench.name("up")]);
 }
@@ -104,7 +114,8 @@ async fn the_holder_of_a_port_is_found() {
     let (port, network) = (free_port(), bench.network("net", false).await);
     let mut spec = bench.spec("web", &[]);
     spec.endpoints = vec![on(&network)];
-    spec.service.ports = vec![Port { target: 8000, published: Some(port), host_ip: None, protocol: "tcp".into() }];
+    spec.service.ports =
+        vec![Port { target: 8000, published: Some(port), host_ip: None, protocol: "tcp".into() }];
     let hidden = ContainerSpec { name: bench.name("stand-in"), ..spec.clone() };
     spec.publish = true;
     let id = bench.run(&spec).await;
@@ -133,7 +144,8 @@ async fn the_exit_code_is_waited_for() {
 async fn limits_are_set_and_given_back() {
     let bench = Bench::new("limits");
     let mut spec = bench.spec("web", &[]);
-    spec.service.resources = Resources { memory: Some(64 << 20), nano_cpus: Some(500_000_000), ..Default::default() };
+    spec.service.resources =
+        Resources { memory: Some(64 << 20), nano_cpus: Some(500_000_000), ..Default::default() };
     let id = bench.run(&spec).await;
     for (memory, cpus) in [(256 << 20, 250_000_000), (64 << 20, 500_000_000)] {
         bench.docker.set_limits(id.as_str(), memory, cpus).await.expect("updated");
@@ -158,11 +170,15 @@ async fn the_healthcheck_is_seen() {
     let bench = Bench::new("health");
     let mut spec = bench.spec("web", &[]);
     let test = ["CMD-SHELL", "echo fine"].map(str::to_owned).to_vec();
-    spec.service.healthcheck = Some(Healthcheck { test, interval: Some(Duration::from_millis(200)), ..Default::default() });
+    spec.service.healthcheck =
+        Some(Healthcheck { test, interval: Some(Duration::from_millis(200)), ..Default::default() });
     let id = bench.run(&spec).await;
     let healthy = async || {
-        let health = bench.docker.container(id.as_str()).await.expect("an answer").expect("a container").health;
-        health.is_some_and(|health| health.status == HealthStatus::Healthy && health.last_output.trim() == "fine")
+        let health =
+            bench.docker.container(id.as_str()).await.expect("an answer").expect("a container").health;
+        health.is_some_and(|health| {
+            health.status == HealthStatus::Healthy && health.last_output.trim() == "fine"
+        })
     };
     assert!(eventually(healthy).await);
 }
@@ -181,13 +197,23 @@ async fn what_a_service_asks_for_arrives_in_the_container() {
     spec.service.extra_hosts = vec!["db.example:10.9.8.7".into()];
     spec.service.dns_search = vec!["sea.example".into()];
     spec.service.read_only = true;
-    spec.service.logging = Some(Logging { driver: "json-file".into(), options: [("max-size".to_owned(), "1m".to_owned())].into() });
+    spec.service.logging = Some(Logging {
+        driver: "json-file".into(),
+        options: [("max-size".to_owned(), "1m".to_owned())].into(),
+    });
     spec.tmpfs.insert("/scratch".into(), "size=16m".into());
     let id = bench.run(&spec).await;
     assert_eq!(bench.docker.wait(id.as_str()).await.expect("an exit"), 1);
     let log = bench.docker.logs(id.as_str(), 0, None).await.expect("a log");
     let text = log.iter().map(|line| line.text.as_str()).collect::<Vec<_>>().join("\n");
-    let expected = ["1000\n/tmp\nharbour\n123\n321\n", " 32 ", " 16 ", "10.9.8.7\tdb.example", "search sea.example", "Read-only file system"];
+    let expected = [
+        "1000\n/tmp\nharbour\n123\n321\n",
+        " 32 ",
+        " 16 ",
+        "10.9.8.7\tdb.example",
+        "search sea.example",
+        "Read-only file system",
+    ];
     for expected in expected {
         assert!(text.contains(expected), "{expected:?} is missing in {text}");
     }

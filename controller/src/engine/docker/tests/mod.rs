@@ -103,7 +103,9 @@ impl Bench {
 impl Drop for Bench {
     fn drop(&mut self) {
         let filter = format!("label={}={}", label::COMPOSE_PROJECT, self.project);
-        for (list, remove) in [("ps -aq", "rm -fv"), ("network ls -q", "network rm"), ("volume ls -q", "volume rm")] {
+        for (list, remove) in
+            [("ps -aq", "rm -fv"), ("network ls -q", "network rm"), ("volume ls -q", "volume rm")]
+        {
             docker(&format!("{remove} {}", docker(&format!("{list} --filter {filter}")).join(" ")));
         }
         for image in self.images.lock().expect("a lock").iter() {

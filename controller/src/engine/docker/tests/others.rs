@@ -9,13 +9,26 @@ use crate::engine::{EngineError, EngineEvent, VolumeSpec};
 #[tokio::test]
 async fn a_network_is_made_found_and_removed() {
     let bench = Bench::new("network");
-    let pool = IpamPool { subnet: Some("10.213.77.0/28".into()), gateway: Some("10.213.77.1".into()), ip_range: None };
-    let spec = NetworkSpec { name: bench.name("net"), internal: true, ipam: vec![pool], labels: bench.labels(), ..Default::default() };
+    let pool = IpamPool {
+        subnet: Some("10.213.77.0/28".into()),
+        gateway: Some("10.213.77.1".into()),
+        ip_range: None,
+    };
+    let spec = NetworkSpec {
+        name: bench.name("net"),
+        internal: true,
+        ipam: vec![pool],
+        labels: bench.labels(),
+        ..Default::default()
+    };
     let id = bench.docker.create_network(&spec).await.expect("a network");
     let again = bench.docker.create_network(&spec).await.expect_err("a second one");
     assert!(matches!(again, EngineError::Refused { status: 409, .. }));
     let network = bench.docker.network(&spec.name).await.expect("an answer").expect("a network");
-    assert_eq!((network.id.as_str(), network.internal, network.driver.as_str()), (id.as_str(), true, "bridge"));
+    assert_eq!(
+        (network.id.as_str(), network.internal, network.driver.as_str()),
+        (id.as_str(), true, "bridge")
+    );
     assert_eq!(network.subnets, ["10.213.77.0/28"]);
     assert!(bench.docker.networks().await.expect("a list").contains(&network));
     assert!(bench.docker.network(&id[..12]).await.expect("an answer").is_none());
@@ -49,7 +62,8 @@ async fn joining_twice_is_fine_and_names_are_answered() {
     let address = bench.address(&db, &other).await;
     assert_eq!(bench.resolve(&web, "db").await, Some(address.clone()));
     assert_eq!(bench.resolve(&web, "store").await, Some(address));
-    let error = bench.docker.connect(web.as_str(), &on("engine-no-such-network")).await.expect_err("no network");
+    let error =
+        bench.docker.connect(web.as_str(), &on("engine-no-such-network")).await.expect_err("no network");
     assert!(matches!(error, EngineError::Refused { status: 404, .. }));
 }
 
@@ -104,15 +118,29 @@ async fn events_name_the_project() {
     let id = bench.run(&spec).await;
     bench.exec(&id, &["true"]).await;
     bench.docker.disconnect(id.as_str(), &network).await.expect("off");
+    // Its project is asked for, so it must be there long enough to answer.
+    tokio::time::sleep(Duration::from_millis(500)).await;
     bench.docker.remove(id.as_str(), true).await.expect("removed");
     let mut seen = Vec::new();
     while !seen.contains(&("container".to_owned(), "destroy".to_owned())) {
-        let event = tokio::time::timeout(Duration::from_secs(10), receiver.recv()).await.expect("in time").expect("an event");
+        let event = tokio::time::timeout(Duration::from_secs(10), receiver.recv())
+            .await
+            .expect("in time")
+            .expect("an event");
         seen.push((event.kind, event.action));
     }
     watcher.abort();
-    for (kind, action) in [("container", "create"), ("container", "start"), ("network", "connect"), ("network", "disconnect"), ("container", "die")] {
-        assert!(seen.contains(&(kind.to_owned(), action.to_owned())), "{kind} {action} is missing in {seen:?}");
+    for (kind, action) in [
+        ("container", "create"),
+        ("container", "start"),
+        ("network", "connect"),
+        ("network", "disconnect"),
+        ("container", "die"),
+    ] {
+        assert!(
+            seen.contains(&(kind.to_owned(), action.to_owned())),
+            "{kind} {action} is missing in {seen:?}"
+        );
     }
     assert!(!seen.iter().any(|(_, action)| action.starts_with("exec")), "{seen:?}");
 }
