@@ -59,12 +59,21 @@ pub(crate) struct Restore {
 
 impl Backup {
     /// Carries it out.
-    pub(super) async fn run(&self) -> Result<ExitCode, CliError> {
+    pub(super) async fn run(&self, out: &mut Out) -> Result<ExitCode, CliError> {
         match self {
-            Self::List(act) => list(act, &mut act.shared.out()).await,
-            Self::Create(act) => act.run("backups", &mut act.shared.out()).await,
-            Self::Verify(verify) => verify.run(&mut verify.one.shared.out()).await,
-            Self::Restore(restore) => restore.run(&mut restore.one.shared.out()).await,
+            Self::List(act) => list(act, out).await,
+            Self::Create(act) => act.run("backups", out).await,
+            Self::Verify(verify) => verify.run(out).await,
+            Self::Restore(restore) => restore.run(out).await,
+        }
+    }
+
+    /// Where the daemon is and how to print.
+    pub(super) fn shared(&self) -> &Shared {
+        match self {
+            Self::List(act) | Self::Create(act) => &act.shared,
+            Self::Verify(verify) => &verify.one.shared,
+            Self::Restore(restore) => &restore.one.shared,
         }
     }
 }
@@ -98,7 +107,7 @@ impl One {
     }
 }
 
-pub(super) async fn list(act: &Act, out: &mut Out) -> Result<ExitCode, CliError> {
+async fn list(act: &Act, out: &mut Out) -> Result<ExitCode, CliError> {
     let client = act.shared.client();
     let app = client.app(act.app.as_ref()).await?;
     let backups: Vec<serde_json::Value> =

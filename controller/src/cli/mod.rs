@@ -98,27 +98,44 @@ impl Shared {
     fn client(&self) -> Client {
         Client::new(&self.socket)
     }
+}
 
-    fn out(&self) -> Out {
-        Out::stdout(self.output)
+impl Command {
+    fn format(&self) -> Format {
+        match self {
+            Self::Run(_) | Self::Schema(_) | Self::Init(_) => Format::Table,
+            Self::Validate(command) => command.output,
+            Self::Plan(command) => command.shared.output,
+            Self::Status(command) => command.shared.output,
+            Self::History(command) => command.shared.output,
+            Self::Events(command) => command.shared.output,
+            Self::Sync(command) => command.act.shared.output,
+            Self::Retry(act) | Self::Suspend(act) | Self::Resume(act) => act.shared.output,
+            Self::Backup(command) => command.shared().output,
+        }
     }
 }
 
-/// Carries out any verb but `run`.
+/// Carries out any verb but `run`, printing to standard output.
 pub(crate) async fn dispatch(command: Command) -> Result<ExitCode, CliError> {
+    let mut out = Out::stdout(command.format());
+    dispatch_to(command, &mut out).await
+}
+
+async fn dispatch_to(command: Command, out: &mut Out) -> Result<ExitCode, CliError> {
     match command {
         Command::Run(_) => Err(CliError::usage("`run` has a life of its own")),
-        Command::Validate(command) => command.run(&mut Out::stdout(command.output)),
-        Command::Plan(command) => command.run(&mut command.shared.out()).await,
-        Command::Status(command) => command.run(&mut command.shared.out()).await,
-        Command::History(command) => command.run(&mut command.shared.out()).await,
-        Command::Sync(command) => command.run(&mut command.act.shared.out()).await,
-        Command::Retry(act) => act.run("retry", &mut act.shared.out()).await,
-        Command::Suspend(act) => act.run("suspend", &mut act.shared.out()).await,
-        Command::Resume(act) => act.run("resume", &mut act.shared.out()).await,
-        Command::Backup(command) => command.run().await,
-        Command::Events(command) => command.run(&mut command.shared.out()).await,
-        Command::Schema(command) => command.run(&mut Out::stdout(Format::Json)),
-        Command::Init(command) => command.run(&mut Out::stdout(Format::Table)),
+        Command::Validate(command) => command.run(out),
+        Command::Plan(command) => command.run(out).await,
+        Command::Status(command) => command.run(out).await,
+        Command::History(command) => command.run(out).await,
+        Command::Sync(command) => command.run(out).await,
+        Command::Retry(act) => act.run("retry", out).await,
+        Command::Suspend(act) => act.run("suspend", out).await,
+        Command::Resume(act) => act.run("resume", out).await,
+        Command::Backup(command) => command.run(out).await,
+        Command::Events(command) => command.run(out).await,
+        Command::Schema(command) => command.run(out),
+        Command::Init(command) => command.run(out),
     }
 }

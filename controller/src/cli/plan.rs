@@ -43,7 +43,7 @@ fn show(plan: &PlanReport, out: &mut Out) -> Result<(), CliError> {
     let mut steps = Table::new(&[]);
     for (number, step) in plan.steps.iter().enumerate() {
         steps.row([
-            format!("{:>3}", number + 1).into(),
+            (number + 1).to_string().into(),
             Cell::new(&step.step, Tone::Busy),
             step.subject.as_str().into(),
             Cell::new(&step.why, Tone::Faint),
