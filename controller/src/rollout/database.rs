@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use evenkeel_core::database::redact::Redactor;
-use evenkeel_core::database::{Backup, Fingerprint, Reason as BackupReason, SchemaWord, additive, classify, compare};
+use evenkeel_core::database::fingerprint::{additive, compare};
+use evenkeel_core::database::{Backup, Fingerprint, Reason as BackupReason, SchemaWord, classify};
 use evenkeel_core::manifest::Database;
 use evenkeel_core::name::{ContainerId, ReleaseDigest, RolloutId, SchemaRevision, ServiceName};
 use evenkeel_core::observed::Container;
