@@ -56,8 +56,8 @@ fn the_archive_lists_like_git_archive() {
     let unpacked = repo.directory.path().join("unpacked");
     std::fs::create_dir(&unpacked).unwrap();
     tar(&["-C", unpacked.to_str().unwrap(), "-xf"], &ours);
-    let diff = Command::new("diff").args(["-r", "--no-dereference", "-x", ".git"]);
-    let same = { diff }.arg(&unpacked).arg(repo.path()).status().unwrap();
+    let arguments = ["-r", "--no-dereference", "-x", ".git"];
+    let same = Command::new("diff").args(arguments).arg(&unpacked).arg(repo.path()).status().unwrap();
     assert!(same.success());
 }
 

@@ -135,7 +135,7 @@ fn stars(rest: &mut Vec<char>, first: bool) -> Token {
 }
 
 fn class(rest: &mut Vec<char>) -> Result<Token, &'static str> {
-    const OPEN: &str = "a `[` that is never closed";
+    const OPEN: &str = "a `[…]` that is never closed, or that has a `-` or `]` without `\\` before it";
     let negated = rest.last() == Some(&'^');
     if negated {
         rest.pop();
@@ -160,12 +160,13 @@ fn range(rest: &mut Vec<char>) -> Option<(char, char)> {
         return Some((low, low));
     }
     rest.pop();
-    Some((low, literal(rest).filter(|high| *high != ']')?))
+    Some((low, literal(rest)?))
 }
 
 fn literal(rest: &mut Vec<char>) -> Option<char> {
     match rest.pop()? {
         '\\' => rest.pop(),
+        '-' | ']' => None,
         other => Some(other),
     }
 }

@@ -23,6 +23,7 @@ mod repository;
 #[cfg(test)]
 mod testing;
 mod tree;
+mod watch;
 
 pub use checkout::{Checkout, TreeError};
 pub use config::{Credentials, SourceConfig};
@@ -30,4 +31,5 @@ pub use context::{Context, ContextEntry, ContextError, ContextRequest, Dockerfil
 pub use error::SourceError;
 pub use history::{CommitLine, CommitMeta};
 pub use materialise::{MaterialiseError, Releases};
-pub use repository::{Source, Tip};
+pub use repository::{Recloned, Source, Tip};
+pub use watch::{Changed, Target, Watches};

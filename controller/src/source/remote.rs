@@ -171,7 +171,7 @@ impl Session<'_> {
                 SourceError::Authentication { url, reason }
             }
             (_, ErrorClass::Http) if reason.contains("status code: 404") => SourceError::NotFound { url, reason },
-            (ErrorCode::NotFound, _) => SourceError::NotFound { url, reason },
+            (ErrorCode::NotFound, _) | (_, ErrorClass::Repository) => SourceError::NotFound { url, reason },
             (_, ErrorClass::Ssh) if reason.contains("authenticat") || reason.contains("public key") => {
                 SourceError::Authentication { url, reason }
             }
