@@ -12,7 +12,7 @@ mod config;
 mod context;
 mod dockerignore;
 mod error;
-pub mod helper;
+pub(crate) mod helper;
 mod history;
 mod hostkeys;
 mod location;
@@ -25,6 +25,7 @@ mod testing;
 mod tree;
 mod watch;
 
+<<<<<<< HEAD
 pub use checkout::{Checkout, TreeError};
 pub use config::{Credentials, SourceConfig};
 pub use context::{Context, ContextEntry, ContextError, ContextRequest, DockerfileAt};
@@ -33,3 +34,13 @@ pub use history::{CommitLine, CommitMeta};
 pub use materialise::{MaterialiseError, Releases};
 pub use repository::{Source, Tip};
 pub use watch::{Changed, Target, Watches};
+=======
+pub(crate) use checkout::{Checkout, TreeError};
+pub(crate) use config::{Credentials, SourceConfig};
+pub(crate) use context::{Context, ContextEntry, ContextError, ContextRequest, DockerfileAt};
+pub(crate) use error::SourceError;
+pub(crate) use history::{CommitLine, CommitMeta};
+pub(crate) use materialise::{MaterialiseError, Releases};
+pub(crate) use repository::{Recloned, Source, Tip};
+pub(crate) use watch::{Changed, Target, Watches};
+>>>>>>> source

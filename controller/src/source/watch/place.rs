@@ -1,11 +1,21 @@
 //! Which directories must be watched to notice every change of a target, and what of them counts.
 
+<<<<<<< HEAD
+=======
+use std::ffi::OsString;
+>>>>>>> source
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use super::Target;
 
+<<<<<<< HEAD
+=======
+/// As many links in a row as Linux follows.
+const LINKS: usize = 40;
+
+>>>>>>> source
 /// The files whose change is a change of the target, and the directories below which everything is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Places {
@@ -23,7 +33,15 @@ pub(super) struct Watched {
 impl Places {
     pub(super) fn of(target: &Target) -> Self {
         match target {
+<<<<<<< HEAD
             Target::File(path) => Self { files: links(path), trees: Vec::new() },
+=======
+            Target::File(path) => {
+                let (mut files, real) = resolve(path);
+                files.push(real);
+                Self { files, trees: Vec::new() }
+            }
+>>>>>>> source
             Target::Repository(path) => repository(path),
         }
     }
@@ -78,6 +96,7 @@ fn marks_below(directory: &Path, depth: usize, marks: &mut Vec<Mark>) {
     }
 }
 
+<<<<<<< HEAD
 /// The path, and what it leads to where it is a link, step by step: each of them may be replaced.
 fn links(path: &Path) -> Vec<PathBuf> {
     let mut chain = vec![path.to_path_buf()];
@@ -111,6 +130,38 @@ fn tidy(path: &Path) -> PathBuf {
         }
     }
     out
+=======
+/// Where a path really leads, and every link on the way: each of them may be replaced. Free of links, so that no directory is
+/// watched under two names, which the system would take for one.
+fn resolve(path: &Path) -> (Vec<PathBuf>, PathBuf) {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let (mut links, mut real) = (Vec::new(), PathBuf::from("/"));
+    let mut pending = parts(&path);
+    while let Some(part) = pending.pop() {
+        if part == ".." {
+            real.pop();
+            continue;
+        }
+        let here = real.join(&part);
+        match fs::read_link(&here) {
+            Ok(target) if links.len() < LINKS => {
+                if target.is_absolute() {
+                    real = PathBuf::from("/");
+                }
+                pending.extend(parts(&target));
+                links.push(here);
+            }
+            _ => real = here,
+        }
+    }
+    (links, real)
+}
+
+/// The parts of a path, last first.
+fn parts(path: &Path) -> Vec<OsString> {
+    let useful = |part: &Component<'_>| matches!(part, Component::Normal(_) | Component::ParentDir);
+    path.components().filter(useful).map(|part| part.as_os_str().to_owned()).rev().collect()
+>>>>>>> source
 }
 
 fn existing(path: &Path) -> Option<PathBuf> {
@@ -118,6 +169,7 @@ fn existing(path: &Path) -> Option<PathBuf> {
 }
 
 fn repository(path: &Path) -> Places {
+<<<<<<< HEAD
     let Some((own, common)) = git_directories(path) else {
         // Not there yet, or not a repository yet: its coming is the change.
         let files = vec![path.join(".git/HEAD"), path.join("HEAD")];
@@ -127,6 +179,15 @@ fn repository(path: &Path) -> Places {
     if own != common {
         files.push(path.join(".git"));
     }
+=======
+    let (mut files, path) = resolve(path);
+    let Some((own, common)) = git_directories(&path) else {
+        // Not there yet, or not a repository yet: its coming is the change.
+        files.extend([path.join(".git/HEAD"), path.join("HEAD")]);
+        return Places { files, trees: Vec::new() };
+    };
+    files.extend([path.join(".git"), own.join("HEAD"), common.join("packed-refs")]);
+>>>>>>> source
     Places { files, trees: vec![common.join("refs/heads")] }
 }
 
@@ -134,12 +195,21 @@ fn repository(path: &Path) -> Places {
 fn git_directories(path: &Path) -> Option<(PathBuf, PathBuf)> {
     let dot_git = path.join(".git");
     let own = match fs::read_to_string(&dot_git) {
+<<<<<<< HEAD
         Ok(text) => tidy(&path.join(text.trim().strip_prefix("gitdir:")?.trim())),
+=======
+        Ok(text) => path.join(text.trim().strip_prefix("gitdir:")?.trim()),
+>>>>>>> source
         Err(_) if dot_git.is_dir() => dot_git,
         Err(_) if path.join("HEAD").is_file() && path.join("objects").is_dir() => path.to_path_buf(),
         Err(_) => return None,
     };
     let common = fs::read_to_string(own.join("commondir")).ok();
+<<<<<<< HEAD
     let common = common.map_or_else(|| own.clone(), |text| tidy(&own.join(text.trim())));
     Some((own, common))
+=======
+    let common = common.map_or_else(|| own.clone(), |text| own.join(text.trim()));
+    Some((resolve(&own).1, resolve(&common).1))
+>>>>>>> source
 }
