@@ -25,16 +25,6 @@ mod testing;
 mod tree;
 mod watch;
 
-<<<<<<< HEAD
-pub use checkout::{Checkout, TreeError};
-pub use config::{Credentials, SourceConfig};
-pub use context::{Context, ContextEntry, ContextError, ContextRequest, DockerfileAt};
-pub use error::SourceError;
-pub use history::{CommitLine, CommitMeta};
-pub use materialise::{MaterialiseError, Releases};
-pub use repository::{Source, Tip};
-pub use watch::{Changed, Target, Watches};
-=======
 pub(crate) use checkout::{Checkout, TreeError};
 pub(crate) use config::{Credentials, SourceConfig};
 pub(crate) use context::{Context, ContextEntry, ContextError, ContextRequest, DockerfileAt};
@@ -43,4 +33,3 @@ pub(crate) use history::{CommitLine, CommitMeta};
 pub(crate) use materialise::{MaterialiseError, Releases};
 pub(crate) use repository::{Recloned, Source, Tip};
 pub(crate) use watch::{Changed, Target, Watches};
->>>>>>> source
