@@ -35,8 +35,20 @@ impl Docker {
 
     /// Inspects a container. The engine also finds by the beginning of an id, which a name may happen to be: that is not a find.
     pub(super) async fn find_container(&self, id_or_name: &str) -> Result<Option<Container>, EngineError> {
-        let found = errors::found(self.inspect(id_or_name).await)?.map(inspect::container);
-        Ok(found.filter(|container| is_meant(container, id_or_name)))
+        let Some(inspected) = errors::found(self.inspect(id_or_name).await)? else { return Ok(None) };
+        let doubtful = inspect::doubtful(&inspected);
+        let mut container = inspect::container(inspected);
+        for network in doubtful {
+            if !self.is_on(&container.id, &network).await? {
+                container.networks.remove(&network);
+            }
+        }
+        Ok(is_meant(&container, id_or_name).then_some(container))
+    }
+
+    /// Whether the network itself knows the container.
+    async fn is_on(&self, id: &ContainerId, network: &str) -> Result<bool, EngineError> {
+        Ok(self.find_network(network).await?.is_some_and(|network| network.containers.contains(id)))
     }
 
     pub(super) async fn inspect(&self, id: &str) -> Result<ContainerInspectResponse, EngineError> {
