@@ -243,8 +243,8 @@ pub(crate) trait Engine: Send + Sync {
     /// Sets its restart policy.
     async fn set_restart(&self, id: &str, policy: RestartPolicy) -> Result<(), EngineError>;
 
-    /// Sets its limits: memory in bytes and CPUs in 10⁻⁹ (0: none). A limit that is there cannot be taken away for good: the
-    /// engine shows -1 for memory then and keeps a CPU limit, so that takes a new container.
+    /// Sets its limits: memory in bytes and CPUs in 10⁻⁹ (0: none). A limit that is there can be changed but not
+    /// taken away: that takes a new container, and is refused.
     async fn set_limits(&self, id: &str, memory: i64, nano_cpus: i64) -> Result<(), EngineError>;
 
     /// Kills and removes it, with its anonymous volumes if asked. Named volumes are never touched.
