@@ -12,10 +12,11 @@ fi
 heading() { printf '\n%s== %s ==%s\n\n' "$bold" "$*" "$off"; }
 note() { printf '   %s\n' "$*"; }
 
-# Shows a command as a reader would type it, then what it prints. Its exit status is for the reader, not for the script.
+# Shows a command as a reader would type it, then what it prints, long lines cut: evidence can be a page. Its exit status is for
+# the reader, not for the script.
 show() {
     printf '\n   %s$ %s%s\n' "$faint" "$*" "$off"
-    "$@" 2>&1 | sed 's/^/   /' || true
+    "$@" 2>&1 | sed -E 's/^(.{180}).+/\1…/; s/^/   /' || true
     printf '\n'
 }
 
