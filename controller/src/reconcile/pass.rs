@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use evenkeel_core::database::Backup;
 use evenkeel_core::name::RolloutId;
 use evenkeel_core::plan::{Effect, Hints, Plan, make};
 use evenkeel_core::release::Release;
@@ -77,8 +78,10 @@ async fn go(handle: &Arc<Handle>, desired: &Release, chosen: &Chosen<'_>, reason
     if is_live {
         count_drift(handle, &plan);
     }
-    let next = rollout(handle, target, open, gathered.live.clone(), &why(reason, is_live, &plan)).await?;
-    Ok(match next {
+    let began = std::time::Instant::now();
+    let next = rollout(handle, target, open, gathered.live.clone(), &why(reason, is_live, &plan)).await;
+    *handle.rolling.lock().unwrap_or_else(PoisonError::into_inner) = began.elapsed();
+    Ok(match next? {
         Next::Settled => Next::Again,
         next => next,
     })
@@ -101,6 +104,7 @@ fn supersede(handle: &Handle, open: Option<OpenRollout>, target: &Release) -> Re
 fn settled(handle: &Handle, desired: &Release, target: &Release) -> Result<(), Failure> {
     let ledger = &handle.context.ledger;
     if desired.digest == target.digest {
+        handle.release_holds()?;
         let revision = handle.tip.borrow().revision.clone();
         if ledger.app(&handle.name)?.live_revision.as_ref() != Some(&revision) {
             ledger.set_live(&handle.name, &target.digest, &revision)?;
@@ -108,7 +112,18 @@ fn settled(handle: &Handle, desired: &Release, target: &Release) -> Result<(), F
         }
     }
     handle.context.say(Phase::Idle, "");
+    show_backups(handle)?;
     Ok(super::retention::retain(handle, target)?)
+}
+
+/// Backups of an earlier process are in the metrics too.
+fn show_backups(handle: &Handle) -> Result<(), Failure> {
+    let newest = handle.context.ledger.backups(&handle.name)?.into_iter().next();
+    let backup = newest.and_then(|newest| serde_json::from_value::<Backup>(newest.json).ok());
+    if let Some(backup) = backup {
+        handle.context.metrics.backup(&handle.name, backup.size, backup.created_at, backup.good());
+    }
+    Ok(())
 }
 
 async fn rollout(

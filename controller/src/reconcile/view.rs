@@ -95,8 +95,12 @@ impl Handle {
         let phase = self.context.live().phase;
         let view = self.view.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let conditions = merged(&view, ledger.conditions(&self.name)?);
+        let astray = |it: &Condition| {
+            matches!(it.reason, Reason::RevertFailed | Reason::DatabaseAhead | Reason::DatabaseDiverged)
+        };
         let sync = match (&view.desired, &record.live_release) {
             (None, _) => Sync::Unknown,
+            _ if conditions.iter().any(astray) => Sync::OutOfSync,
             (Some(desired), Some(live)) if desired == live => Sync::Synced,
             _ => Sync::OutOfSync,
         };
