@@ -20,9 +20,11 @@ mod materialise;
 mod mirror;
 mod remote;
 mod repository;
+mod search;
 #[cfg(test)]
 mod testing;
 mod tree;
+mod working;
 
 pub use checkout::{Checkout, TreeError};
 pub use config::{Credentials, SourceConfig};
@@ -31,3 +33,4 @@ pub use error::SourceError;
 pub use history::{CommitLine, CommitMeta};
 pub use materialise::{MaterialiseError, Releases};
 pub use repository::{Source, Tip};
+pub(crate) use working::Working;
