@@ -14,6 +14,7 @@ mod migration;
 mod observe;
 mod programs;
 mod rehearsal;
+mod sweep;
 mod target;
 #[cfg(test)]
 mod testing;
@@ -28,4 +29,5 @@ pub use self::migration::{Ended, Limits, OneOff, Outcome, run, scripts};
 pub use self::observe::{Observation, observe};
 pub use self::programs::Programs;
 pub use self::rehearsal::{Request as RehearsalRequest, rehearse};
+pub use self::sweep::drop_indexes;
 pub use self::target::Target;

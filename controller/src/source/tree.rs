@@ -17,11 +17,8 @@ impl Checkout {
     ///
     /// # Errors
     /// Where the folder does not exist or the mirror is broken.
-    pub fn manifests(&self, folder: &str) -> Result<Vec<String>, TreeError> {
-        let top = self.must_find(folder)?;
-        if top.mode != DIRECTORY {
-            return Err(TreeError::Kind { path: folder.to_owned(), is: kind_of(top.mode), wanted: "directory" });
-        }
+    pub(crate) fn manifests(&self, folder: &str) -> Result<Vec<String>, TreeError> {
+        let top = self.directory(folder)?;
         let mut found = Vec::new();
         self.walk(&top, &mut |entry| {
             let name = entry.path.rsplit('/').next().unwrap_or_default();
