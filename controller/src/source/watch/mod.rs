@@ -24,11 +24,7 @@ const PATIENCE: u32 = 10;
 
 /// What is watched.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-<<<<<<< HEAD
-pub enum Target {
-=======
 pub(crate) enum Target {
->>>>>>> source
     /// A repository: a working tree, a worktree whose `.git` is a file, or a bare one. Its HEAD and branches, not its files.
     Repository(PathBuf),
     /// A file on the host, which need not exist yet, and neither need its directory.
@@ -37,11 +33,7 @@ pub(crate) enum Target {
 
 impl Target {
     /// The path that was asked for.
-<<<<<<< HEAD
-    pub fn path(&self) -> &PathBuf {
-=======
     pub(crate) fn path(&self) -> &PathBuf {
->>>>>>> source
         match self {
             Self::Repository(path) | Self::File(path) => path,
         }
@@ -50,21 +42,13 @@ impl Target {
 
 /// Something about a target has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-<<<<<<< HEAD
-pub struct Changed {
-=======
 pub(crate) struct Changed {
->>>>>>> source
     /// The target's path, as it was asked for.
     pub path: PathBuf,
 }
 
 /// The watches. Targets come and go while it runs; it ends when this is dropped.
-<<<<<<< HEAD
-pub struct Watches {
-=======
 pub(crate) struct Watches {
->>>>>>> source
     state: Arc<Mutex<State>>,
     task: tokio::task::JoinHandle<()>,
 }
@@ -78,11 +62,7 @@ impl Drop for Watches {
 impl Watches {
     /// Starts watching nothing. Changes are sent after `quiet`; what cannot be watched is looked at every `interval`.
     /// Must be called within a tokio runtime.
-<<<<<<< HEAD
-    pub fn new(quiet: Duration, interval: Duration) -> (Self, mpsc::Receiver<Changed>) {
-=======
     pub(crate) fn new(quiet: Duration, interval: Duration) -> (Self, mpsc::Receiver<Changed>) {
->>>>>>> source
         let (events, inbox) = mpsc::unbounded_channel();
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
             // Reading is no change, and evenkeel itself reads.
@@ -106,34 +86,20 @@ impl Watches {
     }
 
     /// Watches a target, from now on. Watched already: fine.
-<<<<<<< HEAD
-    pub fn watch(&self, target: Target) {
-=======
     pub(crate) fn watch(&self, target: Target) {
->>>>>>> source
         lock(&self.state).add(target);
     }
 
     /// Watches a target no more.
-<<<<<<< HEAD
-    pub fn unwatch(&self, target: &Target) {
-=======
     pub(crate) fn unwatch(&self, target: &Target) {
->>>>>>> source
         lock(&self.state).remove(target);
     }
 
     /// Watches exactly these.
-<<<<<<< HEAD
-    pub fn set(&self, targets: BTreeSet<Target>) {
-        let mut state = lock(&self.state);
-        let gone: Vec<Target> = state.targets().filter(|target| !targets.contains(*target)).cloned().collect();
-=======
     pub(crate) fn set(&self, targets: BTreeSet<Target>) {
         let mut state = lock(&self.state);
         let gone: Vec<Target> =
             state.targets().filter(|target| !targets.contains(*target)).cloned().collect();
->>>>>>> source
         gone.iter().for_each(|target| state.remove(target));
         targets.into_iter().for_each(|target| state.add(target));
     }

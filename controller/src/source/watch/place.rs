@@ -1,21 +1,15 @@
 //! Which directories must be watched to notice every change of a target, and what of them counts.
 
-<<<<<<< HEAD
-=======
 use std::ffi::OsString;
->>>>>>> source
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use super::Target;
 
-<<<<<<< HEAD
-=======
 /// As many links in a row as Linux follows.
 const LINKS: usize = 40;
 
->>>>>>> source
 /// The files whose change is a change of the target, and the directories below which everything is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Places {
@@ -33,15 +27,11 @@ pub(super) struct Watched {
 impl Places {
     pub(super) fn of(target: &Target) -> Self {
         match target {
-<<<<<<< HEAD
-            Target::File(path) => Self { files: links(path), trees: Vec::new() },
-=======
             Target::File(path) => {
                 let (mut files, real) = resolve(path);
                 files.push(real);
                 Self { files, trees: Vec::new() }
             }
->>>>>>> source
             Target::Repository(path) => repository(path),
         }
     }
@@ -96,41 +86,6 @@ fn marks_below(directory: &Path, depth: usize, marks: &mut Vec<Mark>) {
     }
 }
 
-<<<<<<< HEAD
-/// The path, and what it leads to where it is a link, step by step: each of them may be replaced.
-fn links(path: &Path) -> Vec<PathBuf> {
-    let mut chain = vec![path.to_path_buf()];
-    while let Some(target) = chain.last().and_then(|last| follow(last)).filter(|next| !chain.contains(next)) {
-        chain.push(target);
-        if chain.len() > 16 {
-            break;
-        }
-    }
-    // A link in a directory's place is caught through the path that it leads to.
-    if let Ok(real) = fs::canonicalize(path)
-        && !chain.contains(&real)
-    {
-        chain.push(real);
-    }
-    chain
-}
-
-fn follow(path: &Path) -> Option<PathBuf> {
-    let target = fs::read_link(path).ok()?;
-    Some(tidy(&path.parent()?.join(target)))
-}
-
-fn tidy(path: &Path) -> PathBuf {
-    let mut out = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::ParentDir => drop(out.pop()),
-            Component::CurDir => {}
-            other => out.push(other),
-        }
-    }
-    out
-=======
 /// Where a path really leads, and every link on the way: each of them may be replaced. Free of links, so that no directory is
 /// watched under two names, which the system would take for one.
 fn resolve(path: &Path) -> (Vec<PathBuf>, PathBuf) {
@@ -161,7 +116,6 @@ fn resolve(path: &Path) -> (Vec<PathBuf>, PathBuf) {
 fn parts(path: &Path) -> Vec<OsString> {
     let useful = |part: &Component<'_>| matches!(part, Component::Normal(_) | Component::ParentDir);
     path.components().filter(useful).map(|part| part.as_os_str().to_owned()).rev().collect()
->>>>>>> source
 }
 
 fn existing(path: &Path) -> Option<PathBuf> {
@@ -169,17 +123,6 @@ fn existing(path: &Path) -> Option<PathBuf> {
 }
 
 fn repository(path: &Path) -> Places {
-<<<<<<< HEAD
-    let Some((own, common)) = git_directories(path) else {
-        // Not there yet, or not a repository yet: its coming is the change.
-        let files = vec![path.join(".git/HEAD"), path.join("HEAD")];
-        return Places { files, trees: Vec::new() };
-    };
-    let mut files = vec![own.join("HEAD"), common.join("packed-refs")];
-    if own != common {
-        files.push(path.join(".git"));
-    }
-=======
     let (mut files, path) = resolve(path);
     let Some((own, common)) = git_directories(&path) else {
         // Not there yet, or not a repository yet: its coming is the change.
@@ -187,7 +130,6 @@ fn repository(path: &Path) -> Places {
         return Places { files, trees: Vec::new() };
     };
     files.extend([path.join(".git"), own.join("HEAD"), common.join("packed-refs")]);
->>>>>>> source
     Places { files, trees: vec![common.join("refs/heads")] }
 }
 
@@ -195,21 +137,12 @@ fn repository(path: &Path) -> Places {
 fn git_directories(path: &Path) -> Option<(PathBuf, PathBuf)> {
     let dot_git = path.join(".git");
     let own = match fs::read_to_string(&dot_git) {
-<<<<<<< HEAD
-        Ok(text) => tidy(&path.join(text.trim().strip_prefix("gitdir:")?.trim())),
-=======
         Ok(text) => path.join(text.trim().strip_prefix("gitdir:")?.trim()),
->>>>>>> source
         Err(_) if dot_git.is_dir() => dot_git,
         Err(_) if path.join("HEAD").is_file() && path.join("objects").is_dir() => path.to_path_buf(),
         Err(_) => return None,
     };
     let common = fs::read_to_string(own.join("commondir")).ok();
-<<<<<<< HEAD
-    let common = common.map_or_else(|| own.clone(), |text| tidy(&own.join(text.trim())));
-    Some((own, common))
-=======
     let common = common.map_or_else(|| own.clone(), |text| own.join(text.trim()));
     Some((resolve(&own).1, resolve(&common).1))
->>>>>>> source
 }
