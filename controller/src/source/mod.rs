@@ -20,10 +20,12 @@ mod materialise;
 mod mirror;
 mod remote;
 mod repository;
+mod search;
 #[cfg(test)]
 mod testing;
 mod tree;
 mod watch;
+mod working;
 
 pub(crate) use checkout::{Checkout, TreeError};
 pub(crate) use config::{Credentials, SourceConfig};
@@ -33,3 +35,4 @@ pub(crate) use history::{CommitLine, CommitMeta};
 pub(crate) use materialise::{MaterialiseError, Releases};
 pub(crate) use repository::{Recloned, Source, Tip};
 pub(crate) use watch::{Changed, Target, Watches};
+pub(crate) use working::Working;

@@ -37,6 +37,10 @@ impl Files for Disk {
     fn read_host(&self, path: &str) -> Result<Option<Vec<u8>>, FileError> {
         Ok(self.host.get(path).map(|text| text.clone().into_bytes()))
     }
+
+    fn list(&self, path: &str) -> Result<Vec<String>, FileError> {
+        Err(FileError { path: path.to_owned(), reason: "reading a project lists nothing".to_owned() })
+    }
 }
 
 impl Disk {
