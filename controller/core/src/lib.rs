@@ -19,3 +19,4 @@ pub mod spec;
 pub mod status;
 pub mod subnet;
 pub mod verdict;
+pub mod yaml;

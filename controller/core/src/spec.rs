@@ -130,7 +130,8 @@ impl Making<'_> {
             self.release.project.networks.get(key).map_or(key.as_str(), |network| network.name.as_str()).to_owned()
         });
         endpoints.extend(extra.map(|network| Endpoint { network, ..Endpoint::default() }));
-        if rollout.candidate_egress {
+        let outside = self.release.manifest.spec.database.as_ref().is_some_and(|database| database.url_from.is_some());
+        if rollout.candidate_egress || outside {
             endpoints.push(Endpoint { network: "bridge".to_owned(), ..Endpoint::default() });
         }
         endpoints

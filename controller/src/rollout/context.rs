@@ -11,7 +11,7 @@ use crate::api::ProgressLine;
 use crate::engine::Engine;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
-use crate::source::Repository;
+use crate::source::Source;
 
 /// What an application is doing at this moment: shown in status, lost with the process, never decided upon.
 #[derive(Clone, Debug, Default)]
@@ -30,13 +30,11 @@ pub(crate) struct Context {
     /// The ledger.
     pub(crate) ledger: Ledger,
     /// The repository that the application comes from.
-    pub(crate) repository: Arc<Repository>,
+    pub(crate) source: Arc<Source>,
     /// The application.
     pub(crate) app: AppName,
     /// The data directory.
     pub(crate) data_dir: PathBuf,
-    /// The same directory as the engine sees it: another path when evenkeel runs in a container.
-    pub(crate) engine_data_dir: PathBuf,
     /// Counters and histograms.
     pub(crate) metrics: Arc<Metrics>,
     /// Who watches.
@@ -63,7 +61,7 @@ impl Context {
         self.live.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Where a release's materialised files stand, as evenkeel sees it.
+    /// Where build contexts are written before they are sent.
     pub(crate) fn build_dir(&self) -> PathBuf {
         self.data_dir.join("builds").join(self.app.as_str())
     }

@@ -28,7 +28,7 @@ impl Run<'_> {
             tracing::info!(app = %self.context.app, rollout = %self.id, step = step.effect.name(), subject = step.effect.subject(), why = step.why, "step");
             let began = Instant::now();
             let entry = ledger.begin_step(self.id, number, index, stage, step)?;
-            let result = self.step(step).await;
+            let result = self.step(step).await.map_err(|failure| failure.redacted(self.target));
             let (outcome, detail) = journal(&result);
             self.context.metrics.step_finished(step.effect.name(), outcome, began.elapsed().as_secs_f64());
             ledger.finish_step(entry, outcome, detail.as_deref())?;

@@ -49,6 +49,18 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// The same, with the release's secrets taken out: containers print what they like.
+    pub(super) fn redacted(mut self, release: &evenkeel_core::release::Release) -> Self {
+        let (Self::Release { message, .. } | Self::Transient { message, .. } | Self::Blocked { message, .. }) = &mut self
+        else {
+            return self;
+        };
+        *message = super::database::redacted(release, message);
+        self
+    }
+}
+
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         let message = error.to_string();

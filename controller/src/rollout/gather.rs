@@ -8,6 +8,7 @@ use evenkeel_core::plan::{DatabaseFacts, Facts, Hints, KnownScripts, Observed, b
 use evenkeel_core::release::{ImageSource, Outputs, Release};
 
 use super::{Context, Failure};
+use crate::source::Releases;
 
 /// Owned facts; [`Gathered::facts`] lends them to the planner.
 pub(crate) struct Gathered {
@@ -110,15 +111,16 @@ fn references(release: &Release) -> BTreeSet<String> {
 }
 
 fn materialised(context: &Context, release: &Release) -> bool {
-    crate::source::materialised(&context.data_dir, &context.app, &release.digest, &mounted_files(release))
+    let files = Releases::new(&context.data_dir).directory(&context.app, &release.digest);
+    mounted_files(release).iter().all(|path| files.join(path).exists())
 }
 
-/// Files and directories of the repository that containers mount: path and object id.
-pub(crate) fn mounted_files(release: &Release) -> BTreeMap<String, String> {
+/// Files and directories of the repository that containers mount.
+pub(super) fn mounted_files(release: &Release) -> BTreeSet<String> {
     let mounts = release.project.services.values().flat_map(|service| &service.mounts);
     mounts
         .filter_map(|mount| match &mount.source {
-            MountSource::Repository { path, id } => Some((path.clone(), id.clone())),
+            MountSource::Repository { path, .. } => Some(path.clone()),
             _ => None,
         })
         .collect()
@@ -154,7 +156,9 @@ fn note_images(context: &Context, release: &Release, observed: &Observed, output
 }
 
 fn applied(context: &Context) -> Result<Vec<BTreeSet<evenkeel_core::name::SchemaRevision>>, Failure> {
-    Ok(context.ledger.applied(&context.app)?.into_iter().map(|applied| applied.to).collect())
+    // The last move only: what somebody moved by hand since is not evenkeel's to take down.
+    let last = context.ledger.applied(&context.app)?.into_iter().max_by_key(|applied| applied.at);
+    Ok(last.into_iter().map(|applied| applied.to).collect())
 }
 
 /// Releases of the past whose images can move the schema down; the newest first.

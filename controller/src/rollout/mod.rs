@@ -11,7 +11,8 @@ mod prepare;
 mod run;
 
 pub(crate) use context::{Context, Live};
-pub(crate) use database::{backup_now, observe_database, target};
+pub(crate) use database::{backup_now, restore_now, verify_now};
 pub(crate) use failure::Failure;
 pub(crate) use gather::Gathered;
-pub(crate) use run::{End, Order, resume_as_revert, run};
+pub(crate) use prepare::context_request;
+pub(crate) use run::{End, Order, outcome, resume_as_revert, run};

@@ -15,6 +15,7 @@ use super::Failure;
 use super::failure::verification;
 use super::run::{Run, fact};
 use crate::engine::{Exec, NetworkSpec, VolumeSpec};
+use crate::source::Releases;
 use crate::verify::{BakeSubject, Baking, ProofSubject, Reach, bake, prove, smoke};
 
 impl Run<'_> {
@@ -175,7 +176,7 @@ impl Run<'_> {
         })?;
         let peers = self.context.engine.containers(&release.project.name).await?;
         let serving = self.context.ledger.serving(&self.context.app)?;
-        let files = crate::source::files_dir(&self.context.engine_data_dir, &self.context.app, &release.digest);
+        let files = Releases::new(&self.context.data_dir).directory(&self.context.app, &release.digest);
         let network = self.context.engine.network(&backstage(&release.project.name)).await?;
         Ok(make(&Making {
             release,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use evenkeel_core::name::{ReleaseDigest, RolloutId, ServiceName};
+use evenkeel_core::name::{RolloutId, ServiceName};
 use evenkeel_core::plan::{Before, Effect, Hints, Plan, Stage, Strategy, Subject, make, undo};
 use evenkeel_core::release::Release;
 use evenkeel_core::status::{Outcome, Phase, Reason};
@@ -27,6 +27,8 @@ pub(super) mod fact {
     pub(crate) const BACKUP: &str = "backup";
     /// The fingerprint before the migration.
     pub(crate) const FINGERPRINT: &str = "fingerprint";
+    /// The migration that was begun last.
+    pub(crate) const MIGRATING: &str = "migrating";
     /// What stood before.
     pub(crate) const BEFORE: &str = "before";
     /// The old container of every service that was taken over.
@@ -43,6 +45,8 @@ pub(crate) struct Order<'a> {
     pub(crate) id: RolloutId,
     /// The release to fall back to.
     pub(crate) previous: Option<Release>,
+    /// What is live is put right; there is nothing to go back to.
+    pub(crate) repair: bool,
     /// Cancelled when a newer release is wanted.
     pub(crate) cancel: CancellationToken,
     /// Cancelled when the process goes down.
@@ -67,6 +71,8 @@ pub(crate) enum End {
     RevertFailed(String),
     /// Something newer is wanted.
     Cancelled(String),
+    /// What is live could not be put right.
+    Degraded(String),
     /// Left open, to go on later.
     Parked(String),
     /// Left open, to be tried again.
@@ -148,6 +154,7 @@ pub(crate) async fn run(order: &Order<'_>) -> End {
         Err(Failure::Cancelled(why)) => End::Cancelled(why),
         Err(Failure::Transient { reason, message }) => End::Transient { reason, message },
         Err(Failure::Blocked { reason, message }) => End::Blocked { reason, message },
+        Err(Failure::Release { message, .. }) if order.repair => End::Degraded(message),
         Err(Failure::Release { reason, message }) => {
             let lock = run.lock.into_inner();
             revert(order, lock, reason, message).await
@@ -306,16 +313,11 @@ pub(crate) fn outcome(end: &End) -> Option<Outcome> {
         End::Succeeded => Some(Outcome::Succeeded),
         End::Reverted { .. } => Some(Outcome::Reverted),
         End::RevertFailed(_) => Some(Outcome::RevertFailed),
-        End::Cancelled(_) | End::Blocked { .. } => Some(Outcome::Cancelled),
+        End::Cancelled(_) | End::Blocked { .. } | End::Degraded(_) => Some(Outcome::Cancelled),
         End::Parked(_) | End::Transient { .. } => None,
     }
 }
 
 pub(crate) fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or("")
-}
-
-/// The release digest, for log fields.
-pub(crate) fn short(digest: &ReleaseDigest) -> &str {
-    digest.short()
 }

@@ -6,7 +6,7 @@ mod prove;
 mod smoke;
 
 pub(crate) use bake::{BakeSubject, Baking, bake};
-pub(crate) use probe::{Reach, http, probe_once, url_once};
+pub(crate) use probe::{Reach, address};
 pub(crate) use prove::{ProofSubject, prove};
 pub(crate) use smoke::smoke;
 

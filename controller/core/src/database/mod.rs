@@ -1,9 +1,20 @@
-//! The database's schema as state.
+//! The database's schema as state: what the scripts say, where the database stands, what a change of the schema means.
+
+pub mod backup;
+pub mod blocking;
+pub mod fingerprint;
+pub mod history;
+pub mod redact;
+pub mod state;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::backup::{Backup, Level, Reason, expired};
+pub use self::fingerprint::{Change, Difference, Fingerprint, Key, Kind, Object, Trait};
+pub use self::history::HistoryError;
+pub use self::state::{Current, classify};
 use crate::name::SchemaRevision;
 
 /// The migration scripts of an image.
@@ -41,29 +52,39 @@ pub struct Rehearsal {
     pub additive: bool,
     /// Its downgrade leads back exactly.
     pub exact: bool,
+    /// Why it is not additive.
+    #[serde(default)]
+    pub additive_differences: Vec<Difference>,
+    /// Why it is not exact: what the way down, or the second way up, did not bring back.
+    #[serde(default)]
+    pub exact_differences: Vec<Difference>,
+    /// What broke.
+    #[serde(default)]
+    pub failure: Option<RehearsalFailure>,
+    /// The digest of the upgraded schema's fingerprint; empty if it does not run.
+    #[serde(default)]
+    pub upgraded_digest: String,
+    /// How long it took.
+    #[serde(default)]
+    pub seconds: f64,
 }
 
-impl Scripts {
-    /// Whether it is one of them.
-    pub fn contains(&self, revision: &SchemaRevision) -> bool {
-        self.parents.contains_key(revision)
-    }
-
-    /// All that a revision builds on, itself included.
-    pub fn ancestors(&self, revision: &SchemaRevision) -> BTreeSet<SchemaRevision> {
-        BTreeSet::from([revision.clone()])
-    }
-}
-
-/// Something that two fingerprints do not share.
+/// Where a rehearsal broke.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Difference {
-    /// What.
-    pub object: String,
+pub struct RehearsalFailure {
+    /// Where.
+    pub stage: Stage,
+    /// The last lines of the migration's output, secrets taken out.
+    pub tail: Vec<String>,
 }
 
-impl std::fmt::Display for Difference {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.object)
-    }
+/// The stages of a rehearsal that a migration can break.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stage {
+    /// The first way up.
+    Upgrade,
+    /// The way down.
+    Downgrade,
+    /// The second way up.
+    UpgradeAgain,
 }

@@ -1,6 +1,12 @@
 //! The manifest of an application.
 
+mod check;
 pub mod duration;
 mod model;
+mod read;
+pub mod window;
 
-pub use model::*;
+pub use self::check::{check, check_located};
+pub use self::model::*;
+pub(crate) use self::read::is_project_name;
+pub use self::read::{read, schema};

@@ -35,6 +35,8 @@ pub struct DatabaseFacts {
     pub word: Option<SchemaWord>,
     /// The digest of the schema's fingerprint.
     pub fingerprint: String,
+    /// Why it cannot be read, where it should be there.
+    pub unreachable: Option<String>,
     /// Why nothing may be done to it: (reason, message).
     pub blocked: Option<(crate::status::Reason, String)>,
     /// A migration of this rollout stopped midway: what differs from before.

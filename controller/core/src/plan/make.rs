@@ -36,7 +36,15 @@ pub fn make(facts: &Facts<'_>) -> Result<Plan, Blocked> {
         return Err(Blocked { reason: *reason, message: message.clone() });
     }
     let plan = prepare(facts, &works, &schema);
-    if plan.is_empty() { Ok(deploy(facts, &works, &schema)) } else { Ok(plan) }
+    if !plan.is_empty() {
+        return Ok(plan);
+    }
+    // Code never moves past a schema that nobody could look at.
+    if schema == SchemaMove::Unknown && works.iter().any(Work::replaced) {
+        let why = facts.database.and_then(|database| database.unreachable.clone());
+        return Err(blocked(why.unwrap_or_else(|| "the database cannot be looked at".to_owned())));
+    }
+    Ok(deploy(facts, &works, &schema))
 }
 
 /// What has to hold before anything is touched.

@@ -1,0 +1,31 @@
+//! The database: what it is at, moving its schema, keeping its rows.
+//!
+//! `target → observe, fingerprint → lock → rehearsal → backup → migration (blocking, hunt) → fingerprint`. What the findings mean
+//! is decided in `evenkeel_core::database`; everything here is one read or one bounded effect. Statements go through a network
+//! address, PostgreSQL's client programs through exec, in the server's container or beside it.
+
+//mod backup;
+mod blocking;
+mod error;
+mod fingerprint;
+mod hunt;
+mod lock;
+mod migration;
+mod observe;
+mod programs;
+//mod rehearsal;
+mod target;
+#[cfg(test)]
+mod testing;
+
+//pub use self::backup::{Request as BackupRequest, Store};
+pub use self::blocking::{BlockedSession, Blocking};
+pub use self::error::DatabaseError;
+pub use self::fingerprint::fingerprint;
+pub use self::hunt::{Found, Quarry, hunt};
+pub use self::lock::Lock;
+pub use self::migration::{Ended, Limits, OneOff, Outcome, run, scripts};
+pub use self::observe::{Observation, observe};
+pub use self::programs::Programs;
+//pub use self::rehearsal::{Request as RehearsalRequest, rehearse};
+pub use self::target::Target;

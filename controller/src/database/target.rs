@@ -1,0 +1,163 @@
+//! Which database, and how it is reached.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use evenkeel_core::secret::Secret;
+use tokio::time::timeout;
+use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::{Client, Config, NoTls};
+
+use super::error::DatabaseError;
+use super::programs::Programs;
+
+/// What evenkeel's own sessions call themselves; by it they are spared when others are hunted.
+pub(super) const APPLICATION: &str = "evenkeel";
+
+/// A connection is made within this, or not.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// Settings of evenkeel's own sessions: they never queue long behind a lock, and they print every value and name the same way
+/// whatever the role, the database and the server are set to.
+const SETTINGS: &str = "SET lock_timeout = '5s'; SET statement_timeout = '60s'; SET search_path = ''; \
+    SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET IntervalStyle = 'postgres'; SET bytea_output = 'hex'; \
+    SET extra_float_digits = 1; SET quote_all_identifiers = off; SET default_transaction_read_only = off";
+
+/// A database.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Address or name of the server, as evenkeel sees it.
+    pub host: String,
+    /// Its port there.
+    pub port: u16,
+    /// The role.
+    pub user: String,
+    /// Its password.
+    pub password: Option<Secret>,
+    /// The database's name.
+    pub name: String,
+    /// Where PostgreSQL's client programs run; needed for backups, restores and rehearsals only.
+    pub programs: Option<Programs>,
+    /// The revision table.
+    pub version_table: String,
+    /// The schema of that table.
+    pub version_table_schema: String,
+}
+
+impl Target {
+    /// The database behind a URL (`postgresql://user:password@host:port/name`; a driver such as `+asyncpg` in the scheme is
+    /// the application's affair). The revision table is Alembic's default.
+    ///
+    /// # Errors
+    /// When it is no such URL, or asks for TLS, which evenkeel does not speak yet.
+    pub fn from_url(url: &Secret) -> Result<Self, DatabaseError> {
+        let config = Config::from_str(&plain(url.expose())?).map_err(|error| unusable(&error.to_string()))?;
+        if config.get_ssl_mode() == SslMode::Require {
+            return Err(unusable("it requires TLS (sslmode), which is not supported yet"));
+        }
+        let host = match config.get_hosts() {
+            [Host::Tcp(host)] => host.clone(),
+            _ => return Err(unusable("it must name exactly one host")),
+        };
+        let user = config.get_user().ok_or_else(|| unusable("it names no user"))?.to_owned();
+        Ok(Self {
+            host,
+            port: config.get_ports().first().copied().unwrap_or(5432),
+            name: config.get_dbname().unwrap_or(&user).to_owned(),
+            user,
+            password: config.get_password().map(|bytes| Secret::new(String::from_utf8_lossy(bytes))),
+            programs: None,
+            version_table: "alembic_version".to_owned(),
+            version_table_schema: "public".to_owned(),
+        })
+    }
+
+    /// A session on it, bounded in time.
+    ///
+    /// # Errors
+    /// When it cannot be reached or refuses.
+    pub async fn connect(&self) -> Result<Client, DatabaseError> {
+        self.connect_to(&self.name).await
+    }
+
+    /// A session on the maintenance database: `postgres`, else `template1`.
+    ///
+    /// # Errors
+    /// When neither can be reached.
+    pub async fn connect_for_maintenance(&self) -> Result<Client, DatabaseError> {
+        match self.connect_to("postgres").await {
+            Err(DatabaseError::Refused { .. }) => self.connect_to("template1").await,
+            session => session,
+        }
+    }
+
+    /// The same server and role, another database.
+    pub(super) fn sibling(&self, name: &str) -> Self {
+        Self { name: name.to_owned(), ..self.clone() }
+    }
+
+    /// The revision table's name, qualified and quoted.
+    pub(super) fn version_table(&self) -> String {
+        format!("{}.{}", quoted(&self.version_table_schema), quoted(&self.version_table))
+    }
+
+    async fn connect_to(&self, database: &str) -> Result<Client, DatabaseError> {
+        let late = |_| DatabaseError::Timeout {
+            target: self.to_string(),
+            action: "connect".to_owned(),
+            after: CONNECT,
+        };
+        timeout(CONNECT, self.open(database)).await.map_err(late)?
+    }
+
+    async fn open(&self, database: &str) -> Result<Client, DatabaseError> {
+        let refused = |error| DatabaseError::sql(self, format!("connect to {database}"), &error);
+        let (client, connection) = self.config(database).connect(NoTls).await.map_err(refused)?;
+        // It ends when the client is dropped. What breaks it, the next statement reports.
+        tokio::spawn(connection);
+        client.batch_execute(SETTINGS).await.map_err(refused)?;
+        Ok(client)
+    }
+
+    fn config(&self, database: &str) -> Config {
+        let mut config = Config::new();
+        config.host(&self.host).port(self.port).user(&self.user).dbname(database).application_name(APPLICATION);
+        config.ssl_mode(SslMode::Disable).connect_timeout(CONNECT);
+        config.keepalives_idle(Duration::from_secs(15)).tcp_user_timeout(Duration::from_secs(30));
+        if let Some(password) = &self.password {
+            config.password(password.expose());
+        }
+        config
+    }
+}
+
+/// Never the password.
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "database {} at {}:{}", self.name, self.host, self.port)
+    }
+}
+
+/// The URL as PostgreSQL itself has it: applications put their driver into the scheme.
+fn plain(url: &str) -> Result<String, DatabaseError> {
+    let (scheme, rest) = url.split_once("://").ok_or_else(|| unusable("it is no URL"))?;
+    match scheme.split('+').next() {
+        Some("postgres" | "postgresql") => Ok(format!("postgresql://{rest}")),
+        _ => Err(unusable("its scheme is not postgresql")),
+    }
+}
+
+fn unusable(reason: &str) -> DatabaseError {
+    DatabaseError::Url { reason: reason.to_owned() }
+}
+
+/// A name as SQL takes it whatever is in it.
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A text as an SQL literal, for the statements that take no parameters.
+pub(super) fn literal(text: &str) -> String {
+    format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
