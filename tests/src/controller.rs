@@ -119,7 +119,7 @@ impl Controller {
 
     /// `history`, the latest rollout last, whatever order it is printed in.
     pub fn history(&self) -> Result<Vec<Rollout>, String> {
-        let mut all: Vec<Rollout> = self.json(&["history"])?;
+        let mut all: Vec<Rollout> = self.json(&["history", "--limit", "1000"])?;
         all.sort_by_key(|rollout| rollout.id);
         Ok(all)
     }
@@ -197,6 +197,11 @@ impl Setup {
     fn log(&self) -> PathBuf {
         self.directory.join("evenkeel.log")
     }
+}
+
+/// A verb of the command line that needs no controller.
+pub fn offline(args: &[&str]) -> Finished {
+    run(Command::new(binary()).args(args))
 }
 
 /// The binary: `EVENKEEL_BIN`, else the one that was built beside this test.

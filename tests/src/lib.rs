@@ -10,6 +10,7 @@ pub mod controller;
 pub mod database;
 pub mod docker;
 pub mod http;
+pub mod light;
 pub mod load;
 pub mod metrics;
 pub mod report;

@@ -21,7 +21,9 @@ impl Stage {
         let controller = world.start();
         let good = world.repo.head();
         controller.settle(&good, 240);
-        controller.wait("the proxy to be live", 60, |now| now.status.app(&world.names.proxy).is_some_and(|app| app.settled()));
+        controller.wait("the proxy to be live", 60, |now| {
+            now.status.app(&world.names.proxy).is_some_and(|app| app.settled())
+        });
         world.seed_rows();
         Self { world, controller, good, count: 0 }
     }
@@ -47,7 +49,11 @@ impl Stage {
         let entry = now.app.quarantined(&commit).expect("it was waited for");
         assert!(!entry.reason.is_empty(), "{variant}: a quarantine says why");
         assert!(now.app.condition("Quarantined").is_some(), "{variant}: {:#?}", now.app.conditions);
-        assert!(now.app.condition(reason).is_some(), "{variant}: {reason} is not among {:#?}", now.app.conditions);
+        assert!(
+            now.app.condition(reason).is_some(),
+            "{variant}: {reason} is not among {:#?}",
+            now.app.conditions
+        );
         assert_eq!(now.app.live_revision.as_deref(), Some(self.good.as_str()), "{variant}");
         assert_eq!(before, (world.served_version(), world.schema_revision(), world.schema()), "{variant}");
         seen.assert_nothing_failed(variant);
@@ -63,7 +69,10 @@ impl Stage {
         assert_eq!(tries, 1, "{variant} was tried {tries} times");
         let rollout = self.controller.last_rollout();
         assert_eq!(rollout.outcome.as_deref(), Some("Reverted"), "{variant}: {rollout:#?}");
-        assert!(rollout.message.is_some_and(|message| !message.is_empty()), "{variant}: the history says why");
+        assert!(
+            rollout.message.is_some_and(|message| !message.is_empty()),
+            "{variant}: the history says why"
+        );
         self.world.assert_tidy();
     }
 

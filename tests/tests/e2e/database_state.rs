@@ -15,7 +15,8 @@ fn a_revision_that_nobody_knows_stops_the_rollout() {
     world.commit_version("1.0.1");
     let now = controller.wait("the database to be reported", 90, |now| {
         now.app.phase == "Idle"
-            && (now.app.condition("DatabaseAhead").is_some() || now.app.condition("DatabaseDiverged").is_some())
+            && (now.app.condition("DatabaseAhead").is_some()
+                || now.app.condition("DatabaseDiverged").is_some())
     });
     assert_eq!(now.app.live_revision.as_deref(), Some(good.as_str()));
     assert_eq!(world.served_version(), "1.0.0");
@@ -38,15 +39,40 @@ fn an_emptied_volume_stops_everything() {
 
     // Behind its back: the database is gone, and an empty one is in its place.
     let database = world.names.container("db");
-    docker(&["exec", &database, "psql", "-U", "convertik", "-d", "postgres", "-c", "DROP DATABASE convertik WITH (FORCE)"]);
-    docker(&["exec", &database, "psql", "-U", "convertik", "-d", "postgres", "-c", "CREATE DATABASE convertik"]);
+    docker(&[
+        "exec",
+        &database,
+        "psql",
+        "-U",
+        "convertik",
+        "-d",
+        "postgres",
+        "-c",
+        "DROP DATABASE convertik WITH (FORCE)",
+    ]);
+    docker(&[
+        "exec",
+        &database,
+        "psql",
+        "-U",
+        "convertik",
+        "-d",
+        "postgres",
+        "-c",
+        "CREATE DATABASE convertik",
+    ]);
 
     controller.restart();
     let commit = world.commit_overlay("add-column");
     let now = controller.wait("the empty database to be reported", 120, |now| {
-        now.app.phase == "Idle" && now.app.conditions.iter().any(|one| one.message.to_lowercase().contains("empty"))
+        now.app.phase == "Idle"
+            && now.app.conditions.iter().any(|one| one.message.to_lowercase().contains("empty"))
     });
-    assert_ne!(now.app.live_revision.as_deref(), Some(commit.as_str()), "it was deployed on an empty database");
+    assert_ne!(
+        now.app.live_revision.as_deref(),
+        Some(commit.as_str()),
+        "it was deployed on an empty database"
+    );
     controller.several_polls();
     let tables = world.psql("SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'");
     assert_eq!(tables, "0", "migrations were run on a database that had lost its data");

@@ -16,7 +16,8 @@ fn drift_is_healed_and_counted() {
     heals(&world, &controller, "removed", &["rm", "-f", &redis], || running(&world, "convertik-redis"));
     heals(&world, &controller, "network", &["network", "disconnect", &world.names.network, &api], || {
         world.docker().of_service("convertik-api").iter().any(|one| {
-            one["State"]["Running"] == true && !one["NetworkSettings"]["Networks"][&world.names.network].is_null()
+            one["State"]["Running"] == true
+                && !one["NetworkSettings"]["Networks"][&world.names.network].is_null()
         })
     });
     let tag = format!("{api}:latest");

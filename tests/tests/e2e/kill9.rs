@@ -39,9 +39,12 @@ impl Stage {
     /// The history does not tell of a success that was none, nor does it leave a rollout open.
     fn recorded(&self, commit: &str, phase: &str) {
         let rollouts = self.controller.rollouts();
-        let open: Vec<i64> = rollouts.iter().filter(|rollout| rollout.outcome.is_none()).map(|rollout| rollout.id).collect();
+        let open: Vec<i64> =
+            rollouts.iter().filter(|rollout| rollout.outcome.is_none()).map(|rollout| rollout.id).collect();
         assert!(open.is_empty(), "killed while {phase}: rollouts {open:?} never end");
-        let succeeded = rollouts.iter().filter(|one| one.revision == *commit && one.outcome.as_deref() == Some("Succeeded"));
+        let succeeded = rollouts
+            .iter()
+            .filter(|one| one.revision == *commit && one.outcome.as_deref() == Some("Succeeded"));
         assert_eq!(succeeded.count(), 1, "killed while {phase}: {rollouts:#?}");
     }
 }
@@ -92,7 +95,9 @@ fn while_it_puts_things_back() {
     stage.controller.kill9();
     stage.controller.restart();
     let now = stage.controller.wait("things to be put back", 180, |now| {
-        now.app.phase == "Idle" && now.app.live_revision.as_deref() == Some(good.as_str()) && now.app.quarantined(&commit).is_some()
+        now.app.phase == "Idle"
+            && now.app.live_revision.as_deref() == Some(good.as_str())
+            && now.app.quarantined(&commit).is_some()
     });
     assert_eq!(now.app.schema_current(), "0001");
     assert_eq!(stage.world.served_version(), "1.0.0");

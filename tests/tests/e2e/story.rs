@@ -67,7 +67,8 @@ fn finish(load: Load) -> Report {
 }
 
 fn assert_verified_backup(controller: &Controller) {
-    let backups: serde_json::Value = controller.json(&["backup", "list"]).unwrap_or_else(|problem| panic!("{problem}"));
+    let backups: serde_json::Value =
+        controller.json(&["backup", "list", &controller.app]).unwrap_or_else(|problem| panic!("{problem}"));
     let text = backups.to_string();
     assert!(text.contains("Decoded") || text.contains("Restored"), "no backup was verified: {text}");
     assert!(text.contains("0001"), "no backup is of the schema before the migration: {text}");
@@ -110,7 +111,8 @@ fn setting(world: &World, controller: &Controller) {
     let file = std::fs::read_to_string(world.host_file(".env.production")).unwrap();
     world.write_host_file(".env.production", &file.replace("LOG_LEVEL=INFO", "LOG_LEVEL=DEBUG"));
     controller.wait("the setting to be live", NEXT, |now| {
-        now.app.settled() && world.docker().of_service("convertik-api").iter().all(|one| one["Id"] != api.as_str())
+        now.app.settled()
+            && world.docker().of_service("convertik-api").iter().all(|one| one["Id"] != api.as_str())
     });
     let environment = world.docker().running("convertik-api")["Config"]["Env"].to_string();
     assert!(environment.contains("LOG_LEVEL=DEBUG"), "the setting did not arrive");
