@@ -85,6 +85,31 @@ impl Making<'_> {
         }
     }
 
+    /// A scratch server from the database's own service: its image and settings, none of its data.
+    pub fn scratch(&self, name: &str) -> ContainerSpec {
+        let mut service = self.spec();
+        service.ports.clear();
+        service.healthcheck = None;
+        service.mounts.retain(|mount| mount.read_only && !matches!(mount.source, MountSource::Volume { .. }));
+        service.environment.insert("PGDATA".to_owned(), crate::secret::Secret::new(SCRATCH_DATA));
+        service.command = Some(scratch_command(service.command.as_deref()));
+        let mut tmpfs = tmpfs(&service);
+        tmpfs.insert("/evenkeel".to_owned(), String::new());
+        ContainerSpec {
+            name: name.to_owned(),
+            image: self.image.to_string(),
+            labels: self.labels(&service, "scratch", true),
+            publish: false,
+            endpoints: vec![Endpoint { network: backstage(&self.release.project.name), ..Endpoint::default() }],
+            restart: RestartPolicy::No,
+            binds: self.binds(&service),
+            tmpfs,
+            anonymous: Vec::new(),
+            auto_remove: false,
+            service,
+        }
+    }
+
     fn labels(&self, service: &Service, role: &str, oneoff: bool) -> BTreeMap<String, String> {
         let project = &self.release.project;
         let mut labels = service.labels.clone();
@@ -189,6 +214,18 @@ impl Making<'_> {
     }
 }
 
+/// Where a scratch server keeps its cluster: on a tmpfs.
+const SCRATCH_DATA: &str = "/evenkeel/data";
+
+/// The service's own command with everything off that only protects data.
+fn scratch_command(command: Option<&[String]>) -> Vec<String> {
+    let mut command = command.filter(|command| !command.is_empty()).map_or_else(|| vec!["postgres".to_owned()], <[String]>::to_vec);
+    for setting in ["fsync=off", "full_page_writes=off", "synchronous_commit=off"] {
+        command.extend(["-c".to_owned(), setting.to_owned()]);
+    }
+    command
+}
+
 /// A service's places on its own networks, with all its names.
 pub fn own_endpoints(release: &Release, name: &ServiceName, service: &Service) -> Vec<Endpoint> {
     let mut attachments: Vec<_> = service.networks.iter().collect();
@@ -212,7 +249,7 @@ pub fn own_endpoints(release: &Release, name: &ServiceName, service: &Service) -
 }
 
 /// The names that everybody may use for a service.
-fn names(name: &ServiceName, service: &Service) -> Vec<String> {
+pub fn names(name: &ServiceName, service: &Service) -> Vec<String> {
     let mut names = vec![name.to_string()];
     names.extend(service.container_name.clone().filter(|container| *container != names[0]));
     names

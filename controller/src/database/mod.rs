@@ -4,7 +4,7 @@
 //! is decided in `evenkeel_core::database`; everything here is one read or one bounded effect. Statements go through a network
 //! address, PostgreSQL's client programs through exec, in the server's container or beside it.
 
-//mod backup;
+mod backup;
 mod blocking;
 mod error;
 mod fingerprint;
@@ -13,12 +13,13 @@ mod lock;
 mod migration;
 mod observe;
 mod programs;
-//mod rehearsal;
+mod rehearsal;
+mod sweep;
 mod target;
 #[cfg(test)]
 mod testing;
 
-//pub use self::backup::{Request as BackupRequest, Store};
+pub use self::backup::{Request as BackupRequest, Store};
 pub use self::blocking::{BlockedSession, Blocking};
 pub use self::error::DatabaseError;
 pub use self::fingerprint::fingerprint;
@@ -27,5 +28,6 @@ pub use self::lock::Lock;
 pub use self::migration::{Ended, Limits, OneOff, Outcome, run, scripts};
 pub use self::observe::{Observation, observe};
 pub use self::programs::Programs;
-//pub use self::rehearsal::{Request as RehearsalRequest, rehearse};
+pub use self::rehearsal::{Request as RehearsalRequest, rehearse};
+pub use self::sweep::drop_indexes;
 pub use self::target::Target;

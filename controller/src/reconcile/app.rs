@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::view::View;
 use crate::rollout::Context;
-use crate::source::{Source, Watches};
+use crate::source::{Source, Target, Watches};
 
 /// How often it looks without a reason.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
@@ -112,7 +112,7 @@ impl Handle {
         let wanted: BTreeSet<String> = release.project.host_files.iter().cloned().collect();
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         for file in wanted.difference(&watched) {
-            self.watches.add_file(file);
+            self.watches.watch(Target::File(file.into()));
         }
         *watched = wanted;
     }

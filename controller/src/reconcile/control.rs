@@ -134,7 +134,7 @@ impl Control for Daemon {
     async fn create_backup(&self, app: AppName) -> Result<String, ControlError> {
         let handle = self.handle(&app)?;
         let release = live_release(&handle)?;
-        let backup = rollout::backup_now(&handle.context, &release, None, BackupReason::Operator).await.map_err(failure)?;
+        let backup = rollout::backup_now(&handle.context, &release, None, BackupReason::Manual).await.map_err(failure)?;
         Ok(format!("backup {} is made, and was decoded in full", backup.id))
     }
 

@@ -18,7 +18,12 @@ use crate::ledger::{Ledger, LedgerError};
 use crate::life::Life;
 use crate::metrics::Metrics;
 use crate::rollout::{Context, Live};
-use crate::source::{Changed, Credentials, Source, SourceConfig, SourceError, Watches};
+use crate::source::{Changed, Credentials, Source, SourceConfig, SourceError, Target, Watches};
+
+/// How long files have to be quiet before a change is told.
+const QUIET: Duration = Duration::from_millis(200);
+/// How often files are looked at that the system grants no watch for.
+const UNWATCHED: Duration = Duration::from_secs(5);
 
 /// Why the daemon cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +81,7 @@ impl Daemon {
         }
         let ledger = Ledger::open(&config.data_dir)?;
         let engine: Arc<dyn Engine> = Arc::new(crate::engine::connect(config.engine.endpoint.as_deref())?);
-        let (watches, changes) = Watches::start();
+        let (watches, changes) = Watches::new(QUIET, UNWATCHED);
         let data_dir = std::path::absolute(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone());
         let mut sources = Vec::new();
         for source in &config.sources {
@@ -101,7 +106,7 @@ impl Daemon {
     fn spawn(self: &Arc<Self>, changes: tokio::sync::mpsc::Receiver<Changed>) {
         for followed in &self.sources {
             if let Some(directory) = followed.source.local_directory() {
-                self.watches.add_repository(&directory);
+                self.watches.watch(Target::Repository(directory));
             }
             self.life.tasks.spawn(super::follow::follow(Arc::clone(self), Arc::clone(followed)));
         }

@@ -12,5 +12,5 @@ mod retention;
 mod validate;
 mod view;
 
-pub(crate) use daemon::Daemon;
+pub(crate) use daemon::{Daemon, StartError};
 pub(crate) use validate::{ValidateReport, init, validate};

@@ -5,12 +5,14 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use evenkeel_core::database::redact::Redactor;
-use evenkeel_core::database::{Backup, Fingerprint, Reason as BackupReason, SchemaWord, additive, classify, compare};
+use evenkeel_core::database::fingerprint::{additive, compare};
+use evenkeel_core::database::{Backup, Fingerprint, Reason as BackupReason, Rehearsal, SchemaWord, classify};
 use evenkeel_core::manifest::Database;
 use evenkeel_core::name::{ContainerId, ReleaseDigest, RolloutId, SchemaRevision, ServiceName};
 use evenkeel_core::observed::Container;
 use evenkeel_core::plan::{DatabaseFacts, Direction, HalfDone, Hints, Observed, backstage, revisions};
-use evenkeel_core::release::{Outputs, Release};
+use evenkeel_core::release::{Outputs, RehearsedFrom, Release};
+use evenkeel_core::spec::names;
 use evenkeel_core::secret::Secret;
 use evenkeel_core::status::{Phase, Reason};
 use serde::{Deserialize, Serialize};
@@ -18,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::run::{Run, fact};
 use super::{Context, Failure};
 use crate::database::{
-    DatabaseError, Ended, Limits, Lock, Observation, OneOff, Outcome, Programs, Quarry, Request, Store, Target,
+    BackupRequest, DatabaseError, Ended, Limits, Lock, Observation, OneOff, Outcome, Programs, Quarry, RehearsalRequest, Store, Target,
 };
 use crate::verify::address;
 
@@ -259,7 +261,7 @@ pub(crate) async fn backup_now(
     let target = context.database(release).await?;
     let service = &release.manifest.spec.database.as_ref().map(|database| database.migrations.service.clone());
     let image = service.as_ref().and_then(|service| release.images.get(service)).map(|source| source.reference().to_owned());
-    let request = Request { reason, image, now: jiff::Timestamp::now() };
+    let request = BackupRequest { reason, image, now: jiff::Timestamp::now() };
     let store = context.store();
     let backup = store.create(context.engine.as_ref(), &target, request).await.map_err(backup_failure)?;
     context.backup_made(&backup);
@@ -390,6 +392,61 @@ impl Run<'_> {
         outputs.scripts = Some(scripts);
         ledger.put_outputs(&self.context.app, &self.target.digest, &outputs)?;
         Ok(Some(format!("head {heads}")))
+    }
+
+    /// Tries the migration on a scratch server; what it shows decides how it is made, and whether it may be taken back.
+    pub(super) async fn rehearse(
+        &self,
+        from: &BTreeSet<SchemaRevision>,
+        to: &BTreeSet<SchemaRevision>,
+    ) -> Result<Option<String>, Failure> {
+        let target = self.database().await?;
+        let fingerprint = crate::database::fingerprint(&target).await?.digest();
+        let Some(service) = self.target.database_service() else {
+            return self.rehearsed(from, fingerprint, Rehearsal { runs: true, ..Rehearsal::default() });
+        };
+        let name = format!("{}-rehearsal", self.target.project.name);
+        let scratch = self.making(service, |making| making.scratch(&name)).await?;
+        let aliases = self.target.project.services.get(service).map(|it| names(service, it)).unwrap_or_default();
+        let instead: Vec<(String, String)> = aliases.into_iter().map(|alias| (name.clone(), alias)).collect();
+        let Some(to) = to.iter().next().cloned() else { return Ok(None) };
+        let request = RehearsalRequest {
+            target: &target,
+            scratch,
+            one_off: self.one_off(self.target, &instead).await?,
+            from: from.clone(),
+            to,
+            limits: limits(self.target),
+        };
+        let rehearsal = crate::database::rehearse(self.context.engine.as_ref(), &request).await?;
+        self.rehearsed(from, fingerprint, rehearsal)
+    }
+
+    fn rehearsed(
+        &self,
+        from: &BTreeSet<SchemaRevision>,
+        fingerprint: String,
+        rehearsal: Rehearsal,
+    ) -> Result<Option<String>, Failure> {
+        if !rehearsal.runs {
+            let tail = rehearsal.failure.map(|failure| failure.tail).unwrap_or_default();
+            let tail: Vec<String> = tail.iter().map(|line| format!("  | {line}")).collect();
+            return Err(Failure::release(
+                Reason::MigrationFailed,
+                format!("the migration fails in rehearsal, on a scratch server; nothing was touched\nits last lines:\n{}", tail.join("\n")),
+            ));
+        }
+        let found = format!(
+            "{}; its downgrade {}; {:.1} s",
+            if rehearsal.additive { "it only adds" } else { "it is not additive" },
+            if rehearsal.exact { "leads back exactly" } else { "does not lead back exactly" },
+            rehearsal.seconds
+        );
+        let ledger = &self.context.ledger;
+        let mut outputs = ledger.outputs(&self.context.app, &self.target.digest)?;
+        outputs.rehearsal = Some(RehearsedFrom { from: from.clone(), fingerprint, rehearsal });
+        ledger.put_outputs(&self.context.app, &self.target.digest, &outputs)?;
+        Ok(Some(found))
     }
 
     pub(super) async fn backup(&self) -> Result<Option<String>, Failure> {

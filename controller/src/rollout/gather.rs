@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use evenkeel_core::compose::MountSource;
+use evenkeel_core::compose::{MountSource, PullPolicy};
 use evenkeel_core::name::{ContainerId, ReleaseDigest, RolloutId, ServiceName};
 use evenkeel_core::plan::{DatabaseFacts, Facts, Hints, KnownScripts, Observed, backstage};
 use evenkeel_core::release::{ImageSource, Outputs, Release};
@@ -145,6 +145,10 @@ async fn port_holders(context: &Context, release: &Release) -> Result<BTreeMap<(
 fn note_images(context: &Context, release: &Release, observed: &Observed, outputs: &mut Outputs) -> Result<(), Failure> {
     let before = outputs.images.clone();
     for (service, source) in &release.images {
+        let policy = release.project.services.get(service).map(|service| service.pull_policy);
+        if policy == Some(PullPolicy::Always) {
+            continue;
+        }
         if let (None, Some(image)) = (outputs.images.get(service), observed.images.get(source.reference())) {
             outputs.images.insert(service.clone(), image.id.clone());
         }

@@ -23,6 +23,7 @@ mod repository;
 #[cfg(test)]
 mod testing;
 mod tree;
+mod watch;
 
 pub use checkout::{Checkout, TreeError};
 pub use config::{Credentials, SourceConfig};
@@ -31,3 +32,4 @@ pub use error::SourceError;
 pub use history::{CommitLine, CommitMeta};
 pub use materialise::{MaterialiseError, Releases};
 pub use repository::{Source, Tip};
+pub use watch::{Changed, Target, Watches};

@@ -43,6 +43,12 @@ pub enum SchemaWord {
     Empty,
 }
 
+/// What to tell the migration tool for going back to a set of revisions: one of them, for the others of a set were merged and
+/// come back with it; `base` for none.
+pub fn downgrade_target(to: &BTreeSet<SchemaRevision>) -> String {
+    to.first().map_or_else(|| "base".to_owned(), ToString::to_string)
+}
+
 /// What a rehearsal showed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Rehearsal {

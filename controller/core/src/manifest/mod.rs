@@ -9,4 +9,5 @@ pub mod window;
 pub use self::check::{check, check_located};
 pub use self::model::*;
 pub(crate) use self::read::is_project_name;
+pub use self::window::denied;
 pub use self::read::{read, schema};

@@ -41,6 +41,8 @@ pub(super) fn body(spec: &ContainerSpec) -> ContainerCreateBody {
         labels: _,
         platform: _,
         one_shot: _,
+        pull_policy: _,
+        expose,
         command,
         entrypoint,
         environment,
@@ -108,7 +110,7 @@ pub(super) fn body(spec: &ContainerSpec) -> ContainerCreateBody {
         cmd: command.clone(),
         entrypoint: entrypoint.clone(),
         env: Some(environment.iter().map(variable).collect()),
-        exposed_ports: Some(exposed(ports)),
+        exposed_ports: Some(exposed(ports, expose)),
         volumes: some(anonymous),
         labels: map(labels),
         healthcheck: healthcheck.as_ref().map(health),
@@ -232,8 +234,9 @@ fn key(port: &Port) -> String {
 }
 
 /// Each port once: two published ports may lead to the same one.
-fn exposed(ports: &[Port]) -> Vec<String> {
-    let mut keys: Vec<_> = ports.iter().map(key).collect();
+fn exposed(ports: &[Port], expose: &[String]) -> Vec<String> {
+    let with_protocol = |port: &String| if port.contains('/') { port.clone() } else { format!("{port}/tcp") };
+    let mut keys: Vec<_> = ports.iter().map(key).chain(expose.iter().map(with_protocol)).collect();
     keys.sort();
     keys.dedup();
     keys
