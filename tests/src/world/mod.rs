@@ -117,11 +117,6 @@ impl World {
         self.repo.commit(&format!("edit {path}"))
     }
 
-    /// Changes a YAML file as a tree, without committing it.
-    pub fn edit_yaml(&self, path: &str, change: impl FnOnce(&mut serde_yaml::Value)) {
-        self.repo.write(path, &tailor::edit(&self.repo.read(path), change));
-    }
-
     /// Sets the version that the application reports, without committing it.
     pub fn set_version(&self, version: &str) {
         self.repo.write("backend/app/version.py", &format!("VERSION = \"{version}\"\n"));

@@ -1,91 +1,92 @@
-//! Fits the example's files to a world: its own names and ports, and times that a test can wait for.
+//! Fits the example's files to a world: its own names and ports, and times that a test can wait for. By text, so that what is
+//! tested is a file as people write it.
 
-use serde_yaml::Value;
+use std::path::Path;
 
 use super::Options;
-use super::names::{Names, Ports};
+use super::names::{Names, Port, Ports};
 
 /// What the files are fitted to.
 pub(super) struct Tailor<'w> {
     pub(super) names: &'w Names,
     pub(super) ports: &'w Ports,
     pub(super) options: &'w Options,
-    pub(super) home: &'w std::path::Path,
+    pub(super) home: &'w Path,
 }
 
 impl Tailor<'_> {
     /// The text of a file of the example, by its path in the repository, as this world has it.
     pub(super) fn fit(&self, path: &str, text: &str) -> String {
         match path {
-            "evenkeel.yaml" => edit(text, |manifest| self.manifest(manifest)),
-            "caddy/evenkeel.yaml" => edit(text, |manifest| self.proxy_manifest(manifest)),
-            "docker-compose.production.yml" => edit(text, |compose| self.compose(compose)),
-            "caddy/docker-compose.yml" => edit(text, |compose| self.proxy_compose(compose)),
+            "evenkeel.yaml" => self.manifest(text),
+            "caddy/evenkeel.yaml" => self.proxy_manifest(text),
+            "docker-compose.production.yml" => self.compose(text),
+            "caddy/docker-compose.yml" => self.proxy_compose(text),
             _ => text.to_owned(),
         }
     }
 
-    fn manifest(&self, manifest: &mut Value) {
-        self.common(manifest, &self.names.app, &self.home.join("convertik"));
-        let spec = &mut manifest["spec"];
-        spec["probes"][0]["url"] = format!("http://127.0.0.1:{}/health", self.ports.proxy.number()).into();
-        spec["services"]["convertik-api"]["probe"]["startTimeout"] = seconds(self.options.start_timeout);
-        spec["rollout"]["bake"] = seconds(self.options.bake);
-        spec["database"]["migrations"]["maxBlocking"] = seconds(3);
-        if let Some(spec) = spec.as_mapping_mut() {
-            spec.remove("windows");
-        }
+    fn manifest(&self, text: &str) -> String {
+        let Options { bake, start_timeout } = self.options;
+        let url = format!("http://127.0.0.1:{}/health", self.ports.proxy.number());
+        let text = self.common(text, "convertik", &self.names.app);
+        let text = swap(&text, "http://localhost:8080/health", &url);
+        let text = swap(
+            &text,
+            "expect: {status: 200}}}",
+            &format!("expect: {{status: 200}}}}, startTimeout: {start_timeout}s}}"),
+        );
+        let text = swap(&text, "mode: auto", "mode: auto\n      maxBlocking: 3s");
+        let text = swap(&text, "bake: 5m", &format!("bake: {bake}s, retryDelay: 2s"));
+        without_windows(&text)
     }
 
-    fn proxy_manifest(&self, manifest: &mut Value) {
-        self.common(manifest, &self.names.proxy, &self.home.join("caddy"));
-        manifest["spec"]["rollout"]["bake"] = seconds(1);
+    fn proxy_manifest(&self, text: &str) -> String {
+        swap(&self.common(text, "caddy", &self.names.proxy), "bake: 1m", "bake: 1s, retryDelay: 2s")
     }
 
-    fn common(&self, manifest: &mut Value, name: &str, home: &std::path::Path) {
-        manifest["metadata"]["name"] = name.into();
-        let compose = &mut manifest["spec"]["compose"];
-        compose["projectName"] = name.into();
-        compose["projectDirectory"] = home.display().to_string().into();
-        manifest["spec"]["rollout"]["minHealthy"] = seconds(2);
-        manifest["spec"]["rollout"]["retryDelay"] = seconds(2);
+    fn common(&self, text: &str, old: &str, new: &str) -> String {
+        let text = swap(text, &format!("metadata:\n  name: {old}"), &format!("metadata:\n  name: {new}"));
+        let text = swap(&text, &format!("projectName: {old}"), &format!("projectName: {new}"));
+        let text = swap(&text, &format!("/opt/{old}"), &self.home.join(old).display().to_string());
+        swap(&text, "minHealthy: 5s", "minHealthy: 2s")
     }
 
-    fn compose(&self, compose: &mut Value) {
-        let services = &mut compose["services"];
-        services["convertik-api"]["image"] = format!("{}:latest", self.names.container("api")).into();
-        let ports = [
-            ("api", 8000, &self.ports.api),
-            ("db", 5432, &self.ports.database),
-            ("redis", 6379, &self.ports.redis),
-        ];
-        for (short, inside, outside) in ports {
-            let service = &mut services[format!("convertik-{short}")];
-            service["container_name"] = self.names.container(short).into();
-            service["ports"] = vec![Value::from(format!("{}:{inside}", outside.number()))].into();
-            service["healthcheck"]["interval"] = seconds(1);
-        }
-        self.edge(compose);
+    fn compose(&self, text: &str) -> String {
+        let image = format!("image: {}:latest", self.names.container("api"));
+        let text = self.edge(&swap(text, "image: convertik-api:latest", &image));
+        let text = self.service(&text, "api", "8001", &self.ports.api);
+        let text = self.service(&text, "db", "5433", &self.ports.database);
+        let text = self.service(&text, "redis", "6380", &self.ports.redis);
+        swap(&swap(&text, "interval: 5s", "interval: 1s"), "interval: 2s", "interval: 1s")
     }
 
-    fn proxy_compose(&self, compose: &mut Value) {
-        compose["services"]["caddy"]["container_name"] = self.names.container("caddy").into();
-        compose["services"]["caddy"]["healthcheck"]["interval"] = seconds(1);
-        self.edge(compose);
+    fn service(&self, text: &str, short: &str, published: &str, port: &Port) -> String {
+        let text = self.container(text, &format!("convertik-{short}"), short);
+        swap(&text, &format!("[\"{published}:"), &format!("[\"{}:", port.number()))
     }
 
-    fn edge(&self, compose: &mut Value) {
-        compose["networks"]["caddy"]["name"] = self.names.network.clone().into();
+    fn proxy_compose(&self, text: &str) -> String {
+        let text = self.container(&self.edge(text), "caddy", "caddy");
+        swap(&text, "interval: 5s", "interval: 1s")
+    }
+
+    fn container(&self, text: &str, old: &str, short: &str) -> String {
+        let new = format!("container_name: {}\n", self.names.container(short));
+        swap(text, &format!("container_name: {old}\n"), &new)
+    }
+
+    fn edge(&self, text: &str) -> String {
+        swap(text, "external: true", &format!("external: true\n    name: {}", self.names.network))
     }
 }
 
-/// Changes a YAML text as a tree. Comments are lost; nobody reads them here.
-pub(super) fn edit(text: &str, change: impl FnOnce(&mut Value)) -> String {
-    let mut tree: Value = serde_yaml::from_str(text).expect("the example's files are YAML");
-    change(&mut tree);
-    serde_yaml::to_string(&tree).expect("a tree of plain values can be written")
+/// Replaces a text that has to be there: the example may change, and this must not fail silently then.
+fn swap(text: &str, old: &str, new: &str) -> String {
+    assert!(text.contains(old), "the example has no `{old}` any more:\n{text}");
+    text.replace(old, new)
 }
 
-fn seconds(count: u64) -> Value {
-    format!("{count}s").into()
+fn without_windows(text: &str) -> String {
+    text.split("  windows:\n").next().unwrap_or(text).to_owned()
 }
