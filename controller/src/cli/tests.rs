@@ -10,7 +10,7 @@ use evenkeel_core::located::{Fault, Location};
 use evenkeel_core::status::Status;
 
 use super::output::{Format, Out};
-use super::{Arguments, CliError, Command, backup, error, validate};
+use super::{Arguments, CliError, error, validate};
 use crate::api::tests::fake::{Fake, Served, sample_status, serve};
 
 /// What was printed.

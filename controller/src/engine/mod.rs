@@ -219,11 +219,7 @@ pub(crate) trait Engine: Send + Sync {
     async fn container(&self, id_or_name: &str) -> Result<Option<Container>, EngineError>;
 
     /// The container, of whatever project, that holds a host port: (its name, its Compose project).
-    async fn port_holder(
-        &self,
-        port: u16,
-        protocol: &str,
-    ) -> Result<Option<(String, Option<String>)>, EngineError>;
+    async fn port_holder(&self, port: u16, protocol: &str) -> Result<Option<(String, Option<String>)>, EngineError>;
 
     /// Creates a container: on its first endpoint's network, then connected to the others, not started.
     async fn create(&self, spec: &ContainerSpec) -> Result<ContainerId, EngineError>;
@@ -243,7 +239,8 @@ pub(crate) trait Engine: Send + Sync {
     /// Sets its restart policy.
     async fn set_restart(&self, id: &str, policy: RestartPolicy) -> Result<(), EngineError>;
 
-    /// Sets its limits: memory in bytes and CPUs in 10⁻⁹ (0: none).
+    /// Sets its limits: memory in bytes and CPUs in 10⁻⁹ (0: none). A limit that is there can be changed but not
+    /// taken away: that takes a new container, and is refused.
     async fn set_limits(&self, id: &str, memory: i64, nano_cpus: i64) -> Result<(), EngineError>;
 
     /// Kills and removes it, with its anonymous volumes if asked. Named volumes are never touched.
@@ -255,7 +252,7 @@ pub(crate) trait Engine: Send + Sync {
     /// Its log since a Unix time in seconds (0: all), at most the last `tail` lines.
     async fn logs(&self, id: &str, since: i64, tail: Option<usize>) -> Result<Vec<LogLine>, EngineError>;
 
-    /// Runs a command in it.
+    /// Runs a command in it. Dropping the future closes the command's input, but the engine has no way to end it.
     async fn exec(&self, id: &str, exec: Exec) -> Result<ExecOutcome, EngineError>;
 
     /// An image by id or reference; `None` if the engine has none.
@@ -288,7 +285,9 @@ pub(crate) trait Engine: Send + Sync {
     /// Removes a network that nobody is on.
     async fn remove_network(&self, name: &str) -> Result<(), EngineError>;
 
-    /// Joins a container to a network. Joined already: fine.
+    /// Joins a container to a network. Joined already: fine, with the names it has there. A running container whose join fails
+    /// over a port that somebody holds ("port is already allocated") cannot join that network any more before it was stopped,
+    /// disconnected and started: make sure that the port is free first.
     async fn connect(&self, container: &str, endpoint: &Endpoint) -> Result<(), EngineError>;
 
     /// Takes a container off a network, also one that does not run.
@@ -300,6 +299,6 @@ pub(crate) trait Engine: Send + Sync {
     /// Creates a volume; fine if it exists.
     async fn create_volume(&self, spec: &VolumeSpec) -> Result<(), EngineError>;
 
-    /// What happens at the engine, from now on. Ends when the connection does.
+    /// What happens at the engine, from the first poll on. Commands run in containers are left out. Ends when the connection does.
     fn events(&self) -> BoxStream<'static, Result<EngineEvent, EngineError>>;
 }

@@ -27,11 +27,19 @@ pub(super) fn open(dir: &Path) -> Result<(Connection, PathBuf, Lock), LedgerErro
     Ok((connection, file, lock))
 }
 
-/// The ledger holds interpolated environments: nobody else may enter its directory.
+/// The ledger holds interpolated environments: nobody else may enter its directory. One that is there already and holds other
+/// things (`--data-dir /tmp`) keeps its mode, which others rely on; the ledger's own files are private anyway.
 fn make_private(dir: &Path) -> Result<(), LedgerError> {
     let io = |source| LedgerError::from_io("make the data directory", dir, source);
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io)?;
-    fs::set_permissions(dir, Permissions::from_mode(0o700)).map_err(io)
+    if is_ours(dir).map_err(io)? {
+        fs::set_permissions(dir, Permissions::from_mode(0o700)).map_err(io)?;
+    }
+    Ok(())
+}
+
+fn is_ours(dir: &Path) -> std::io::Result<bool> {
+    Ok(dir.join(FILE).exists() || fs::read_dir(dir)?.next().is_none())
 }
 
 /// SQLite gives its side files the mode of the main one, so that is made first.

@@ -157,15 +157,15 @@ pub(super) async fn work(handle: Arc<Handle>) {
     let mut backoff = Backoff { tries: 0 };
     let mut tip = handle.tip.subscribe();
     let mut wait = Duration::ZERO;
-    let mut because = "start".to_owned();
+    let mut because = "start";
     loop {
         tokio::select! {
             () = handle.parked.cancelled() => return,
-            () = handle.woken.notified() => because = "event".to_owned(),
+            () = handle.woken.notified() => {}
             changed = tip.changed() => {
                 if changed.is_err() { return }
                 backoff.tries = 0;
-                because = "commit".to_owned();
+                handle.trigger(&format!("commit {}", handle.tip.borrow().revision.short()));
             }
             () = tokio::time::sleep(wait) => {}
         }
@@ -174,14 +174,14 @@ pub(super) async fn work(handle: Arc<Handle>) {
         if reasons.fresh {
             backoff.tries = 0;
         }
-        let reason = if reasons.pending.is_empty() { because } else { Vec::from_iter(reasons.pending).join(", ") };
+        let reason = if reasons.pending.is_empty() { because.to_owned() } else { Vec::from_iter(reasons.pending).join(", ") };
         let began = Instant::now();
         let turn = handle.turn.lock().await;
         let next = super::pass::reconcile(&handle, &reason).await;
         drop(turn);
         handle.context.metrics.reconciled(&handle.name, word(&reason), began.elapsed().as_secs_f64());
         reasons.waiting.into_iter().for_each(|done| drop(done.send(())));
-        because = "look".to_owned();
+        because = "look";
         wait = match next {
             Next::Settled => {
                 backoff.tries = 0;
@@ -190,7 +190,7 @@ pub(super) async fn work(handle: Arc<Handle>) {
             Next::Again => Duration::ZERO,
             Next::LookAt(at) => until(at).min(LOOK_EVERY),
             Next::Retry(first) => {
-                because = "retry".to_owned();
+                because = "retry";
                 backoff.next(first)
             }
         };

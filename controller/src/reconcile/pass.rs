@@ -143,14 +143,17 @@ async fn rollout(
         parked: handle.parked.clone(),
     };
     let end = {
-        let watch = super::follow::cancel_when_superseded(handle, target, &cancel);
+        let watch = futures_util::future::join(
+            super::follow::cancel_when_superseded(handle, target, &cancel),
+            handle.keep_looking(target),
+        );
         tokio::pin!(watch);
         let run = run(&order);
         tokio::pin!(run);
         // The rollout is never dropped in the middle: only the watcher is.
         tokio::select! {
             end = &mut run => end,
-            () = &mut watch => run.await,
+            _ = &mut watch => run.await,
         }
     };
     record(handle, &order, end).await

@@ -1,6 +1,7 @@
 //! What status shows: from the ledger, and from what the last pass saw.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use evenkeel_core::name::{AppName, ReleaseDigest, RolloutId};
 use evenkeel_core::observed::{Container, HealthStatus, State};
@@ -14,6 +15,9 @@ use jiff::Timestamp;
 use super::app::Handle;
 use crate::ledger::{AppRecord, Ledger, LedgerError};
 use crate::rollout::{Failure, Gathered};
+
+/// How often status is refreshed while a rollout goes on.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// What the last pass saw.
 #[derive(Default)]
@@ -52,7 +56,8 @@ impl Handle {
             let proven = facts.class(name, service) != Class::OneShot
                 && (release.options(name).probe.is_some()
                     || evenkeel_core::plan::has_healthcheck(service, facts.image(name)));
-            service_status(name.as_str(), container, proven, service.one_shot)
+            let image = release.images.get(name).map(|source| source.reference().to_owned());
+            ServiceStatus { image, ..service_status(name.as_str(), container, proven, service.one_shot) }
         });
         let schema = gathered.database.as_ref().map(|database| SchemaStatus {
             desired: gathered.outputs.scripts.iter().flat_map(|scripts| &scripts.heads).map(ToString::to_string).collect(),
@@ -70,6 +75,16 @@ impl Handle {
         let gathered = Gathered::look(&self.context, release, evenkeel_core::plan::Hints::default(), None).await?;
         self.observed(release, &gathered);
         Ok(())
+    }
+
+    /// Looks now and then, so that status shows what a rollout has come to. Never ends.
+    pub(super) async fn keep_looking(&self, release: &Release) {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            if let Err(error) = self.look(release).await {
+                tracing::debug!(app = %self.name, %error, "status could not be refreshed");
+            }
+        }
     }
 
     /// The whole status.

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use evenkeel_core::compose::RestartPolicy;
-use evenkeel_core::container::{Endpoint, label};
+use evenkeel_core::container::{ContainerSpec, Endpoint, label};
 use evenkeel_core::name::{ContainerId, ServiceName};
 use evenkeel_core::observed::Container;
-use evenkeel_core::plan::{Effect, Role, Subject, backstage};
+use evenkeel_core::plan::{Effect, Role, Subject, anonymous_volumes, backstage};
 use evenkeel_core::spec::{Making, own_endpoints};
 use evenkeel_core::status::{Phase, Reason};
 
@@ -192,11 +192,29 @@ impl Run<'_> {
 
     async fn create(&self, subject: &Subject, role: Role) -> Result<Option<String>, Failure> {
         self.clear_name(&subject.name).await?;
-        let spec = self.making(&subject.service, |making| making.container(&subject.name, role)).await?;
+        let mut spec = self.making(&subject.service, |making| making.container(&subject.name, role)).await?;
+        if role == Role::Replacement {
+            self.carry_over(subject, &mut spec).await?;
+        }
         let id = self.context.engine.create(&spec).await?;
         let ledger = &self.context.ledger;
         ledger.record_container(&self.context.app, &subject.service, &id, &subject.name, Some(self.id), role.as_str())?;
         Ok(Some(id.to_string()))
+    }
+
+    /// Anonymous volumes go from container to container, as with Compose: what is in them is the service's.
+    async fn carry_over(&self, subject: &Subject, spec: &mut ContainerSpec) -> Result<(), Failure> {
+        let Some(old) = self.context.ledger.serving(&self.context.app)?.remove(&subject.service) else { return Ok(()) };
+        let Some(old) = self.context.engine.container(old.as_str()).await? else { return Ok(()) };
+        let image = self.context.engine.image(&spec.image).await?;
+        for target in anonymous_volumes(&spec.service, image.as_ref()) {
+            let Some((volume, ..)) = old.mounts.iter().find(|(source, at, _)| *at == target && !source.starts_with('/')) else {
+                continue;
+            };
+            spec.binds.push(format!("{volume}:{target}"));
+            spec.anonymous.retain(|anonymous| *anonymous != target);
+        }
+        Ok(())
     }
 
     /// A left-over of ours, from a try that did not get as far as the journal, makes room.

@@ -15,7 +15,7 @@ impl Checkout {
     ///
     /// # Errors
     /// Where the file cannot be written or the mirror is broken. What was written so far is removed.
-    pub fn write_context(&self, context: &Context, to: &Path) -> Result<(), ContextError> {
+    pub(crate) fn write_context(&self, context: &Context, to: &Path) -> Result<(), ContextError> {
         let done = self.write_all(context, to);
         if done.is_err() {
             let _ = std::fs::remove_file(to);
@@ -24,8 +24,10 @@ impl Checkout {
     }
 
     fn write_all(&self, context: &Context, to: &Path) -> Result<(), ContextError> {
-        let failed = |e: std::io::Error| ContextError::Write { path: to.display().to_string(), reason: e.to_string() };
-        let file = File::options().create(true).write(true).truncate(true).mode(0o600).open(to).map_err(failed)?;
+        let failed =
+            |e: std::io::Error| ContextError::Write { path: to.display().to_string(), reason: e.to_string() };
+        let file =
+            File::options().create(true).write(true).truncate(true).mode(0o600).open(to).map_err(failed)?;
         let mut archive = Builder::new(BufWriter::new(file));
         // Not zero: web servers make Last-Modified and ETag from it, and browsers would keep what a deployment replaced.
         let time = u64::try_from(self.meta()?.committed_at.as_second()).unwrap_or_default();
@@ -45,7 +47,12 @@ impl Checkout {
     }
 }
 
-fn append<W: Write>(archive: &mut Builder<W>, entry: &ContextEntry, content: &[u8], time: u64) -> std::io::Result<()> {
+fn append<W: Write>(
+    archive: &mut Builder<W>,
+    entry: &ContextEntry,
+    content: &[u8],
+    time: u64,
+) -> std::io::Result<()> {
     let (kind, mode, size) = match entry.mode {
         0o040_000 => (EntryType::Directory, 0o755, 0),
         0o120_000 => (EntryType::Symlink, 0o777, 0),
@@ -60,7 +67,9 @@ fn append<W: Write>(archive: &mut Builder<W>, entry: &ContextEntry, content: &[u
     header.set_gid(0);
     match kind {
         EntryType::Symlink => append_link(archive, &mut header, &entry.path, content),
-        EntryType::Directory => archive.append_data(&mut header, format!("{}/", entry.path), std::io::empty()),
+        EntryType::Directory => {
+            archive.append_data(&mut header, format!("{}/", entry.path), std::io::empty())
+        }
         _ => archive.append_data(&mut header, &entry.path, content),
     }
 }

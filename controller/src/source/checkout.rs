@@ -17,7 +17,7 @@ pub(super) const EXECUTABLE: i32 = 0o100_755;
 
 /// Why a commit could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TreeError {
+pub(crate) enum TreeError {
     /// The mirror does not have the commit.
     #[error("commit {0} is not in the mirror")]
     NoCommit(Revision),
@@ -47,7 +47,9 @@ pub enum TreeError {
         path: String,
     },
     /// A submodule.
-    #[error("{path}: is a submodule, and evenkeel does not fetch submodules: copy what is needed into the repository")]
+    #[error(
+        "{path}: is a submodule, and evenkeel does not fetch submodules: copy what is needed into the repository"
+    )]
     Submodule {
         /// Where.
         path: String,
@@ -79,7 +81,7 @@ impl From<git2::Error> for TreeError {
 }
 
 /// One commit. All reads are of git objects: there is no working tree that could differ from it.
-pub struct Checkout {
+pub(crate) struct Checkout {
     repository: Mutex<Repository>,
     pub(super) revision: Revision,
     pub(super) commit: Oid,
@@ -123,7 +125,7 @@ impl Checkout {
     ///
     /// # Errors
     /// `NoCommit` where the repository does not have it.
-    pub fn open(mirror: &Path, revision: &Revision) -> Result<Self, TreeError> {
+    pub(crate) fn open(mirror: &Path, revision: &Revision) -> Result<Self, TreeError> {
         let missing = || TreeError::NoCommit(revision.clone());
         let repository = Repository::open_bare(mirror).map_err(|e| match e.code() {
             ErrorCode::NotFound => missing(),
@@ -138,7 +140,7 @@ impl Checkout {
     }
 
     /// The commit's id.
-    pub fn revision(&self) -> &Revision {
+    pub(crate) fn revision(&self) -> &Revision {
         &self.revision
     }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// One source.
 #[derive(Clone, Debug)]
-pub struct SourceConfig {
+pub(crate) struct SourceConfig {
     /// Its name: the folder of its mirror.
     pub name: String,
     /// `https://…`, `ssh://…`, `git@host:path`, `file://…` or a local path.
@@ -27,7 +27,7 @@ pub struct SourceConfig {
 
 impl SourceConfig {
     /// A source without credentials, with the usual limit.
-    pub fn new(
+    pub(crate) fn new(
         name: impl Into<String>,
         url: impl Into<String>,
         branch: impl Into<String>,
@@ -47,7 +47,7 @@ impl SourceConfig {
 
 /// How a source shows who it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Credentials {
+pub(crate) enum Credentials {
     /// Not at all.
     #[default]
     None,

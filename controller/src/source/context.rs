@@ -10,7 +10,7 @@ const IGNORE_FILE: &str = ".dockerignore";
 
 /// Why a context could not be made.
 #[derive(Debug, thiserror::Error)]
-pub enum ContextError {
+pub(crate) enum ContextError {
     /// Something in the tree.
     #[error(transparent)]
     Tree(#[from] TreeError),
@@ -38,7 +38,7 @@ pub enum ContextError {
 
 /// A build's input, all paths relative to the repository's root.
 #[derive(Clone, Debug)]
-pub struct ContextRequest {
+pub(crate) struct ContextRequest {
     /// The directory; empty for the root.
     pub directory: String,
     /// The Dockerfile.
@@ -47,7 +47,7 @@ pub struct ContextRequest {
 
 /// Where the Dockerfile is.
 #[derive(Clone, Debug)]
-pub enum DockerfileAt {
+pub(crate) enum DockerfileAt {
     /// In the repository; not necessarily in the context.
     Path(String),
     /// In the Compose file.
@@ -56,7 +56,7 @@ pub enum DockerfileAt {
 
 /// The filtered list of a context.
 #[derive(Clone, Debug)]
-pub struct Context {
+pub(crate) struct Context {
     /// What goes in, sorted by path.
     pub entries: Vec<ContextEntry>,
     /// The Dockerfile's name in the context.
@@ -67,11 +67,11 @@ pub struct Context {
 
 /// One file, link or directory of a context.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ContextEntry {
+pub(crate) struct ContextEntry {
     /// Relative to the context.
     pub path: String,
     /// git's mode: `0100644`, `0100755`, `0120000` or `040000`.
-    pub mode: u32,
+    pub(crate) mode: u32,
     /// The blob's id; empty for a directory, whose content speaks for itself.
     pub id: String,
     pub(super) content: Content,
@@ -92,7 +92,7 @@ impl Checkout {
     /// # Errors
     /// Where the directory or the Dockerfile is missing or outside of the repository, a pattern is malformed, or something that
     /// goes in is a submodule or a Git LFS pointer.
-    pub fn context(&self, request: &ContextRequest) -> Result<Context, ContextError> {
+    pub(crate) fn context(&self, request: &ContextRequest) -> Result<Context, ContextError> {
         let top = self.must_find(&request.directory)?;
         if top.mode != DIRECTORY {
             let path = request.directory.clone();
@@ -156,7 +156,9 @@ impl Checkout {
         let mut entries = Vec::new();
         self.walk(top, &mut |found| {
             let path = found.below(&top.path).unwrap_or_default();
-            let within = |wanted: &String| wanted == path || wanted.strip_prefix(path).is_some_and(|r| r.starts_with('/'));
+            let within = |wanted: &String| {
+                wanted == path || wanted.strip_prefix(path).is_some_and(|r| r.starts_with('/'))
+            };
             let ignored = ignore.ignores(path);
             let wanted = always.iter().any(within);
             if !ignored || wanted && found.mode != DIRECTORY {
@@ -171,7 +173,12 @@ impl Checkout {
         found.usable()?;
         if found.mode == DIRECTORY {
             let path = path.to_owned();
-            return Ok(ContextEntry { path, mode: mode(DIRECTORY), id: String::new(), content: Content::None });
+            return Ok(ContextEntry {
+                path,
+                mode: mode(DIRECTORY),
+                id: String::new(),
+                content: Content::None,
+            });
         }
         if found.mode != LINK && self.is_lfs_pointer(found.id)? {
             return Err(TreeError::Lfs { path: found.path.clone() });

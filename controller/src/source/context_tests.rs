@@ -56,8 +56,8 @@ fn the_archive_lists_like_git_archive() {
     let unpacked = repo.directory.path().join("unpacked");
     std::fs::create_dir(&unpacked).unwrap();
     tar(&["-C", unpacked.to_str().unwrap(), "-xf"], &ours);
-    let diff = Command::new("diff").args(["-r", "--no-dereference", "-x", ".git"]);
-    let same = { diff }.arg(&unpacked).arg(repo.path()).status().unwrap();
+    let arguments = ["-r", "--no-dereference", "-x", ".git"];
+    let same = Command::new("diff").args(arguments).arg(&unpacked).arg(repo.path()).status().unwrap();
     assert!(same.success());
 }
 
@@ -121,7 +121,8 @@ fn a_dockerfile_from_elsewhere_is_brought_and_hidden() {
     let outside = checkout.context(&at("app", "docker/api.Dockerfile")).unwrap();
     assert_eq!(paths(&outside), [".dockerignore", outside.dockerfile.as_str(), "code"]);
     let inline = DockerfileAt::Inline("FROM scratch\n".to_owned());
-    let inline = checkout.context(&ContextRequest { directory: "app".to_owned(), dockerfile: inline }).unwrap();
+    let inline =
+        checkout.context(&ContextRequest { directory: "app".to_owned(), dockerfile: inline }).unwrap();
     assert_eq!(inline.dockerfile, outside.dockerfile);
     let file = repo.directory.path().join("x.tar");
     checkout.write_context(&inline, &file).unwrap();
@@ -140,8 +141,12 @@ fn a_context_may_be_reached_through_a_link_but_not_outside() {
     repo.commit("x");
     let checkout = repo.checkout();
     let context = checkout.context(&at("link", "link/Dockerfile.link")).unwrap();
-    assert_eq!((paths(&context), context.dockerfile.as_str()), (vec!["Dockerfile", "Dockerfile.link"], "Dockerfile.link"));
-    let error = |directory: &str| checkout.context(&at(directory, "real/Dockerfile")).unwrap_err().to_string();
+    assert_eq!(
+        (paths(&context), context.dockerfile.as_str()),
+        (vec!["Dockerfile", "Dockerfile.link"], "Dockerfile.link")
+    );
+    let error =
+        |directory: &str| checkout.context(&at(directory, "real/Dockerfile")).unwrap_err().to_string();
     assert!(error("out").contains("leads out"));
     assert!(error("../x").contains("leads out"));
     assert!(error("nowhere").contains("no such file"));
@@ -158,7 +163,8 @@ fn what_cannot_be_sent_truthfully_is_refused_unless_ignored() {
     repo.commit("x");
     let error = |repo: &Repo| repo.checkout().context(&at("", "Dockerfile")).unwrap_err().to_string();
     assert!(error(&repo).starts_with("lib/sub: is a submodule"));
-    let pointer = format!("version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 1\n", "0".repeat(64));
+    let pointer =
+        format!("version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 1\n", "0".repeat(64));
     repo.write("model.bin", &pointer);
     repo.write(".dockerignore", "lib\n");
     repo.commit("x");

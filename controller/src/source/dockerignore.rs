@@ -114,8 +114,8 @@ fn tokens(cleaned: &str) -> Result<Vec<Token>, &'static str> {
         });
     }
     // Docker takes a leading `**name` as "ends with name", unless another wildcard follows.
-    let simple = out.iter().skip(1).all(|token| matches!(token, Token::Just(_)));
-    if out.first() == Some(&Token::Beginning) && !(simple && !cleaned.contains('\\')) {
+    let wildcard = out.iter().skip(1).any(|token| !matches!(token, Token::Just(_)));
+    if out.first() == Some(&Token::Beginning) && (wildcard || cleaned.contains('\\')) {
         out[0] = Token::Directories;
     }
     Ok(out)
@@ -135,7 +135,7 @@ fn stars(rest: &mut Vec<char>, first: bool) -> Token {
 }
 
 fn class(rest: &mut Vec<char>) -> Result<Token, &'static str> {
-    const OPEN: &str = "a `[` that is never closed";
+    const OPEN: &str = "a `[…]` that is never closed, or that has a `-` or `]` without `\\` before it";
     let negated = rest.last() == Some(&'^');
     if negated {
         rest.pop();
@@ -143,11 +143,12 @@ fn class(rest: &mut Vec<char>) -> Result<Token, &'static str> {
     let mut ranges = Vec::new();
     loop {
         match rest.last().ok_or(OPEN)? {
-            ']' if !ranges.is_empty() => break drop(rest.pop()),
+            ']' if !ranges.is_empty() => break,
             ']' => return Err("an empty `[]`"),
             _ => ranges.push(range(rest).ok_or(OPEN)?),
         }
     }
+    rest.pop();
     if ranges.iter().any(|(low, high)| low > high) {
         return Err("a range that runs backwards");
     }
@@ -160,12 +161,13 @@ fn range(rest: &mut Vec<char>) -> Option<(char, char)> {
         return Some((low, low));
     }
     rest.pop();
-    Some((low, literal(rest).filter(|high| *high != ']')?))
+    Some((low, literal(rest)?))
 }
 
 fn literal(rest: &mut Vec<char>) -> Option<char> {
     match rest.pop()? {
         '\\' => rest.pop(),
+        '-' | ']' => None,
         other => Some(other),
     }
 }
@@ -211,7 +213,9 @@ fn one(token: &Token, c: char) -> bool {
     match token {
         Token::Just(wanted) => c == *wanted,
         Token::One => c != '/',
-        Token::Class { negated, ranges } => ranges.iter().any(|(low, high)| (*low..=*high).contains(&c)) != *negated,
+        Token::Class { negated, ranges } => {
+            ranges.iter().any(|(low, high)| (*low..=*high).contains(&c)) != *negated
+        }
         _ => false,
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Why a source could not be polled. Crosses the helper's pipe, therefore serialisable; never holds a secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-pub enum SourceError {
+pub(crate) enum SourceError {
     /// The remote does not answer: transient.
     #[error("{url} cannot be reached: {reason}")]
     Unreachable {
@@ -96,12 +96,12 @@ pub enum SourceError {
 
 impl SourceError {
     /// Whether waiting and trying again can help without anybody doing anything.
-    pub fn transient(&self) -> bool {
+    pub(crate) fn transient(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Busy { .. } | Self::Local { .. })
     }
 
     /// A stable word for metrics.
-    pub fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Unreachable { .. } => "unreachable",
             Self::Authentication { .. } => "authentication",

@@ -21,7 +21,7 @@ use super::error::SourceError;
 use super::repository::Tip;
 
 /// The argument that makes this program a helper.
-pub const ARGUMENT: &str = "source-helper";
+pub(crate) const ARGUMENT: &str = "source-helper";
 
 /// All that one poll needs.
 #[derive(Debug, Serialize, Deserialize)]
@@ -45,7 +45,7 @@ enum Line {
 }
 
 /// The helper's whole life, where the program was started as one. `main` calls this before anything else.
-pub fn run_if_asked() -> Option<ExitCode> {
+pub(crate) fn run_if_asked() -> Option<ExitCode> {
     (std::env::args().nth(1).as_deref() == Some(ARGUMENT)).then(serve)
 }
 

@@ -8,7 +8,7 @@ use super::checkout::{Checkout, TreeError};
 
 /// Who made a commit, when and what for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CommitMeta {
+pub(crate) struct CommitMeta {
     /// Its id.
     pub revision: Revision,
     /// The author's name.
@@ -23,7 +23,7 @@ pub struct CommitMeta {
 
 /// One line of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CommitLine {
+pub(crate) struct CommitLine {
     /// Its id.
     pub revision: Revision,
     /// The first line of its message.
@@ -35,7 +35,7 @@ impl Checkout {
     ///
     /// # Errors
     /// Where the mirror is broken.
-    pub fn meta(&self) -> Result<CommitMeta, TreeError> {
+    pub(crate) fn meta(&self) -> Result<CommitMeta, TreeError> {
         let repository = self.repository();
         let commit = repository.find_commit(self.commit)?;
         let author = commit.author();
@@ -53,7 +53,12 @@ impl Checkout {
     ///
     /// # Errors
     /// `NoCommit` where the mirror does not have `from`.
-    pub fn log(&self, from: Option<&Revision>, paths: &[String], limit: usize) -> Result<Vec<CommitLine>, TreeError> {
+    pub(crate) fn log(
+        &self,
+        from: Option<&Revision>,
+        paths: &[String],
+        limit: usize,
+    ) -> Result<Vec<CommitLine>, TreeError> {
         let repository = self.repository();
         let mut walk = repository.revwalk()?;
         walk.set_sorting(Sort::TOPOLOGICAL | Sort::TIME)?;
@@ -65,7 +70,8 @@ impl Checkout {
         for id in walk {
             let commit = repository.find_commit(id?)?;
             if lines.len() < limit && touches(&repository, &commit, paths)? {
-                lines.push(CommitLine { revision: commit.id().to_string().into(), subject: subject(&commit) });
+                lines
+                    .push(CommitLine { revision: commit.id().to_string().into(), subject: subject(&commit) });
             }
             if lines.len() == limit {
                 break;
@@ -78,13 +84,15 @@ impl Checkout {
     ///
     /// # Errors
     /// `NoCommit` where the mirror does not have `from`.
-    pub fn changed_paths(&self, from: &Revision) -> Result<Vec<String>, TreeError> {
+    pub(crate) fn changed_paths(&self, from: &Revision) -> Result<Vec<String>, TreeError> {
         let repository = self.repository();
         let old = commit_of(&repository, from)?.tree()?;
         let new = repository.find_commit(self.commit)?.tree()?;
         let diff = repository.diff_tree_to_tree(Some(&old), Some(&new), None)?;
-        let names = diff.deltas().flat_map(|delta| [delta.old_file().path_bytes(), delta.new_file().path_bytes()]);
-        let mut paths: Vec<String> = names.flatten().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+        let names =
+            diff.deltas().flat_map(|delta| [delta.old_file().path_bytes(), delta.new_file().path_bytes()]);
+        let mut paths: Vec<String> =
+            names.flatten().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
         paths.sort();
         paths.dedup();
         Ok(paths)

@@ -32,7 +32,9 @@ pub(super) fn usable(texts: &[String]) -> String {
 
 fn plain(line: &str, revoked: &HashSet<&str>) -> bool {
     let mut words = line.split_whitespace();
-    let (Some(hosts), Some(kind), Some(key)) = (words.next(), words.next(), words.next()) else { return false };
+    let (Some(hosts), Some(kind), Some(key)) = (words.next(), words.next(), words.next()) else {
+        return false;
+    };
     !hosts.starts_with(['#', '@']) && KINDS.contains(&kind) && !revoked.contains(key)
 }
 

@@ -50,7 +50,11 @@ impl Location {
         let (user, password) = identity.map_or((None, None), identify);
         let (name, port) = split_port(host)?;
         // ssh needs the user within the address; over http it would end up in messages for nothing.
-        let shown = user.as_ref().filter(|_| transport == Transport::Ssh).map(|u| format!("{u}@")).unwrap_or_default();
+        let shown = user
+            .as_ref()
+            .filter(|_| transport == Transport::Ssh)
+            .map(|u| format!("{u}@"))
+            .unwrap_or_default();
         let address = format!("{scheme}://{shown}{host}{path}");
         Some(Self { transport, address, user, password, host: Some(name), port })
     }
@@ -61,9 +65,17 @@ impl Location {
         if authority.contains('/') || authority.is_empty() || path.is_empty() {
             return None;
         }
-        let (user, host) = authority.rsplit_once('@').map_or((None, authority), |(u, h)| (Some(u.to_owned()), h));
+        let (user, host) =
+            authority.rsplit_once('@').map_or((None, authority), |(u, h)| (Some(u.to_owned()), h));
         let host = Some(host.to_owned());
-        Some(Self { transport: Transport::Ssh, address: text.to_owned(), user, password: None, host, port: None })
+        Some(Self {
+            transport: Transport::Ssh,
+            address: text.to_owned(),
+            user,
+            password: None,
+            host,
+            port: None,
+        })
     }
 
     /// The directory of a local repository.

@@ -23,7 +23,7 @@ const ABANDONED: Duration = Duration::from_secs(3600);
 
 /// Why a release's files could not be written.
 #[derive(Debug, thiserror::Error)]
-pub enum MaterialiseError {
+pub(crate) enum MaterialiseError {
     /// Something in the tree.
     #[error(transparent)]
     Tree(#[from] TreeError),
@@ -60,18 +60,18 @@ struct Contents {
 
 /// Where releases' files are.
 #[derive(Clone, Debug)]
-pub struct Releases {
+pub(crate) struct Releases {
     root: PathBuf,
 }
 
 impl Releases {
     /// Below evenkeel's data directory.
-    pub fn new(data_dir: &Path) -> Self {
+    pub(crate) fn new(data_dir: &Path) -> Self {
         Self { root: data_dir.join("releases") }
     }
 
     /// Where a release's files are, or will be.
-    pub fn directory(&self, app: &AppName, digest: &ReleaseDigest) -> PathBuf {
+    pub(crate) fn directory(&self, app: &AppName, digest: &ReleaseDigest) -> PathBuf {
         self.release(app, digest).join("files")
     }
 
@@ -80,7 +80,7 @@ impl Releases {
     ///
     /// # Errors
     /// Where a path is missing, leads out of the repository, or is a submodule or LFS pointer, and where the disk fails.
-    pub fn materialise(
+    pub(crate) fn materialise(
         &self,
         checkout: &Checkout,
         app: &AppName,
@@ -100,7 +100,7 @@ impl Releases {
     ///
     /// # Errors
     /// Where the directory cannot be read.
-    pub fn list(&self, app: &AppName) -> Result<Vec<ReleaseDigest>, MaterialiseError> {
+    pub(crate) fn list(&self, app: &AppName) -> Result<Vec<ReleaseDigest>, MaterialiseError> {
         let parent = self.root.join(app.as_str());
         let entries = match fs::read_dir(&parent) {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -114,7 +114,11 @@ impl Releases {
     ///
     /// # Errors
     /// Where they cannot be removed.
-    pub fn remove_release(&self, app: &AppName, digest: &ReleaseDigest) -> Result<(), MaterialiseError> {
+    pub(crate) fn remove_release(
+        &self,
+        app: &AppName,
+        digest: &ReleaseDigest,
+    ) -> Result<(), MaterialiseError> {
         let release = self.release(app, digest);
         let doomed = self.temporary(app, digest);
         // Out of sight first, so that a crash leaves no release half there.
@@ -328,7 +332,8 @@ fn sync_parent(path: &Path) -> std::io::Result<()> {
 }
 
 fn sync_directories(files: &Path, contents: &Contents) -> std::io::Result<()> {
-    let parents: BTreeSet<&Path> = contents.items.keys().flat_map(|path| Path::new(path).ancestors()).collect();
+    let parents: BTreeSet<&Path> =
+        contents.items.keys().flat_map(|path| Path::new(path).ancestors()).collect();
     let directories = parents.into_iter().map(|path| files.join(path)).filter(|path| path.is_dir());
     directories.map(File::open).try_for_each(|directory| directory?.sync_all())
 }

@@ -59,7 +59,10 @@ fn a_second_call_changes_nothing_and_mends_what_was_changed() {
     fs::set_permissions(files.join("run.sh"), Permissions::from_mode(0o777)).unwrap();
     case.write("d1", &["conf", "run.sh"]).unwrap();
     assert_eq!(fs::read(files.join("conf/nginx.conf")).unwrap(), b"events {}\n");
-    assert_eq!((fs::read(files.join("conf/d/site")).unwrap(), rights(&files.join("run.sh"))), (b"x".to_vec(), 0o555));
+    assert_eq!(
+        (fs::read(files.join("conf/d/site")).unwrap(), rights(&files.join("run.sh"))),
+        (b"x".to_vec(), 0o555)
+    );
     assert!(files.join("conf/link").is_symlink());
 }
 

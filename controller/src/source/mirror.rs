@@ -170,7 +170,9 @@ pub(super) fn unkeep(repository: &Repository, commit: Oid) -> Result<(), git2::E
 /// The commits that are kept.
 pub(super) fn kept(repository: &Repository) -> Result<Vec<Oid>, git2::Error> {
     let references = repository.references_glob(&format!("{KEEP}*"))?;
-    references.map(|reference| reference?.target().ok_or_else(|| git2::Error::from_str("a symbolic keep"))).collect()
+    references
+        .map(|reference| reference?.target().ok_or_else(|| git2::Error::from_str("a symbolic keep")))
+        .collect()
 }
 
 /// Brings the kept commits of a broken mirror over into a new one; those that could not be saved come back.

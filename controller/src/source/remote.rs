@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use git2::{
-    AutotagOption, CertificateCheckStatus, Cred, CredentialType, Direction, ErrorClass, ErrorCode, FetchOptions,
-    FetchPrune, Oid, ProxyOptions, Remote, RemoteCallbacks, Repository,
+    AutotagOption, CertificateCheckStatus, Cred, CredentialType, Direction, ErrorClass, ErrorCode,
+    FetchOptions, FetchPrune, Oid, ProxyOptions, Remote, RemoteCallbacks, Repository,
 };
 
 use super::config::Credentials;
@@ -167,11 +167,15 @@ impl Session<'_> {
             (ErrorCode::Certificate, ErrorClass::Ssh) => self.untrusted(),
             (ErrorCode::Certificate, _) => SourceError::Certificate { url, reason },
             (ErrorCode::Auth, _) => SourceError::Authentication { url, reason },
-            (_, ErrorClass::Http) if reason.contains("status code: 401") || reason.contains("status code: 403") => {
+            (_, ErrorClass::Http)
+                if reason.contains("status code: 401") || reason.contains("status code: 403") =>
+            {
                 SourceError::Authentication { url, reason }
             }
-            (_, ErrorClass::Http) if reason.contains("status code: 404") => SourceError::NotFound { url, reason },
-            (ErrorCode::NotFound, _) => SourceError::NotFound { url, reason },
+            (_, ErrorClass::Http) if reason.contains("status code: 404") => {
+                SourceError::NotFound { url, reason }
+            }
+            (ErrorCode::NotFound, _) | (_, ErrorClass::Repository) => SourceError::NotFound { url, reason },
             (_, ErrorClass::Ssh) if reason.contains("authenticat") || reason.contains("public key") => {
                 SourceError::Authentication { url, reason }
             }
@@ -191,7 +195,8 @@ impl Session<'_> {
     /// No library message has been seen to hold a secret; none ever will.
     fn scrub(&self, message: &str) -> String {
         match &self.request.credentials {
-            Credentials::Token { token: secret, .. } | Credentials::SshKey { passphrase: Some(secret), .. }
+            Credentials::Token { token: secret, .. }
+            | Credentials::SshKey { passphrase: Some(secret), .. }
                 if !secret.expose().is_empty() =>
             {
                 message.replace(secret.expose(), "[redacted]")
@@ -228,7 +233,9 @@ fn forced(repository: &Repository, before: Oid, now: Oid) -> bool {
 /// `SHA256:…` as ssh-keygen prints it.
 fn fingerprint(hash: &[u8; 32]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let bits = |chunk: &[u8]| chunk.iter().chain([0, 0].iter()).take(3).fold(0u32, |all, b| all << 8 | u32::from(*b));
+    let bits = |chunk: &[u8]| {
+        chunk.iter().chain([0, 0].iter()).take(3).fold(0u32, |all, b| all << 8 | u32::from(*b))
+    };
     let text = hash.chunks(3).flat_map(|chunk| {
         let bits = bits(chunk);
         (0..=chunk.len()).map(move |i| char::from(ALPHABET[(bits >> (18 - 6 * i)) as usize & 63]))

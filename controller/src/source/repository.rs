@@ -17,7 +17,7 @@ use super::{hostkeys, materialise};
 
 /// Where the followed branch is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tip {
+pub(crate) struct Tip {
     /// The commit.
     pub revision: Revision,
     /// Whether it is another one than at the last poll.
@@ -30,7 +30,7 @@ pub struct Tip {
 
 /// What became of a broken mirror.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Recloned {
+pub(crate) struct Recloned {
     /// What was wrong.
     pub reason: String,
     /// Where the broken one lies now.
@@ -41,7 +41,7 @@ pub struct Recloned {
 
 /// A repository that is followed. Cheap to clone; all state is on disk.
 #[derive(Clone, Debug)]
-pub struct Source {
+pub(crate) struct Source {
     config: SourceConfig,
     location: Location,
     layout: Layout,
@@ -52,8 +52,9 @@ impl Source {
     ///
     /// # Errors
     /// `Invalid` where the configuration cannot work, `Local` where the folder cannot be made.
-    pub fn open(mut config: SourceConfig) -> Result<Self, SourceError> {
-        let location = check(&mut config).map_err(|reason| SourceError::Invalid { name: config.name.clone(), reason })?;
+    pub(crate) fn open(mut config: SourceConfig) -> Result<Self, SourceError> {
+        let location = check(&mut config)
+            .map_err(|reason| SourceError::Invalid { name: config.name.clone(), reason })?;
         let layout = Layout { root: config.data_dir.join("sources").join(&config.name) };
         prepare(&layout).map_err(|e| SourceError::local(format!("make {}", layout.root.display()), e))?;
         Ok(Self { config, location, layout })
@@ -65,7 +66,7 @@ impl Source {
     ///
     /// # Errors
     /// See [`SourceError`]; `transient` says which ones time may heal.
-    pub async fn poll(&self) -> Result<Tip, SourceError> {
+    pub(crate) async fn poll(&self) -> Result<Tip, SourceError> {
         self.trust_hosts()?;
         let tip = helper::poll(&self.request(), &self.layout.home(), self.config.silence).await?;
         if let Some(anew) = &tip.recloned {
@@ -79,7 +80,7 @@ impl Source {
     ///
     /// # Errors
     /// `Corrupt` where the mirror cannot be read.
-    pub fn last_tip(&self) -> Result<Option<Revision>, SourceError> {
+    pub(crate) fn last_tip(&self) -> Result<Option<Revision>, SourceError> {
         if !self.layout.repository().exists() {
             return Ok(None);
         }
@@ -91,7 +92,7 @@ impl Source {
     ///
     /// # Errors
     /// Where the mirror has no such commit.
-    pub fn checkout(&self, revision: &Revision) -> Result<Checkout, TreeError> {
+    pub(crate) fn checkout(&self, revision: &Revision) -> Result<Checkout, TreeError> {
         Checkout::open(&self.layout.repository(), revision)
     }
 
@@ -99,8 +100,9 @@ impl Source {
     ///
     /// # Errors
     /// `Corrupt` where the mirror does not have it.
-    pub fn keep(&self, revision: &Revision) -> Result<(), SourceError> {
-        let kept = self.mirror().and_then(|repository| mirror::keep(&repository, Oid::from_str(revision.as_str())?));
+    pub(crate) fn keep(&self, revision: &Revision) -> Result<(), SourceError> {
+        let kept =
+            self.mirror().and_then(|repository| mirror::keep(&repository, Oid::from_str(revision.as_str())?));
         kept.map_err(|e| self.corrupt(&e))
     }
 
@@ -108,8 +110,10 @@ impl Source {
     ///
     /// # Errors
     /// `Corrupt` where the mirror cannot be written.
-    pub fn unkeep(&self, revision: &Revision) -> Result<(), SourceError> {
-        let gone = self.mirror().and_then(|repository| mirror::unkeep(&repository, Oid::from_str(revision.as_str())?));
+    pub(crate) fn unkeep(&self, revision: &Revision) -> Result<(), SourceError> {
+        let gone = self
+            .mirror()
+            .and_then(|repository| mirror::unkeep(&repository, Oid::from_str(revision.as_str())?));
         gone.map_err(|e| self.corrupt(&e))
     }
 
@@ -117,7 +121,7 @@ impl Source {
     ///
     /// # Errors
     /// `Corrupt` where the mirror cannot be read.
-    pub fn kept(&self) -> Result<Vec<Revision>, SourceError> {
+    pub(crate) fn kept(&self) -> Result<Vec<Revision>, SourceError> {
         let kept = self.mirror().and_then(|repository| mirror::kept(&repository));
         Ok(kept.map_err(|e| self.corrupt(&e))?.iter().map(|id| id.to_string().into()).collect())
     }
@@ -126,22 +130,23 @@ impl Source {
     ///
     /// # Errors
     /// `Local` where that cannot be noted.
-    pub fn distrust(&self) -> Result<(), SourceError> {
-        fs::write(self.layout.marker(), b"").map_err(|e| SourceError::local("note that the mirror is broken", e))
+    pub(crate) fn distrust(&self) -> Result<(), SourceError> {
+        fs::write(self.layout.marker(), b"")
+            .map_err(|e| SourceError::local("note that the mirror is broken", e))
     }
 
     /// The directory of a repository on this machine, for watching.
-    pub fn local_directory(&self) -> Option<PathBuf> {
+    pub(crate) fn local_directory(&self) -> Option<PathBuf> {
         self.location.directory()
     }
 
     /// What it was told.
-    pub fn config(&self) -> &SourceConfig {
+    pub(crate) fn config(&self) -> &SourceConfig {
         &self.config
     }
 
     /// The repository's address without credentials, for showing.
-    pub fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.location.address
     }
 
@@ -178,7 +183,8 @@ impl Source {
         if self.location.transport != Transport::Ssh {
             return Ok(());
         }
-        let texts: Vec<String> = self.known_hosts().iter().filter_map(|file| fs::read_to_string(file).ok()).collect();
+        let texts: Vec<String> =
+            self.known_hosts().iter().filter_map(|file| fs::read_to_string(file).ok()).collect();
         let target = self.layout.home().join(".ssh/known_hosts");
         materialise::write_file(&target, hostkeys::usable(&texts).as_bytes(), 0o600)
             .map_err(|e| SourceError::local("write the trusted host keys", e))
@@ -218,9 +224,9 @@ fn check_credentials(location: &Location, credentials: &Credentials) -> Result<(
         (Transport::Http, Credentials::Token { .. }) => {
             Err("a token would cross the network in clear text: use https".to_owned())
         }
-        (Transport::Ssh, Credentials::SshKey { key, .. }) => {
-            fs::File::open(key).map(drop).map_err(|e| format!("its key {} cannot be read: {e}", key.display()))
-        }
+        (Transport::Ssh, Credentials::SshKey { key, .. }) => fs::File::open(key)
+            .map(drop)
+            .map_err(|e| format!("its key {} cannot be read: {e}", key.display())),
         (_, Credentials::Token { .. }) => Err("a token is of use over https only".to_owned()),
         (_, Credentials::SshKey { .. }) => Err("an ssh key is of use over ssh only".to_owned()),
     }
@@ -242,3 +248,6 @@ fn home_config(home: &Path) -> PathBuf {
 #[cfg(test)]
 #[path = "repository_tests.rs"]
 mod tests;
+#[cfg(test)]
+#[path = "transport_tests.rs"]
+mod transport_tests;

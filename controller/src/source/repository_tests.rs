@@ -34,7 +34,7 @@ async fn a_force_push_is_followed_and_a_kept_commit_stays() {
     let new = repo.commit("new");
     let tip = source.poll().await.unwrap();
     assert_eq!((&tip.revision, tip.moved, tip.forced), (&new, true, true));
-    assert_eq!(source.kept().unwrap(), [old.clone()]);
+    assert_eq!(source.kept().unwrap(), std::slice::from_ref(&old));
     // git's own garbage collection leaves a kept commit alone, and takes it once it is let go.
     let mirror = source.layout.repository();
     crate::source::testing::git(&mirror, &["gc", "-q", "--prune=now"]);
@@ -188,7 +188,8 @@ async fn what_a_killed_fetch_left_is_cleared() {
     let source = repo.source();
     source.poll().await.unwrap();
     let mirror = source.layout.repository();
-    let (pack, lock) = (mirror.join("objects/pack/pack_git2_x"), mirror.join("refs/evenkeel/branch/main.lock"));
+    let (pack, lock) =
+        (mirror.join("objects/pack/pack_git2_x"), mirror.join("refs/evenkeel/branch/main.lock"));
     fs::write(&pack, "half").unwrap();
     fs::File::create(&lock).unwrap().set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
     let second = repo.commit("second");
@@ -201,7 +202,8 @@ async fn several_processes_share_a_mirror() {
     let repo = Repo::new();
     repo.write("large", &"x".repeat(1 << 20));
     let tip = repo.commit("first");
-    let polls = (0..6).map(|_| repo.source()).map(|source| tokio::spawn(async move { source.poll().await.unwrap() }));
+    let polls =
+        (0..6).map(|_| repo.source()).map(|source| tokio::spawn(async move { source.poll().await.unwrap() }));
     let mut moved = 0;
     for poll in polls.collect::<Vec<_>>() {
         let seen = poll.await.unwrap();

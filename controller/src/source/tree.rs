@@ -17,10 +17,14 @@ impl Checkout {
     ///
     /// # Errors
     /// Where the folder does not exist or the mirror is broken.
-    pub fn manifests(&self, folder: &str) -> Result<Vec<String>, TreeError> {
+    pub(crate) fn manifests(&self, folder: &str) -> Result<Vec<String>, TreeError> {
         let top = self.must_find(folder)?;
         if top.mode != DIRECTORY {
-            return Err(TreeError::Kind { path: folder.to_owned(), is: kind_of(top.mode), wanted: "directory" });
+            return Err(TreeError::Kind {
+                path: folder.to_owned(),
+                is: kind_of(top.mode),
+                wanted: "directory",
+            });
         }
         let mut found = Vec::new();
         self.walk(&top, &mut |entry| {

@@ -117,7 +117,7 @@ fn tells_what_happened_between_commits() {
         let paths: Vec<String> = paths.iter().map(|path| (*path).to_owned()).collect();
         checkout.log(from, &paths, limit).unwrap().into_iter().map(|line| line.revision).collect()
     };
-    assert_eq!(log(Some(&first), &["app"], 9), [side.clone()]);
+    assert_eq!(log(Some(&first), &["app"], 9), std::slice::from_ref(&side));
     assert_eq!(log(None, &["app"], 9), [side, first.clone()]);
     assert_eq!(log(Some(&first), &["README"], 9), [later, readme.clone()]);
     assert_eq!(log(None, &[], 9).len(), 5);
@@ -132,7 +132,17 @@ fn tells_what_happened_between_commits() {
 #[test]
 fn tells_what_a_commit_says_of_itself() {
     let repo = Repo::new();
-    let arguments = ["-c", "user.name=Ann", "commit", "-q", "--allow-empty", "-m", "x: y\n\nz", "--date", "2020-01-02T03:04:05Z"];
+    let arguments = [
+        "-c",
+        "user.name=Ann",
+        "commit",
+        "-q",
+        "--allow-empty",
+        "-m",
+        "x: y\n\nz",
+        "--date",
+        "2020-01-02T03:04:05Z",
+    ];
     git(&repo.path(), &arguments);
     let meta = repo.checkout().meta().unwrap();
     assert_eq!((meta.subject.as_str(), meta.author.as_str()), ("x: y", "Ann"));

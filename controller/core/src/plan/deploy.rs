@@ -348,7 +348,9 @@ impl<'f> Deployment<'_, 'f> {
             self.stand_down(work, current);
             // Never two startable containers on one writable volume. Before the first release of an adopted stack the old
             // container is the only way back, so there it stays.
-            if work.service.writable_volumes().next().is_some() && self.facts.live.is_some() {
+            let keeps_data = work.service.writable_volumes().next().is_some()
+                || !super::anonymous_volumes(work.service, self.facts.image(&work.name)).is_empty();
+            if keeps_data && self.facts.live.is_some() {
                 let aside = self.aside(work, current);
                 let container = Subject { name: aside, ..Self::existing(work, current) };
                 self.push(Effect::Remove { container }, "never two startable containers on one writable volume");

@@ -207,6 +207,9 @@ fn obstacle(release: &Release, name: &ServiceName, service: &Service, image: Opt
     if let Some(mount) = service.writable_volumes().find(|mount| !shared(&options.shared_volumes, &mount.source)) {
         return Some(format!("it writes to {}", mount.target));
     }
+    if let Some(target) = anonymous_volumes(service, image).first() {
+        return Some(format!("it keeps data in an anonymous volume, {target}"));
+    }
     if options.probe.is_none() && !has_healthcheck(service, image) {
         return Some("it has neither a probe nor a healthcheck".to_owned());
     }
@@ -219,6 +222,18 @@ fn shared(shared: &[String], source: &MountSource) -> bool {
         MountSource::Host { path, .. } => shared.contains(path),
         _ => false,
     }
+}
+
+/// Where a container of this service has volumes that nobody named: those of its Compose file, and those that its image
+/// declares and nothing else covers.
+pub fn anonymous_volumes(service: &Service, image: Option<&Image>) -> Vec<String> {
+    let named = |target: &String| {
+        service.mounts.iter().any(|mount| mount.target == *target && mount.source != MountSource::Anonymous)
+    };
+    let asked = service.mounts.iter().filter(|mount| mount.source == MountSource::Anonymous).map(|mount| &mount.target);
+    let declared = image.iter().flat_map(|image| &image.volumes);
+    let targets: BTreeSet<&String> = asked.chain(declared).filter(|target| !named(target)).collect();
+    targets.into_iter().cloned().collect()
 }
 
 /// Whether a container of this service will have a Docker healthcheck.

@@ -1,3 +1,4 @@
+-- Options that the server itself keeps there (pg_attver) say when a column was made, not what it is.
 -- A column whose type is a domain refuses nulls where the domain does, and gets the domain's default.
 SELECT r.name, quote_ident(a.attname),
     concat_ws(' ',
@@ -7,7 +8,8 @@ SELECT r.name, quote_ident(a.attname),
         CASE a.attgenerated WHEN '' THEN 'default ' ELSE 'generated ' END || pg_get_expr(d.adbin, d.adrelid),
         CASE a.attidentity WHEN 'a' THEN 'identity always' WHEN 'd' THEN 'identity by default' END,
         CASE WHEN a.attstorage <> t.typstorage THEN 'storage ' || a.attstorage::text END,
-        'with ' || array_to_string(a.attoptions, ', ')),
+        'with ' || NULLIF(array_to_string(ARRAY(
+            SELECT option FROM unnest(a.attoptions) AS option WHERE NOT starts_with(option, 'pg_')), ', '), '')),
     array_remove(ARRAY[
         CASE WHEN a.attnotnull OR t.typnotnull THEN 'not-null' END,
         CASE WHEN d.oid IS NOT NULL OR a.attidentity <> '' OR t.typdefault IS NOT NULL THEN 'has-value' END], NULL)

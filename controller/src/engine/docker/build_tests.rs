@@ -21,7 +21,9 @@ fn request() -> BuildRequest {
     }
 }
 
-fn hear(lines: &[&str]) -> (Result<(), (String, Vec<String>)>, Option<ImageId>, Vec<String>) {
+type Outcome = Result<(), (String, Vec<String>)>;
+
+fn hear(lines: &[&str]) -> (Outcome, Option<ImageId>, Vec<String>) {
     let shown = Mutex::new(Vec::new());
     let progress = |line: &str| shown.lock().expect("a lock").push(line.to_owned());
     let mut told = Told::new(&progress);

@@ -35,8 +35,20 @@ impl Docker {
 
     /// Inspects a container. The engine also finds by the beginning of an id, which a name may happen to be: that is not a find.
     pub(super) async fn find_container(&self, id_or_name: &str) -> Result<Option<Container>, EngineError> {
-        let found = errors::found(self.inspect(id_or_name).await)?.map(inspect::container);
-        Ok(found.filter(|container| is_meant(container, id_or_name)))
+        let Some(inspected) = errors::found(self.inspect(id_or_name).await)? else { return Ok(None) };
+        let doubtful = inspect::doubtful(&inspected);
+        let mut container = inspect::container(inspected);
+        for network in doubtful {
+            if !self.is_on(&container.id, &network).await? {
+                container.networks.remove(&network);
+            }
+        }
+        Ok(is_meant(&container, id_or_name).then_some(container))
+    }
+
+    /// Whether the network itself knows the container.
+    async fn is_on(&self, id: &ContainerId, network: &str) -> Result<bool, EngineError> {
+        Ok(self.find_network(network).await?.is_some_and(|network| network.containers.contains(id)))
     }
 
     pub(super) async fn inspect(&self, id: &str) -> Result<ContainerInspectResponse, EngineError> {
@@ -111,8 +123,15 @@ impl Docker {
         nano_cpus: i64,
     ) -> Result<(), EngineError> {
         let now = self.inspect(id).await?.host_config.unwrap_or_default();
-        let change = limits(&now, memory, nano_cpus);
-        self.update(format!("set the limits of container {id}"), id, change).await
+        let action = format!("set the limits of container {id}");
+        let Some(change) = limits(&now, memory, nano_cpus) else {
+            return Err(errors::refused(
+                action,
+                400,
+                "only a new container is without the limit that this one has",
+            ));
+        };
+        self.update(action, id, change).await
     }
 
     async fn update(&self, action: String, id: &str, change: ContainerUpdateBody) -> Result<(), EngineError> {
@@ -140,24 +159,23 @@ fn introduce(container: ContainerSummary) -> (String, Option<String>) {
     (name, container.labels.unwrap_or_default().remove(label::COMPOSE_PROJECT))
 }
 
-/// The change that leads to these limits. To the engine, 0 means "as it is", and -1 no limit of memory. A CPU limit cannot be
-/// taken away from a container that has one.
-fn limits(now: &HostConfig, memory: i64, nano_cpus: i64) -> ContainerUpdateBody {
-    let had = now.memory.unwrap_or_default();
-    let changes = memory != had;
-    ContainerUpdateBody {
-        memory: changes.then_some(if memory == 0 { -1 } else { memory }),
-        memory_swap: changes.then(|| swap(now.memory_swap.unwrap_or_default(), had, memory)),
-        nano_cpus: (nano_cpus != now.nano_cpus.unwrap_or_default()).then_some(nano_cpus),
+/// The change that leads to these limits; `None` where there is none. To the engine, 0 means "as it is": a limit that a
+/// container has can be changed, never taken away.
+fn limits(now: &HostConfig, memory: i64, nano_cpus: i64) -> Option<ContainerUpdateBody> {
+    let (had, had_cpus) = (now.memory.unwrap_or_default(), now.nano_cpus.unwrap_or_default());
+    let taken_away = (memory == 0 && had != 0) || (nano_cpus == 0 && had_cpus != 0);
+    (!taken_away).then(|| ContainerUpdateBody {
+        memory: (memory != had).then_some(memory),
+        memory_swap: (memory != had).then(|| swap(now.memory_swap.unwrap_or_default(), had, memory)),
+        nano_cpus: (nano_cpus != had_cpus).then_some(nano_cpus),
         ..Default::default()
-    }
+    })
 }
 
 /// The swap limit that stands to the new memory limit as the old one stood to the old: none, no swap at all, or the engine's
 /// own double.
 fn swap(swap: i64, had: i64, memory: i64) -> i64 {
     match swap {
-        _ if memory == 0 => -1,
         -1 => -1,
         fixed if fixed == had && had > 0 => memory,
         fixed if fixed > memory && fixed != had.saturating_mul(2) => fixed,
@@ -190,15 +208,15 @@ mod unit {
         assert_eq!(swap(-1, 100, 50), -1);
         assert_eq!(swap(500, 100, 50), 500);
         assert_eq!(swap(500, 100, 600), 1200);
-        assert_eq!(swap(200, 100, 0), -1);
     }
 
     #[test]
     fn only_what_differs_is_changed() {
-        let same = limits(&host(100, 200), 100, 0);
+        let same = limits(&host(100, 200), 100, 0).expect("a change");
         assert_eq!((same.memory, same.memory_swap, same.nano_cpus), (None, None, None));
-        assert_eq!(limits(&host(100, 200), 0, 0).memory, Some(-1));
-        assert_eq!(limits(&host(0, 0), 0, 500_000_000).nano_cpus, Some(500_000_000));
+        let slower = limits(&host(0, 0), 0, 500_000_000).expect("a change");
+        assert_eq!((slower.memory, slower.nano_cpus), (None, Some(500_000_000)));
+        assert!(limits(&host(100, 200), 0, 0).is_none());
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub(super) fn container(inspected: ContainerInspectResponse) -> Container {
         started_at: state.started_at.filter(|time| time != NEVER).unwrap_or_default(),
         restart_count: inspected.restart_count.unwrap_or_default(),
         restart: host.restart_policy.map(restart).unwrap_or_default(),
-        networks: joined(network.networks.unwrap_or_default(), &id, state.running.unwrap_or_default()),
+        networks: joined(network.networks.unwrap_or_default(), &id),
         port_bindings: ports(host.port_bindings.unwrap_or_default()),
         bound_ports: ports(network.ports.unwrap_or_default()),
         memory: host.memory.unwrap_or_default(),
@@ -87,17 +87,19 @@ fn restart(policy: EnginePolicy) -> RestartPolicy {
     }
 }
 
-/// A join that failed half way leaves an entry without an endpoint: a container that runs is not on that network.
-fn joined(
-    networks: HashMap<String, EndpointSettings>,
-    id: &ContainerId,
-    running: bool,
-) -> BTreeMap<String, Joined> {
-    let real = |endpoint: &EndpointSettings| {
-        !running || endpoint.endpoint_id.as_deref().is_some_and(|id| !id.is_empty())
-    };
-    let places = networks.into_iter().filter(|(_, endpoint)| real(endpoint));
-    places.map(|(name, endpoint)| (name, place(endpoint, id))).collect()
+fn joined(networks: HashMap<String, EndpointSettings>, id: &ContainerId) -> BTreeMap<String, Joined> {
+    networks.into_iter().map(|(name, endpoint)| (name, place(endpoint, id))).collect()
+}
+
+/// The networks that a running container may not be on, although its inspect says so: a join that failed half way, over a port
+/// that somebody else holds, leaves a place that lacks only the gateway. Only the network knows better.
+pub(super) fn doubtful(inspected: &ContainerInspectResponse) -> Vec<String> {
+    let running = inspected.state.as_ref().and_then(|state| state.running).unwrap_or_default();
+    let networks = inspected.network_settings.as_ref().and_then(|settings| settings.networks.as_ref());
+    let without_gateway = |place: &EndpointSettings| place.gateway.as_deref().unwrap_or_default().is_empty();
+    let doubtful = |(name, place): (&String, &EndpointSettings)| without_gateway(place).then(|| name.clone());
+    let names = networks.into_iter().flatten().filter(|(name, _)| !["host", "none"].contains(&name.as_str()));
+    if running { names.filter_map(doubtful).collect() } else { Vec::new() }
 }
 
 /// Engines before API 1.44 list the container's own short id as an alias. It is left out: nobody asked for it.

@@ -19,8 +19,8 @@ const RUNNING: &str = r#"{
   "NetworkSettings": {
     "Ports": {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}, {"HostIp": "::", "HostPort": "8080"}], "443/tcp": null},
     "Networks": {
-      "shop_default": {"NetworkID": "n1", "EndpointID": "e1", "IPAddress": "172.18.0.2", "Aliases": ["web", "0123456789ab"]},
-      "shop_torn": {"NetworkID": "n2", "EndpointID": "", "IPAddress": "172.19.0.2", "Aliases": null}}}
+      "shop_default": {"NetworkID": "n1", "EndpointID": "e1", "IPAddress": "172.18.0.2", "Gateway": "172.18.0.1", "Aliases": ["web", "0123456789ab"]},
+      "shop_torn": {"NetworkID": "n2", "EndpointID": "e2", "IPAddress": "172.19.0.2", "Gateway": "", "Aliases": null}}}
 }"#;
 
 fn read(json: &str) -> Container {
@@ -59,12 +59,16 @@ fn ports_asked_for_and_ports_bound_have_one_form() {
 }
 
 #[test]
-fn only_real_places_and_given_names_are_shown() {
-    let networks = read(RUNNING).networks;
-    assert_eq!(networks.keys().collect::<Vec<_>>(), ["shop_default"]);
-    assert_eq!(networks["shop_default"].aliases, ["web"]);
-    let stopped = read(&RUNNING.replace(r#""Running": true"#, r#""Running": false"#)).networks;
-    assert_eq!(stopped.len(), 2, "a stopped container keeps its places without an endpoint");
+fn only_given_names_are_shown() {
+    assert_eq!(read(RUNNING).networks["shop_default"].aliases, ["web"]);
+}
+
+#[test]
+fn a_place_without_a_gateway_is_in_doubt_while_the_container_runs() {
+    let in_doubt = |json: &str| doubtful(&serde_json::from_str(json).expect("an inspect"));
+    assert_eq!(in_doubt(RUNNING), ["shop_torn"]);
+    assert!(in_doubt(&RUNNING.replace(r#""Running": true"#, r#""Running": false"#)).is_empty());
+    assert!(in_doubt(&RUNNING.replace("shop_torn", "host")).is_empty());
 }
 
 #[test]

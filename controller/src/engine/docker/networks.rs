@@ -1,8 +1,7 @@
 //! Networks, and containers' places on them.
 
 use bollard::models::{
-    EndpointSettings, Ipam, IpamConfig, NetworkConnectRequest, NetworkCreateRequest,
-    NetworkDisconnectRequest, NetworkInspect,
+    Ipam, IpamConfig, NetworkConnectRequest, NetworkCreateRequest, NetworkDisconnectRequest, NetworkInspect,
 };
 use bollard::query_parameters::{InspectNetworkOptions, ListNetworksOptions};
 use evenkeel_core::compose::IpamPool;
@@ -59,7 +58,8 @@ impl Docker {
     /// Joins a container to a network. A place that it has already stays as it is, with the names given then.
     ///
     /// For a container that does not run, the engine notes down any name and refuses only the start, so the network is looked
-    /// for first.
+    /// for first. A join that fails because somebody else holds a port leaves an interface behind in a container that runs, and
+    /// every further join to that network fails: the container must be stopped, disconnected and started.
     pub(super) async fn join_network(&self, container: &str, endpoint: &Endpoint) -> Result<(), EngineError> {
         let client = self.client().await?;
         let settings = create::endpoint_settings(endpoint);
@@ -79,9 +79,8 @@ impl Docker {
     }
 
     async fn is_joined(&self, container: &str, network: &str) -> Result<bool, EngineError> {
-        let settings = self.inspect(container).await?.network_settings.unwrap_or_default();
-        let place = settings.networks.unwrap_or_default().remove(network);
-        Ok(place.is_some_and(has_endpoint))
+        let found = self.find_container(container).await?;
+        Ok(found.is_some_and(|container| container.networks.contains_key(network)))
     }
 
     /// Takes a container off a network, by force, so that one that stopped, or whose network is gone, is freed too.
@@ -98,10 +97,6 @@ impl Docker {
 
 fn says_joined(error: &EngineError) -> bool {
     matches!(error, EngineError::Refused { reason, .. } if reason.contains("already exists in network"))
-}
-
-fn has_endpoint(place: EndpointSettings) -> bool {
-    place.endpoint_id.is_some_and(|id| !id.is_empty())
 }
 
 fn request(spec: &NetworkSpec) -> NetworkCreateRequest {

@@ -43,7 +43,10 @@ fn fields(mut bytes: &[u8]) -> Vec<(u64, &[u8])> {
     fields
 }
 
-fn field(bytes: &[u8]) -> Option<(u64, Option<&[u8]>, &[u8])> {
+/// A field's number, its bytes unless it is a number, and what follows it.
+type Field<'a> = (u64, Option<&'a [u8]>, &'a [u8]);
+
+fn field(bytes: &[u8]) -> Option<Field<'_>> {
     let (key, rest) = varint(bytes)?;
     let number = key >> 3;
     match key & 7 {

@@ -65,6 +65,15 @@ fn nobody_else_can_read_it() {
 }
 
 #[test]
+fn a_directory_of_other_things_keeps_its_mode() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("somebody's"), "").unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+    open(dir.path());
+    assert_eq!(fs::metadata(dir.path()).unwrap().permissions().mode() & 0o7777, 0o1777);
+}
+
+#[test]
 fn the_settings_that_durability_rests_on_are_on() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = open(dir.path());

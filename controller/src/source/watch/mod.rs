@@ -24,7 +24,7 @@ const PATIENCE: u32 = 10;
 
 /// What is watched.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Target {
+pub(crate) enum Target {
     /// A repository: a working tree, a worktree whose `.git` is a file, or a bare one. Its HEAD and branches, not its files.
     Repository(PathBuf),
     /// A file on the host, which need not exist yet, and neither need its directory.
@@ -33,7 +33,7 @@ pub enum Target {
 
 impl Target {
     /// The path that was asked for.
-    pub fn path(&self) -> &PathBuf {
+    pub(crate) fn path(&self) -> &PathBuf {
         match self {
             Self::Repository(path) | Self::File(path) => path,
         }
@@ -42,13 +42,13 @@ impl Target {
 
 /// Something about a target has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Changed {
+pub(crate) struct Changed {
     /// The target's path, as it was asked for.
     pub path: PathBuf,
 }
 
 /// The watches. Targets come and go while it runs; it ends when this is dropped.
-pub struct Watches {
+pub(crate) struct Watches {
     state: Arc<Mutex<State>>,
     task: tokio::task::JoinHandle<()>,
 }
@@ -62,7 +62,7 @@ impl Drop for Watches {
 impl Watches {
     /// Starts watching nothing. Changes are sent after `quiet`; what cannot be watched is looked at every `interval`.
     /// Must be called within a tokio runtime.
-    pub fn new(quiet: Duration, interval: Duration) -> (Self, mpsc::Receiver<Changed>) {
+    pub(crate) fn new(quiet: Duration, interval: Duration) -> (Self, mpsc::Receiver<Changed>) {
         let (events, inbox) = mpsc::unbounded_channel();
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
             // Reading is no change, and evenkeel itself reads.
@@ -86,19 +86,20 @@ impl Watches {
     }
 
     /// Watches a target, from now on. Watched already: fine.
-    pub fn watch(&self, target: Target) {
+    pub(crate) fn watch(&self, target: Target) {
         lock(&self.state).add(target);
     }
 
     /// Watches a target no more.
-    pub fn unwatch(&self, target: &Target) {
+    pub(crate) fn unwatch(&self, target: &Target) {
         lock(&self.state).remove(target);
     }
 
     /// Watches exactly these.
-    pub fn set(&self, targets: BTreeSet<Target>) {
+    pub(crate) fn set(&self, targets: BTreeSet<Target>) {
         let mut state = lock(&self.state);
-        let gone: Vec<Target> = state.targets().filter(|target| !targets.contains(*target)).cloned().collect();
+        let gone: Vec<Target> =
+            state.targets().filter(|target| !targets.contains(*target)).cloned().collect();
         gone.iter().for_each(|target| state.remove(target));
         targets.into_iter().for_each(|target| state.add(target));
     }

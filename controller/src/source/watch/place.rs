@@ -1,10 +1,14 @@
 //! Which directories must be watched to notice every change of a target, and what of them counts.
 
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use super::Target;
+
+/// As many links in a row as Linux follows.
+const LINKS: usize = 40;
 
 /// The files whose change is a change of the target, and the directories below which everything is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,7 +27,11 @@ pub(super) struct Watched {
 impl Places {
     pub(super) fn of(target: &Target) -> Self {
         match target {
-            Target::File(path) => Self { files: links(path), trees: Vec::new() },
+            Target::File(path) => {
+                let (mut files, real) = resolve(path);
+                files.push(real);
+                Self { files, trees: Vec::new() }
+            }
             Target::Repository(path) => repository(path),
         }
     }
@@ -78,39 +86,36 @@ fn marks_below(directory: &Path, depth: usize, marks: &mut Vec<Mark>) {
     }
 }
 
-/// The path, and what it leads to where it is a link, step by step: each of them may be replaced.
-fn links(path: &Path) -> Vec<PathBuf> {
-    let mut chain = vec![path.to_path_buf()];
-    while let Some(target) = chain.last().and_then(|last| follow(last)).filter(|next| !chain.contains(next)) {
-        chain.push(target);
-        if chain.len() > 16 {
-            break;
+/// Where a path really leads, and every link on the way: each of them may be replaced. Free of links, so that no directory is
+/// watched under two names, which the system would take for one.
+fn resolve(path: &Path) -> (Vec<PathBuf>, PathBuf) {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let (mut links, mut real) = (Vec::new(), PathBuf::from("/"));
+    let mut pending = parts(&path);
+    while let Some(part) = pending.pop() {
+        if part == ".." {
+            real.pop();
+            continue;
+        }
+        let here = real.join(&part);
+        match fs::read_link(&here) {
+            Ok(target) if links.len() < LINKS => {
+                if target.is_absolute() {
+                    real = PathBuf::from("/");
+                }
+                pending.extend(parts(&target));
+                links.push(here);
+            }
+            _ => real = here,
         }
     }
-    // A link in a directory's place is caught through the path that it leads to.
-    if let Ok(real) = fs::canonicalize(path)
-        && !chain.contains(&real)
-    {
-        chain.push(real);
-    }
-    chain
+    (links, real)
 }
 
-fn follow(path: &Path) -> Option<PathBuf> {
-    let target = fs::read_link(path).ok()?;
-    Some(tidy(&path.parent()?.join(target)))
-}
-
-fn tidy(path: &Path) -> PathBuf {
-    let mut out = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::ParentDir => drop(out.pop()),
-            Component::CurDir => {}
-            other => out.push(other),
-        }
-    }
-    out
+/// The parts of a path, last first.
+fn parts(path: &Path) -> Vec<OsString> {
+    let useful = |part: &Component<'_>| matches!(part, Component::Normal(_) | Component::ParentDir);
+    path.components().filter(useful).map(|part| part.as_os_str().to_owned()).rev().collect()
 }
 
 fn existing(path: &Path) -> Option<PathBuf> {
@@ -118,15 +123,13 @@ fn existing(path: &Path) -> Option<PathBuf> {
 }
 
 fn repository(path: &Path) -> Places {
-    let Some((own, common)) = git_directories(path) else {
+    let (mut files, path) = resolve(path);
+    let Some((own, common)) = git_directories(&path) else {
         // Not there yet, or not a repository yet: its coming is the change.
-        let files = vec![path.join(".git/HEAD"), path.join("HEAD")];
+        files.extend([path.join(".git/HEAD"), path.join("HEAD")]);
         return Places { files, trees: Vec::new() };
     };
-    let mut files = vec![own.join("HEAD"), common.join("packed-refs")];
-    if own != common {
-        files.push(path.join(".git"));
-    }
+    files.extend([path.join(".git"), own.join("HEAD"), common.join("packed-refs")]);
     Places { files, trees: vec![common.join("refs/heads")] }
 }
 
@@ -134,12 +137,12 @@ fn repository(path: &Path) -> Places {
 fn git_directories(path: &Path) -> Option<(PathBuf, PathBuf)> {
     let dot_git = path.join(".git");
     let own = match fs::read_to_string(&dot_git) {
-        Ok(text) => tidy(&path.join(text.trim().strip_prefix("gitdir:")?.trim())),
+        Ok(text) => path.join(text.trim().strip_prefix("gitdir:")?.trim()),
         Err(_) if dot_git.is_dir() => dot_git,
         Err(_) if path.join("HEAD").is_file() && path.join("objects").is_dir() => path.to_path_buf(),
         Err(_) => return None,
     };
     let common = fs::read_to_string(own.join("commondir")).ok();
-    let common = common.map_or_else(|| own.clone(), |text| tidy(&own.join(text.trim())));
-    Some((own, common))
+    let common = common.map_or_else(|| own.clone(), |text| own.join(text.trim()));
+    Some((resolve(&own).1, resolve(&common).1))
 }

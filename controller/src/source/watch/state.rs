@@ -23,7 +23,9 @@ pub(super) struct State {
 impl State {
     pub(super) fn new(watcher: notify::Result<RecommendedWatcher>) -> Self {
         let watcher = watcher
-            .inspect_err(|e| tracing::warn!(reason = %e, "cannot watch files; looking every few seconds instead"))
+            .inspect_err(
+                |e| tracing::warn!(reason = %e, "cannot watch files; looking every few seconds instead"),
+            )
             .ok();
         let (targets, armed) = (BTreeMap::new(), BTreeMap::new());
         Self { watcher, targets, armed, refused: BTreeSet::new(), seen: BTreeMap::new() }
@@ -60,8 +62,12 @@ impl State {
             event.paths.iter().for_each(|path| self.disarm(path));
         }
         let concerned = |places: &Places| event.paths.iter().any(|path| places.concern(path));
-        let concerned: Vec<Target> =
-            self.targets.iter().filter(|(_, places)| concerned(places)).map(|(target, _)| target.clone()).collect();
+        let concerned: Vec<Target> = self
+            .targets
+            .iter()
+            .filter(|(_, places)| concerned(places))
+            .map(|(target, _)| target.clone())
+            .collect();
         if !concerned.is_empty() {
             self.arm();
         }
@@ -71,7 +77,8 @@ impl State {
     /// The targets that are not fully watched and have changed since the last look. Also tries again to watch them.
     pub(super) fn look(&mut self) -> Vec<Target> {
         self.arm();
-        let unwatched: Vec<Target> = self.targets.iter().filter(|(_, p)| self.lacks(p)).map(|(t, _)| t.clone()).collect();
+        let unwatched: Vec<Target> =
+            self.targets.iter().filter(|(_, p)| self.lacks(p)).map(|(t, _)| t.clone()).collect();
         let mut changed = Vec::new();
         for target in unwatched {
             let now = Places::of(&target).signature();
@@ -93,14 +100,15 @@ impl State {
 
     /// A directory that has gone, or is somebody else's now, takes its watch with it.
     fn disarm(&mut self, path: &Path) {
-        let gone: Vec<PathBuf> = self.armed.keys().filter(|directory| directory.starts_with(path)).cloned().collect();
+        let gone: Vec<PathBuf> =
+            self.armed.keys().filter(|directory| directory.starts_with(path)).cloned().collect();
         for directory in gone {
             self.unwatch(&directory);
         }
     }
 
-    /// Makes the system's watches what they should be. What appears while that happens needs watches again: twice is enough for
-    /// one level, and what still comes later is an event of a directory that is watched by then.
+    /// Makes the system's watches what they should be, until there is nothing left to do: a directory may appear between the
+    /// look at the disk and the watch above it, and nobody would tell of it.
     fn arm(&mut self) {
         for _ in 0..8 {
             let places = self.targets.keys().map(|target| (target.clone(), Places::of(target))).collect();
@@ -117,8 +125,12 @@ impl State {
         for Watched { directory, recursive } in self.targets.values().flat_map(Places::watched) {
             *wanted.entry(directory).or_default() |= recursive;
         }
-        let stale: Vec<PathBuf> =
-            self.armed.iter().filter(|(path, mode)| wanted.get(*path) != Some(mode)).map(|(p, _)| p.clone()).collect();
+        let stale: Vec<PathBuf> = self
+            .armed
+            .iter()
+            .filter(|(path, mode)| wanted.get(*path) != Some(mode))
+            .map(|(p, _)| p.clone())
+            .collect();
         stale.iter().for_each(|directory| self.unwatch(directory));
         self.refused.retain(|directory| wanted.contains_key(directory));
         let missing = wanted.into_iter().filter(|(directory, _)| !self.armed.contains_key(directory));

@@ -50,9 +50,15 @@ async fn a_file_that_is_written_replaced_or_removed_again_and_again() {
     fs::write(&file, "A=1\n").unwrap();
     case.watches.watch(Target::File(file.clone()));
     for _ in 0..2 {
-        for script in
-            ["echo B=1 >> env", "echo C=1 > new; mv new env", "sed -i s/C/D/ env", "rm env", "ln -s other env; echo > other", "rm other env; echo > env", "chmod 600 env"]
-        {
+        for script in [
+            "echo B=1 >> env",
+            "echo C=1 > new; mv new env",
+            "sed -i s/C/D/ env",
+            "rm env",
+            "ln -s other env; echo > other",
+            "rm other env; echo > env",
+            "chmod 600 env",
+        ] {
             shell(case.directory.path(), script);
             case.sees(&file, script).await;
         }
@@ -64,7 +70,10 @@ async fn a_file_that_is_written_replaced_or_removed_again_and_again() {
 #[tokio::test]
 async fn a_file_behind_a_link_is_seen_at_both_ends() {
     let mut case = Case::new();
-    shell(case.directory.path(), "mkdir real; echo > real/env; ln -s real/env env; mkdir v1 v2; echo > v1/x; ln -s v1 data");
+    shell(
+        case.directory.path(),
+        "mkdir real; echo > real/env; ln -s real/env env; mkdir v1 v2; echo > v1/x; ln -s v1 data",
+    );
     let (linked, below) = (case.path("env"), case.path("data/x"));
     case.watches.watch(Target::File(linked.clone()));
     shell(case.directory.path(), "echo X >> real/env");
@@ -72,8 +81,23 @@ async fn a_file_behind_a_link_is_seen_at_both_ends() {
     case.watches.set([Target::File(below.clone())].into());
     shell(case.directory.path(), "echo > v1/x");
     case.sees(&below, "behind a linked directory").await;
+    shell(case.directory.path(), "ln -s v2 next; mv -T next data");
+    case.sees(&below, "a linked directory is exchanged").await;
+    shell(case.directory.path(), "echo > v2/x");
+    case.sees(&below, "behind the new one").await;
     shell(case.directory.path(), "echo > real/env");
     case.sees_nothing("what is watched no more").await;
+}
+
+#[tokio::test]
+async fn one_directory_under_two_names_serves_both() {
+    let mut case = Case::new();
+    shell(case.directory.path(), "mkdir real; echo > real/x; ln -s real alias");
+    let (real, alias) = (case.path("real/x"), case.path("alias/x"));
+    case.watches.set([Target::File(real.clone()), Target::File(alias.clone())].into());
+    case.watches.unwatch(&Target::File(alias));
+    shell(case.directory.path(), "echo > real/x");
+    case.sees(&real, "after the other name was dropped").await;
 }
 
 #[tokio::test]

@@ -52,7 +52,6 @@ async fn a_join_that_fails_on_a_held_port_can_be_mended_by_a_restart_only() {
     let (old, new) = (bench.run(&spec).await, bench.run(&new).await);
     let error = bench.docker.connect(new.as_str(), &on(&front)).await.expect_err("the port is held");
     assert!(error.to_string().contains("port is already allocated"), "{error}");
-    println!("{:?}", docker(&format!("inspect {new} --format {{{{json.NetworkSettings.Networks}}}}")));
     let torn = bench.docker.container(new.as_str()).await.expect("an answer").expect("a container");
     assert!(torn.running() && !torn.networks.contains_key(&front), "{torn:?}");
 
@@ -61,6 +60,7 @@ async fn a_join_that_fails_on_a_held_port_can_be_mended_by_a_restart_only() {
     bench.docker.disconnect(new.as_str(), &front).await.expect("not joined");
     bench.docker.connect(new.as_str(), &on(&front)).await.expect_err("it still is");
     bench.docker.stop(new.as_str(), Some(Duration::ZERO)).await.expect("stopped");
+    bench.docker.disconnect(new.as_str(), &front).await.expect("off");
     bench.docker.start(new.as_str()).await.expect("started");
     bench.docker.connect(new.as_str(), &on(&front)).await.expect("joined");
     assert!(eventually(async || answers(port)).await);

@@ -152,6 +152,7 @@ async fn limits_are_set_and_given_back() {
         let now = bench.docker.container(id.as_str()).await.expect("an answer").expect("a container");
         assert_eq!((now.memory, now.nano_cpus), (memory, cpus));
     }
+    assert!(bench.docker.set_limits(id.as_str(), 0, 0).await.is_err());
 }
 
 #[tokio::test]

@@ -2,13 +2,14 @@
 
 mod builds;
 mod commands;
+mod dialect;
 mod facts;
 mod life;
 mod others;
 
 use std::collections::BTreeMap;
 use std::process::Command;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use evenkeel_core::compose::{RestartPolicy, Service};

@@ -38,7 +38,7 @@ async fn a_network_is_made_found_and_removed() {
     let web = bench.run(&container).await;
     assert_eq!(bench.address(&web, &spec.name).await, "10.213.77.9");
     let network = bench.docker.network(&spec.name).await.expect("an answer").expect("a network");
-    assert_eq!(network.containers, [web.clone()]);
+    assert_eq!(network.containers, std::slice::from_ref(&web));
     assert!(bench.docker.remove_network(&spec.name).await.is_err());
 
     bench.docker.disconnect(web.as_str(), &spec.name).await.expect("off");
