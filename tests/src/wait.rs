@@ -30,20 +30,25 @@ impl Controller {
     }
 
     /// Waits until `look` succeeds, at most for `seconds`; tells what it saw last if it never does.
-    pub fn wait_for<T>(
+    pub fn wait_for<T>(&self, what: &str, seconds: u64, look: impl FnMut(&Self) -> Result<T, String>) -> T {
+        self.try_wait(seconds, look)
+            .unwrap_or_else(|problem| panic!("{}", self.explain(what, seconds, &problem)))
+    }
+
+    /// Waits until `look` succeeds, at most for `seconds`.
+    ///
+    /// # Errors
+    /// With what it said last, if it never does.
+    pub fn try_wait<T>(
         &self,
-        what: &str,
         seconds: u64,
         mut look: impl FnMut(&Self) -> Result<T, String>,
-    ) -> T {
+    ) -> Result<T, String> {
         let (start, limit) = (Instant::now(), Duration::from_secs(seconds));
         loop {
             match look(self) {
-                Ok(found) => return found,
-                Err(problem) if start.elapsed() > limit => {
-                    panic!("{}", self.explain(what, seconds, &problem))
-                }
-                Err(_) => std::thread::sleep(PAUSE),
+                Err(_) if start.elapsed() <= limit => std::thread::sleep(PAUSE),
+                end => return end,
             }
         }
     }

@@ -29,7 +29,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { bake: 6, start_timeout: 30 }
+        Self { bake: 6, start_timeout: 60 }
     }
 }
 

@@ -28,9 +28,13 @@ fn every_mistake_is_located_and_disturbs_nobody_else() {
     let mut cases = in_manifest(&world);
     cases.extend(in_compose(&world));
     cases.push(port_taken(&world, taken, &holder));
-    for (step, case) in cases.iter().enumerate() {
-        is_reported(&world, &controller, step + 1, case);
-    }
+    let look = |(step, case): (usize, &Case)| {
+        is_reported(&world, &controller, step + 1, case)
+            .err()
+            .map(|problem| format!("{}: {problem}", case.what))
+    };
+    let wrong: Vec<String> = cases.iter().enumerate().filter_map(look).collect();
+    assert!(wrong.is_empty(), "{}\n--- log\n{}", wrong.join("\n\n"), controller.log_tail(30));
 }
 
 fn in_manifest(world: &World) -> Vec<Case> {
@@ -45,7 +49,7 @@ fn in_manifest(world: &World) -> Vec<Case> {
         case(
             "a wrong type",
             &[("bad/evenkeel.yaml", &with("bake: 0s", "bake: [1]")), compose],
-            &["bad/evenkeel.yaml:8:", "bake"],
+            &["bad/evenkeel.yaml:8:", "list"],
         ),
         case(
             "an unknown key",
@@ -117,20 +121,20 @@ fn name(world: &World) -> String {
 }
 
 /// Commits a mistake together with a change of the steady application.
-fn is_reported(world: &World, controller: &Controller, step: usize, case: &Case) {
+fn is_reported(world: &World, controller: &Controller, step: usize, case: &Case) -> Result<(), String> {
     world.repo.git(&["rm", "-rqf", "--ignore-unmatch", "bad"]);
     for (path, text) in &case.files {
         world.repo.write(path, text);
     }
     world.step_steady(step);
     world.repo.commit(case.what);
-    controller.wait_for(&format!("{} to be reported ({:?})", case.what, case.named), 30, |controller| {
-        let status = controller.status()?;
-        let told = told(&status);
+    controller.try_wait(20, |controller| {
+        let told = told(&controller.status()?);
         let matches = |message: &String| case.named.iter().all(|word| message.contains(word));
-        if told.iter().any(matches) { Ok(()) } else { Err(told.join("\n")) }
-    });
-    controller.wait_for(&format!("the steady application beside {}", case.what), 60, |_| ready(world, step));
+        let expected = || format!("no message names all of {:?}:\n{}", case.named, told.join("\n"));
+        if told.iter().any(matches) { Ok(()) } else { Err(expected()) }
+    })?;
+    controller.try_wait(40, |_| ready(world, step))
 }
 
 fn told(status: &Status) -> Vec<String> {

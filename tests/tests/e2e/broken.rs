@@ -98,7 +98,7 @@ fn what_never_starts() {
 
 #[test]
 fn what_never_becomes_healthy() {
-    let mut stage = Stage::new(Options { start_timeout: 20, ..Options::default() });
+    let mut stage = Stage::new(Options { start_timeout: 25, ..Options::default() });
     stage.breaks_at("never-healthy", "ProbeFailed");
     stage.breaks_at("health-500", "ProbeFailed");
 }
