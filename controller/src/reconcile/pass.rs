@@ -325,7 +325,11 @@ pub(super) fn live(handle: &Handle) -> Result<Option<Release>, Failure> {
 
 fn why(reason: &str, repair: bool, plan: &Plan) -> String {
     match plan.steps.first().filter(|_| repair) {
-        Some(step) => format!("drift ({reason}): {} {}: {}", step.effect.name(), step.effect.subject(), step.why),
+        Some(step) => {
+            // The plan was made before the rollout had its number.
+            let subject = step.effect.subject().replace("-r0", "");
+            format!("drift ({reason}): {} {subject}: {}", step.effect.name(), step.why)
+        }
         None => reason.to_owned(),
     }
 }
