@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use evenkeel_core::compose::RestartPolicy;
 use evenkeel_core::database::Backup;
 use evenkeel_core::name::RolloutId;
 use evenkeel_core::plan::{Effect, Hints, Plan, make};
@@ -338,17 +339,17 @@ fn why(reason: &str, repair: bool, plan: &Plan) -> String {
 fn count_drift(handle: &Handle, plan: &Plan) {
     for step in &plan.steps {
         let kind = match &step.effect {
-            Effect::Start { .. } => "stopped",
+            Effect::Start { container } if container.id.is_some() => "stopped",
             Effect::Create { .. } => "removed",
             Effect::Unpause { .. } => "paused",
             Effect::Join { container, .. } if container.id.is_some() => "network-detached",
-            Effect::SetRestart { .. } => "restart-policy",
+            Effect::SetRestart { policy, .. } if *policy != RestartPolicy::No => "restart-policy",
             Effect::SetLimits { .. } => "limits",
             Effect::Tag { .. } => "image-retagged",
             Effect::Build { .. } | Effect::Pull { .. } => "image-removed",
             Effect::CreateNetwork { .. } | Effect::CreateBackstage { .. } => "network-removed",
             Effect::CreateVolume { .. } => "volume-removed",
-            Effect::Rename { container, .. } if container.id.is_some() => "renamed",
+            Effect::Rename { container, to } if container.id.is_some() && !to.ends_with("-old") => "renamed",
             Effect::Migrate { .. } => "schema",
             _ => continue,
         };
