@@ -15,4 +15,8 @@ pub mod observed;
 pub mod plan;
 pub mod release;
 pub mod secret;
+pub mod spec;
 pub mod status;
+pub mod subnet;
+pub mod verdict;
+pub mod yaml;

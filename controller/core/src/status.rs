@@ -63,6 +63,7 @@ pub enum Reason {
     ManifestInvalid,
     SourceUnreachable,
     SignatureRejected,
+    PreflightFailed,
     BuildFailed,
     BackupFailed,
     MigrationFailed,

@@ -35,6 +35,24 @@ pub(crate) struct Blocking {
     pub obstacles: Vec<BlockedSession>,
 }
 
+impl std::fmt::Display for Blocking {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "for {:.0} s, {} sessions waited for it", self.waited.as_secs_f64(), self.victims.len())?;
+        if let Some(victim) = self.victims.first() {
+            write!(f, " (process {} of {}: {})", victim.pid, named(&victim.application), victim.query)?;
+        }
+        if let Some(obstacle) = self.obstacles.first() {
+            let (pid, who) = (obstacle.pid, named(&obstacle.application));
+            write!(f, ", and it waited for process {pid} of {who}: {}", obstacle.query)?;
+        }
+        Ok(())
+    }
+}
+
+fn named(application: &str) -> &str {
+    if application.is_empty() { "an unnamed session" } else { application }
+}
+
 /// Looks at the locks of a database while a migration runs there.
 pub(super) struct Watch<'a> {
     target: &'a Target,

@@ -14,6 +14,7 @@ mod migration;
 mod observe;
 mod programs;
 mod rehearsal;
+mod sweep;
 mod target;
 #[cfg(test)]
 mod testing;
@@ -28,4 +29,5 @@ pub(crate) use self::migration::{Ended, Limits, OneOff, Outcome, run, scripts};
 pub(crate) use self::observe::{Observation, observe};
 pub(crate) use self::programs::Programs;
 pub(crate) use self::rehearsal::{Request as RehearsalRequest, rehearse};
+pub(crate) use self::sweep::drop_indexes;
 pub(crate) use self::target::Target;

@@ -1,5 +1,7 @@
 //! The Docker Engine, as a trait of single effects and single reads. Only this folder names the engine's client library.
 
+mod docker;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,9 +14,11 @@ use evenkeel_core::observed::{Container, Image, NetworkState};
 use futures_util::stream::BoxStream;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub(crate) use docker::{Docker, connect};
+
 /// What went wrong at the engine.
 #[derive(Debug, thiserror::Error)]
-pub enum EngineError {
+pub(crate) enum EngineError {
     /// It cannot be reached: transient, and never the release's fault.
     #[error("the Docker Engine at {endpoint} does not answer: {reason}")]
     Unreachable {
@@ -73,7 +77,7 @@ pub enum EngineError {
 
 /// The engine itself.
 #[derive(Clone, Debug)]
-pub struct EngineInfo {
+pub(crate) struct EngineInfo {
     /// Its id: the same across restarts, so that two evenkeels on one engine notice each other.
     pub id: String,
     /// Version, such as `20.10.24`.
@@ -86,7 +90,7 @@ pub struct EngineInfo {
 
 /// A network to make.
 #[derive(Clone, Debug, Default)]
-pub struct NetworkSpec {
+pub(crate) struct NetworkSpec {
     /// Name.
     pub name: String,
     /// Driver; the engine's default when `None`.
@@ -107,7 +111,7 @@ pub struct NetworkSpec {
 
 /// A volume to make.
 #[derive(Clone, Debug, Default)]
-pub struct VolumeSpec {
+pub(crate) struct VolumeSpec {
     /// Name.
     pub name: String,
     /// Driver.
@@ -119,7 +123,7 @@ pub struct VolumeSpec {
 }
 
 /// A build.
-pub struct BuildRequest {
+pub(crate) struct BuildRequest {
     /// The tag to give it: the content name.
     pub tag: String,
     /// The context as an uncompressed tar file on disk; streamed, so that memory stays small.
@@ -149,11 +153,11 @@ pub struct BuildRequest {
 }
 
 /// Where progress lines go: a build's output, a pull's state.
-pub type Progress<'a> = &'a (dyn Fn(&str) + Send + Sync);
+pub(crate) type Progress<'a> = &'a (dyn Fn(&str) + Send + Sync);
 
 /// One line of a container's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogLine {
+pub(crate) struct LogLine {
     /// Whether it came over stderr.
     pub stderr: bool,
     /// The line, without its end.
@@ -162,7 +166,7 @@ pub struct LogLine {
 
 /// A command in a running container.
 #[derive(Default)]
-pub struct Exec {
+pub(crate) struct Exec {
     /// Command and arguments.
     pub command: Vec<String>,
     /// Extra environment, `NAME=value`. May hold secrets: never logged.
@@ -177,7 +181,7 @@ pub struct Exec {
 
 /// How a command ended.
 #[derive(Clone, Debug, Default)]
-pub struct ExecOutcome {
+pub(crate) struct ExecOutcome {
     /// Exit code.
     pub exit_code: i64,
     /// Standard output, where it was not sent elsewhere.
@@ -188,7 +192,7 @@ pub struct ExecOutcome {
 
 /// Something happened at the engine. A reason to look, never a fact to act on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EngineEvent {
+pub(crate) struct EngineEvent {
     /// `container`, `network`, `image`, `volume`, `daemon`.
     pub kind: String,
     /// `die`, `start`, `disconnect`, `health_status: unhealthy`, …
@@ -204,7 +208,7 @@ pub struct EngineEvent {
 /// The engine. Every method is one request or one read; each effect is idempotent where the engine can be made so (removing what
 /// is gone and stopping what is stopped succeed).
 #[async_trait]
-pub trait Engine: Send + Sync {
+pub(crate) trait Engine: Send + Sync {
     /// The engine's identity; also the cheapest way to see whether it answers.
     async fn info(&self) -> Result<EngineInfo, EngineError>;
 
@@ -235,7 +239,8 @@ pub trait Engine: Send + Sync {
     /// Sets its restart policy.
     async fn set_restart(&self, id: &str, policy: RestartPolicy) -> Result<(), EngineError>;
 
-    /// Sets its limits: memory in bytes and CPUs in 10⁻⁹ (0: none).
+    /// Sets its limits: memory in bytes and CPUs in 10⁻⁹ (0: none). A limit that is there can be changed but not
+    /// taken away: that takes a new container, and is refused.
     async fn set_limits(&self, id: &str, memory: i64, nano_cpus: i64) -> Result<(), EngineError>;
 
     /// Kills and removes it, with its anonymous volumes if asked. Named volumes are never touched.
@@ -247,7 +252,7 @@ pub trait Engine: Send + Sync {
     /// Its log since a Unix time in seconds (0: all), at most the last `tail` lines.
     async fn logs(&self, id: &str, since: i64, tail: Option<usize>) -> Result<Vec<LogLine>, EngineError>;
 
-    /// Runs a command in it.
+    /// Runs a command in it. Dropping the future closes the command's input, but the engine has no way to end it.
     async fn exec(&self, id: &str, exec: Exec) -> Result<ExecOutcome, EngineError>;
 
     /// An image by id or reference; `None` if the engine has none.
@@ -280,7 +285,9 @@ pub trait Engine: Send + Sync {
     /// Removes a network that nobody is on.
     async fn remove_network(&self, name: &str) -> Result<(), EngineError>;
 
-    /// Joins a container to a network. Joined already: fine.
+    /// Joins a container to a network. Joined already: fine, with the names it has there. A running container whose join fails
+    /// over a port that somebody holds ("port is already allocated") cannot join that network any more before it was stopped,
+    /// disconnected and started: make sure that the port is free first.
     async fn connect(&self, container: &str, endpoint: &Endpoint) -> Result<(), EngineError>;
 
     /// Takes a container off a network, also one that does not run.
@@ -292,6 +299,6 @@ pub trait Engine: Send + Sync {
     /// Creates a volume; fine if it exists.
     async fn create_volume(&self, spec: &VolumeSpec) -> Result<(), EngineError>;
 
-    /// What happens at the engine, from now on. Ends when the connection does.
+    /// What happens at the engine, from the first poll on. Commands run in containers are left out. Ends when the connection does.
     fn events(&self) -> BoxStream<'static, Result<EngineEvent, EngineError>>;
 }

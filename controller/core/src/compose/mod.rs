@@ -1,5 +1,32 @@
 //! Compose, as users have it: read, merged, interpolated, normalised.
+//!
+//! The flow: [`read`] finds the files and their variables, `load` makes one tree of them (`interpolate`, `keys`, `merge`), and
+//! `normalise` makes the model of it, `service` by service.
 
+mod build;
+mod depends;
+mod dotenv;
+mod environment;
+mod fields;
+mod interpolate;
+pub mod keys;
+mod load;
+mod merge;
 mod model;
+mod mount;
+mod network;
+mod normalise;
+mod path;
+mod port;
+mod read;
+mod resources;
+mod scalar;
+mod service;
 
-pub use model::*;
+pub use self::depends::start_order;
+pub use self::model::*;
+pub use self::read::{Request, read};
+pub use self::service::DEFAULT_GRACE;
+
+#[cfg(test)]
+mod read_tests;

@@ -93,6 +93,9 @@ pub struct Service {
     pub environment: BTreeMap<String, Secret>,
     /// Published ports, ranges expanded.
     pub ports: Vec<Port>,
+    /// `expose:`, as written; it publishes nothing.
+    #[serde(default)]
+    pub expose: Vec<String>,
     /// Volumes, binds and tmpfs mounts.
     pub mounts: Vec<Mount>,
     /// Networks by their key in [`Project::networks`]; empty with `network_mode`.
@@ -165,8 +168,26 @@ pub struct Service {
     pub ipc: Option<String>,
     /// `platform:`.
     pub platform: Option<String>,
+    /// `pull_policy:`.
+    #[serde(default)]
+    pub pull_policy: PullPolicy,
     /// Whether it is a one-shot: another service waits for it with `service_completed_successfully`.
     pub one_shot: bool,
+}
+
+/// When an image is pulled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PullPolicy {
+    /// Where the engine has none.
+    #[default]
+    Missing,
+    /// Every time.
+    Always,
+    /// Never: it must be there.
+    Never,
+    /// It is built, also where an image of that name exists.
+    Build,
 }
 
 /// How an image is built.

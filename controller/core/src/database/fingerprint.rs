@@ -146,6 +146,13 @@ impl Fingerprint {
         hex::encode(hash.finalize())
     }
 
+    /// The same schema without some indexes, by qualified name.
+    #[must_use]
+    pub fn without_indexes(mut self, indexes: &BTreeSet<String>) -> Self {
+        self.objects.retain(|key, _| key.kind != Kind::Index || !indexes.contains(&key.name));
+        self
+    }
+
     /// Indexes that are not valid, by qualified name.
     pub fn invalid_indexes(&self) -> BTreeSet<String> {
         let invalid = |(_, object): &(&Key, &Object)| object.traits.contains(&Trait::Invalid);

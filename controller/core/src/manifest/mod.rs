@@ -1,6 +1,13 @@
 //! The manifest of an application.
 
+mod check;
 pub mod duration;
 mod model;
+mod read;
+pub mod window;
 
-pub use model::*;
+pub use self::check::{check, check_located};
+pub use self::model::*;
+pub(crate) use self::read::is_project_name;
+pub use self::window::denied;
+pub use self::read::{read, schema};

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::duration;
-use crate::name::{AppName, ProjectName, SchemaRevision, ServiceName};
+use crate::name::{AppName, ProjectName, ServiceName};
 
 /// One application.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -188,9 +188,6 @@ pub struct Migrations {
     #[serde(default = "max_blocking", with = "duration")]
     #[schemars(with = "String")]
     pub max_blocking: Duration,
-    /// Consent to start at this revision in a database that holds tables but no revision.
-    #[serde(default)]
-    pub baseline: Option<SchemaRevision>,
 }
 
 /// Migration tools.

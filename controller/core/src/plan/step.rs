@@ -1,6 +1,6 @@
 //! The steps of a plan: one effect each, with the reason that made it necessary.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
@@ -354,6 +354,3 @@ pub fn revisions(set: &BTreeSet<SchemaRevision>) -> String {
     }
     set.iter().map(SchemaRevision::as_str).collect::<Vec<_>>().join(", ")
 }
-
-/// What a service's container was before a rollout touched it.
-pub type Before = BTreeMap<ServiceName, Subject>;

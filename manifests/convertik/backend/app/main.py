@@ -9,7 +9,7 @@ from app import conversions, health, stats
 from app.settings import LOG_LEVEL
 from app.version import VERSION
 
-logging.basicConfig(stream=sys.stdout, level=LOG_LEVEL, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+logging.basicConfig(stream=sys.stdout, level=LOG_LEVEL, format="%(asctime)s %(levelname)s %(message)s")
 
 app = FastAPI(title="Convertik", version=VERSION)
 app.include_router(health.router)

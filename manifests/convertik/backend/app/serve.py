@@ -20,4 +20,4 @@ class Server(uvicorn.Server):
 
 
 if __name__ == "__main__":
-    Server(uvicorn.Config("app.main:app", host="0.0.0.0", port=8000)).run()
+    Server(uvicorn.Config("app.main:app", host="0.0.0.0", port=8000, log_config=None)).run()

@@ -1,0 +1,117 @@
+//! `build`: short and long form; the context and Dockerfile must be in the commit.
+
+use super::Build;
+use super::fields::{Context, Fields, Report, pairs};
+use super::merge;
+use super::path;
+use super::scalar::{bytes, strings, word};
+use crate::files::EntryKind;
+use crate::located::Fault;
+use crate::yaml::Node;
+
+pub(super) fn read(node: &Node, context: &Context<'_>, report: &mut Report) -> Result<Build, Fault> {
+    let node = merge::build(node.clone());
+    let (directory, place) = directory(&node, context)?;
+    let mut fields = Fields::new(&node, report)?;
+    let dockerfile = fields.get("dockerfile", word).unwrap_or_else(|| "Dockerfile".to_owned());
+    let dockerfile_node = fields.node("dockerfile").unwrap_or(&place);
+    check_dockerfile(dockerfile_node, &directory, &dockerfile, context)?;
+    Ok(Build {
+        context: directory,
+        dockerfile,
+        args: fields.get("args", |node| args(node, context)).unwrap_or_default(),
+        target: fields.text("target"),
+        labels: fields.pairs("labels"),
+        network: fields.text("network"),
+        extra_hosts: fields.get("extra_hosts", extra_hosts).unwrap_or_default(),
+        shm_size: fields.get("shm_size", bytes),
+        pull: fields.flag("pull"),
+    })
+}
+
+fn directory(node: &Node, context: &Context<'_>) -> Result<(String, Node), Fault> {
+    let place = node.get("context").unwrap_or(node).clone();
+    let written = match node.get("context") {
+        Some(context) => word(context)?,
+        None => ".".to_owned(),
+    };
+    if written.contains("://") || written.starts_with("git@") {
+        return Err(place.fault("a context elsewhere is refused").hint("builds read the commit only"));
+    }
+    let outside = || place.fault(format!("the context {} is outside of the repository", place.shown()));
+    if written.starts_with(['/', '~']) {
+        return Err(outside());
+    }
+    let directory = path::in_tree(context.base(&place), &written).ok_or_else(outside)?;
+    check_directory(&place, &directory, context)?;
+    Ok((directory, place))
+}
+
+fn check_directory(node: &Node, directory: &str, context: &Context<'_>) -> Result<(), Fault> {
+    if directory == "." {
+        return Ok(());
+    }
+    let entry = context.files.entry(directory).map_err(|error| node.fault(error.to_string()))?;
+    match entry.map(|entry| entry.kind) {
+        Some(EntryKind::Directory) => Ok(()),
+        Some(EntryKind::Symlink) => Err(node
+            .fault(format!("the context `{directory}` is a symbolic link"))
+            .hint("name the directory itself")),
+        Some(EntryKind::File { .. }) => Err(node.fault(format!("the context `{directory}` is a file"))),
+        None => Err(node.fault(format!("the context `{directory}` is not in the commit"))),
+    }
+}
+
+fn check_dockerfile(
+    node: &Node,
+    directory: &str,
+    dockerfile: &str,
+    context: &Context<'_>,
+) -> Result<(), Fault> {
+    let outside = || node.fault(format!("the Dockerfile `{dockerfile}` is outside of the repository"));
+    let path =
+        path::in_tree(directory, dockerfile).filter(|_| !dockerfile.starts_with('/')).ok_or_else(outside)?;
+    let entry = context.files.entry(&path).map_err(|error| node.fault(error.to_string()))?;
+    match entry.map(|entry| entry.kind) {
+        Some(EntryKind::File { .. }) => Ok(()),
+        // A link inside of the tree is as good as its target; one that leaves it is an error of reading.
+        Some(EntryKind::Symlink) => context
+            .files
+            .read(&path)
+            .map(drop)
+            .map_err(|error| node.fault(format!("the Dockerfile is a symbolic link: {error}"))),
+        Some(EntryKind::Directory) => Err(node.fault(format!("the Dockerfile `{path}` is a directory"))),
+        None => Err(node.fault(format!("the Dockerfile `{path}` is not in the commit"))),
+    }
+}
+
+/// Build arguments; a name without a value takes the variable's.
+fn args(node: &Node, context: &Context<'_>) -> Result<std::collections::BTreeMap<String, String>, Fault> {
+    let variable = |name: &str| context.variables.get(name).map(|value| value.expose().to_owned());
+    let entries = super::fields::entries(node)?;
+    Ok(entries
+        .into_iter()
+        .filter_map(|(name, value)| value.or_else(|| variable(&name)).map(|v| (name, v)))
+        .collect())
+}
+
+/// `host:address` and `host=address`, list or map, as the engine takes them.
+pub(super) fn extra_hosts(node: &Node) -> Result<Vec<String>, Fault> {
+    if node.mapping().is_some_and(|map| map.values().all(|entry| entry.node.scalar().is_some())) {
+        return Ok(pairs(node)?
+            .into_iter()
+            .map(|(host, address)| format!("{host}:{}", bare(&address)))
+            .collect());
+    }
+    let hosts = merge::hosts(node.clone());
+    let one = |(text, node): (String, &Node)| {
+        let (host, address) =
+            text.split_once(['=', ':']).ok_or_else(|| super::scalar::expected(node, "`host:address`"))?;
+        Ok(format!("{}:{}", host.trim(), bare(address)))
+    };
+    strings(&hosts)?.into_iter().zip(hosts.sequence().unwrap_or_default()).map(one).collect()
+}
+
+fn bare(address: &str) -> &str {
+    address.trim().trim_start_matches('[').trim_end_matches(']')
+}

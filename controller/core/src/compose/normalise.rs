@@ -1,0 +1,129 @@
+//! The whole project: services, then what they use, then the rules between them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::fields::{Context, Report};
+use super::scalar::expected;
+use super::{Condition, MountSource, Network, Project, Service, Volume, depends, network, service};
+use crate::located::Fault;
+use crate::name::{ProjectName, ServiceName};
+use crate::yaml::{Mapping, Node};
+
+pub(super) fn project(
+    node: &Node,
+    name: &ProjectName,
+    files: Vec<String>,
+    context: &Context<'_>,
+    report: &mut Report,
+) -> Project {
+    let mut services = services(node, context, report);
+    mark_one_shots(&mut services);
+    let project = Project {
+        name: name.clone(),
+        directory: context.project_directory.unwrap_or_default().to_owned(),
+        files,
+        networks: networks(node, name, &services, report),
+        volumes: volumes(node, name, &services, report),
+        services,
+        host_files: Vec::new(),
+    };
+    check_cycle(node, &project, report);
+    check_container_names(node, &project, report);
+    project
+}
+
+fn section<'n>(node: &'n Node, key: &str, report: &mut Report) -> Option<&'n Mapping> {
+    let section = node.get(key).filter(|section| !section.is_null())?;
+    report.take(section.mapping().ok_or_else(|| expected(section, "a map")))
+}
+
+fn services(node: &Node, context: &Context<'_>, report: &mut Report) -> BTreeMap<ServiceName, Service> {
+    let mut services = BTreeMap::new();
+    let Some(map) = section(node, "services", report).filter(|map| !map.is_empty()) else {
+        report.faults.push(node.fault("the project has no services"));
+        return services;
+    };
+    for (name, entry) in map.iter().filter(|(name, _)| context.active.contains(*name)) {
+        if !is_service_name(name) {
+            report.faults.push(entry.key.fault(format!("`{name}` cannot be a service's name")));
+        }
+        let result = service::read(&entry.node, context, report);
+        services.extend(report.take(result).map(|service| (ServiceName::new(name), service)));
+    }
+    services
+}
+
+fn is_service_name(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
+}
+
+fn mark_one_shots(services: &mut BTreeMap<ServiceName, Service>) {
+    let awaited: BTreeSet<ServiceName> = services
+        .values()
+        .flat_map(|service| &service.depends_on)
+        .filter(|(_, dependency)| dependency.condition == Condition::ServiceCompletedSuccessfully)
+        .map(|(name, _)| name.clone())
+        .collect();
+    for name in awaited {
+        if let Some(service) = services.get_mut(&name) {
+            service.one_shot = true;
+        }
+    }
+}
+
+fn networks(
+    node: &Node,
+    name: &ProjectName,
+    services: &BTreeMap<ServiceName, Service>,
+    report: &mut Report,
+) -> BTreeMap<String, Network> {
+    let declared = section(node, "networks", report);
+    let used: BTreeSet<&String> = services.values().flat_map(|service| service.networks.keys()).collect();
+    let read = |key: &String| {
+        let entry = declared.and_then(|map| map.get(key));
+        Some((key.clone(), network::read(key, entry.map(|entry| &entry.node), name, report)?))
+    };
+    used.into_iter().filter_map(read).collect()
+}
+
+fn volumes(
+    node: &Node,
+    name: &ProjectName,
+    services: &BTreeMap<ServiceName, Service>,
+    report: &mut Report,
+) -> BTreeMap<String, Volume> {
+    let Some(declared) = section(node, "volumes", report) else { return BTreeMap::new() };
+    let mounts = services.values().flat_map(|service| &service.mounts);
+    let used: BTreeSet<&String> = mounts
+        .filter_map(|mount| match &mount.source {
+            MountSource::Volume { volume, .. } => Some(volume),
+            _ => None,
+        })
+        .collect();
+    let read =
+        |key: &String| Some((key.clone(), network::volume(key, &declared.get(key)?.node, name, report)?));
+    used.into_iter().filter_map(read).collect()
+}
+
+fn check_cycle(node: &Node, project: &Project, report: &mut Report) {
+    let Some(cycle) = depends::cycle(project) else { return };
+    let path: Vec<&str> = cycle.iter().map(ServiceName::as_str).collect();
+    let first = path.first().copied().unwrap_or_default();
+    let place = node.place_of(&["services", first, "depends_on"]);
+    report.faults.push(place.fault(format!("`depends_on` goes round: {}", path.join(" → "))));
+}
+
+fn check_container_names(node: &Node, project: &Project, report: &mut Report) {
+    let mut owners: BTreeMap<&str, &ServiceName> = BTreeMap::new();
+    for (name, service) in &project.services {
+        let Some(container) = &service.container_name else { continue };
+        if let Some(first) = owners.insert(container, name) {
+            report.faults.push(same_name(node, name, first));
+        }
+    }
+}
+
+fn same_name(node: &Node, name: &ServiceName, first: &ServiceName) -> Fault {
+    let place = node.place_of(&["services", name.as_str(), "container_name"]);
+    place.fault(format!("`{name}` and `{first}` have the same `container_name`"))
+}

@@ -1,0 +1,221 @@
+//! Reading a project, from the manifest's wish to the model.
+
+use std::collections::BTreeSet;
+
+use super::Project;
+use super::dotenv::{self, Format};
+use super::fields::{Context, Report};
+use super::interpolate::{self, Variables};
+use super::load::{self, Loader};
+use super::normalise;
+use super::path;
+use super::scalar::{one_or_many, word};
+use crate::files::Files;
+use crate::located::{Fault, Faults};
+use crate::manifest;
+use crate::name::{AppName, ProjectName};
+use crate::yaml::Node;
+
+/// Compose files by the order in which Compose looks for them, each with what it merges by itself.
+const DEFAULT_FILES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
+const OVERRIDES: [&str; 4] = [
+    "compose.override.yaml",
+    "compose.override.yml",
+    "docker-compose.override.yaml",
+    "docker-compose.override.yml",
+];
+
+/// What to read.
+#[derive(Clone, Copy)]
+pub struct Request<'r> {
+    /// The application: its name is the project's where nothing else says so.
+    pub app: &'r AppName,
+    /// The manifest's directory, relative to the repository's root (`.` for the root itself).
+    pub manifest_dir: &'r str,
+    /// `spec.compose` of the manifest.
+    pub compose: &'r manifest::Compose,
+    /// The commit's files, and the host's.
+    pub files: &'r dyn Files,
+}
+
+/// Reads a project: merged, interpolated, every key honoured or refused.
+///
+/// Variables come from `.env` beside the Compose file and in the project directory on the host, which wins; never from the
+/// controller's own environment. Warnings are for people and begin with their place.
+///
+/// # Errors
+/// Every fault that can be found, each with its place where it has one.
+pub fn read(request: &Request<'_>) -> Result<(Project, Vec<String>), Faults> {
+    let mut report = Report::default();
+    let files = compose_files(request, &mut report)?;
+    let root = files.first().map_or(".", |file| path::parent(file)).to_owned();
+    let mut variables = variables(request, &root, &mut report)?;
+    let name = project_name(request, &files, &variables, &mut report)?;
+    variables.insert("COMPOSE_PROJECT_NAME".to_owned(), crate::secret::Secret::new(name.as_str()));
+    let mut loader = Loader::new(request.files, &variables, &root);
+    let node = loader.project(&files)?;
+    let active = active(&node, &profiles(request, &variables));
+    report.faults.extend(load::counting(loader.faults, &active));
+    report.warnings.extend(loader.warnings);
+    if !report.faults.is_empty() {
+        return Err(Faults(report.faults));
+    }
+    let context = Context {
+        files: request.files,
+        project_directory: request.compose.project_directory.as_deref(),
+        services: keys(&node, "services"),
+        networks: keys(&node, "networks"),
+        volumes: keys(&node, "volumes"),
+        bases: loader.bases,
+        variables: variables.clone(),
+        root,
+        active,
+    };
+    finish(normalise::project(&node, &name, files, &context, &mut report), report)
+}
+
+fn finish(project: Project, report: Report) -> Result<(Project, Vec<String>), Faults> {
+    if !report.faults.is_empty() {
+        return Err(Faults(report.faults));
+    }
+    let host_files = report.host_files.into_iter().collect();
+    Ok((Project { host_files, ..project }, report.warnings))
+}
+
+fn keys(node: &Node, section: &str) -> BTreeSet<String> {
+    node.get(section).and_then(Node::mapping).into_iter().flatten().map(|(key, _)| key.clone()).collect()
+}
+
+fn compose_files(request: &Request<'_>, report: &mut Report) -> Result<Vec<String>, Fault> {
+    let in_tree = |file: &str| {
+        let outside = || Fault::new(format!("the Compose file `{file}` is outside of the repository"));
+        path::in_tree(request.manifest_dir, file).ok_or_else(outside)
+    };
+    if request.compose.files.is_empty() {
+        return default_files(request, report);
+    }
+    request.compose.files.iter().map(|file| in_tree(file)).collect()
+}
+
+fn first_of(request: &Request<'_>, names: &[&str]) -> Result<Option<String>, Fault> {
+    for name in names {
+        let Some(path) = path::in_tree(request.manifest_dir, name) else { continue };
+        if request.files.entry(&path).map_err(|error| Fault::new(error.to_string()))?.is_some() {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
+}
+
+fn default_files(request: &Request<'_>, report: &mut Report) -> Result<Vec<String>, Fault> {
+    let Some(file) = first_of(request, &DEFAULT_FILES)? else {
+        let fault =
+            Fault::new(format!("`{}` holds none of `{}`", request.manifest_dir, DEFAULT_FILES.join("`, `")));
+        return Err(fault.hint("name the Compose files in `spec.compose.files` of the manifest"));
+    };
+    let other = first_of(request, &OVERRIDES)?;
+    if let Some(other) = &other {
+        report.warnings.push(format!("`{other}` is merged, as Compose does where no file is named"));
+    }
+    Ok([Some(file), other].into_iter().flatten().collect())
+}
+
+/// The tree's `.env`, then the host's.
+fn variables(request: &Request<'_>, root: &str, report: &mut Report) -> Result<Variables, Fault> {
+    let mut variables = Variables::new();
+    let unreadable = |error: crate::files::FileError| Fault::new(error.to_string());
+    if let Some(path) = path::in_tree(root, ".env")
+        && request.files.entry(&path).map_err(unreadable)?.is_some()
+    {
+        add(&mut variables, &path, request.files.read(&path).map_err(unreadable)?)?;
+    }
+    if let Some(directory) = &request.compose.project_directory {
+        let host = path::on_host(directory, ".env");
+        if let Some(content) = request.files.read_host(&host).map_err(unreadable)? {
+            add(&mut variables, &host, content)?;
+            report.host_files.insert(host);
+        }
+    }
+    Ok(variables)
+}
+
+fn add(variables: &mut Variables, file: &str, content: Vec<u8>) -> Result<(), Fault> {
+    let text = String::from_utf8(content).map_err(|_| Fault::new(format!("`{file}` is not UTF-8")))?;
+    let lines = dotenv::read(file, &text, variables, Format::Compose)?;
+    variables.extend(lines.into_iter().filter_map(|line| Some((line.name, line.value?))));
+    Ok(())
+}
+
+/// The manifest's, else `COMPOSE_PROJECT_NAME` of `.env`, else `name:` of the last file that has one, else the application's.
+fn project_name(
+    request: &Request<'_>,
+    files: &[String],
+    variables: &Variables,
+    report: &mut Report,
+) -> Result<ProjectName, Fault> {
+    if let Some(name) = &request.compose.project_name {
+        return Ok(name.clone());
+    }
+    let from_env = variables.get("COMPOSE_PROJECT_NAME").map(|name| name.expose().to_owned());
+    let name = match from_env.filter(|name| !name.is_empty()) {
+        Some(name) => name,
+        None => written_name(request, files, variables)?.unwrap_or_else(|| guessed_name(request, report)),
+    };
+    let name = ProjectName::new(name);
+    if manifest::is_project_name(&name) {
+        return Ok(name);
+    }
+    Err(Fault::new("the project's name is not made of lower-case letters, digits, `-` and `_`")
+        .hint("set `spec.compose.projectName` in the manifest"))
+}
+
+fn written_name(
+    request: &Request<'_>,
+    files: &[String],
+    variables: &Variables,
+) -> Result<Option<String>, Fault> {
+    let mut name = None;
+    for file in files {
+        let node = load::parse(request.files, file)?;
+        let Some(found) = node.get("name").filter(|node| !node.is_null()) else { continue };
+        let (mut found, mut faults) = (found.clone(), Vec::new());
+        interpolate::tree(&mut found, variables, &mut faults);
+        faults.into_iter().next().map_or(Ok(()), Err)?;
+        name = Some(word(&found)?);
+    }
+    Ok(name)
+}
+
+/// Compose would have taken the directory's name: whoever adopts a stack must hear of a difference.
+fn guessed_name(request: &Request<'_>, report: &mut Report) -> String {
+    let app = request.app.to_string();
+    let directory = request.compose.project_directory.as_deref().unwrap_or_default();
+    let last = directory.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_lowercase();
+    let compose: String =
+        last.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).collect();
+    let compose = compose.trim_start_matches(['-', '_']);
+    if !compose.is_empty() && compose != app {
+        let message = format!(
+            "the project is named `{app}`, but Compose run in {directory} would have named it `{compose}`"
+        );
+        report.warnings.push(format!("{message}; set `spec.compose.projectName` in the manifest"));
+    }
+    app
+}
+
+fn profiles(request: &Request<'_>, variables: &Variables) -> BTreeSet<String> {
+    let from_env =
+        variables.get("COMPOSE_PROFILES").map(|value| value.expose().to_owned()).unwrap_or_default();
+    let named =
+        from_env.split(',').map(|profile| profile.trim().to_owned()).filter(|profile| !profile.is_empty());
+    named.chain(request.compose.profiles.iter().cloned()).collect()
+}
+
+fn active(node: &Node, profiles: &BTreeSet<String>) -> BTreeSet<String> {
+    let services = node.get("services").and_then(Node::mapping).into_iter().flatten();
+    let is_active = |service: &Node| {
+        let wanted = service.get("profiles").and_then(|node| one_or_many(node).ok()).unwrap_or_default();
+        wanted.is_empty() || profiles.contains("*") || wanted.iter().any(|profile| profiles.contains(profile))
+    };
+    services.filter(|(_, entry)| is_active(&entry.node)).map(|(name, _)| name.clone()).collect()
+}

@@ -1,0 +1,76 @@
+//! Limits and reservations: `deploy` and the older keys, which must not contradict each other.
+
+use super::Resources;
+use super::fields::Fields;
+use super::scalar::{bytes, bytes_or_unlimited, expected, integer, nano_cpus, text};
+use crate::located::Fault;
+use crate::yaml::Node;
+
+pub(super) fn read(fields: &mut Fields<'_>) -> Resources {
+    let deploy = fields.node("deploy");
+    if let Some(deploy) = deploy {
+        let result = check_deploy(deploy);
+        fields.report.take(result);
+    }
+    fields.get("scale", one_replica);
+    let mut both = |old: &str, path: [&str; 2], read: fn(&Node) -> Result<i64, Fault>| {
+        let new = deploy.and_then(|deploy| at(deploy, &["resources", path[0], path[1]]));
+        either(fields, old, new, read)
+    };
+    let mut resources = Resources {
+        nano_cpus: both("cpus", ["limits", "cpus"], nano_cpus),
+        memory: both("mem_limit", ["limits", "memory"], bytes),
+        memory_reservation: both("mem_reservation", ["reservations", "memory"], bytes),
+        pids: both("pids_limit", ["limits", "pids"], integer),
+        ..Resources::default()
+    };
+    resources.memory_swap = fields.get("memswap_limit", bytes_or_unlimited);
+    resources.cpu_shares = fields.get("cpu_shares", integer);
+    resources.cpuset = fields.text("cpuset");
+    resources
+}
+
+fn at<'n>(node: &'n Node, path: &[&str]) -> Option<&'n Node> {
+    path.iter().try_fold(node, |node, key| node.get(key)).filter(|node| !node.is_null())
+}
+
+fn either(
+    fields: &mut Fields<'_>,
+    old: &str,
+    new: Option<&Node>,
+    read: fn(&Node) -> Result<i64, Fault>,
+) -> Option<i64> {
+    let older = fields.get(old, read);
+    let newer = new.and_then(|node| fields.report.take(read(node)));
+    if let (Some(older), Some(newer), Some(node)) = (older, newer, new)
+        && older != newer
+    {
+        fields
+            .report
+            .faults
+            .push(node.fault(format!("`{old}` says something else")).hint("keep one of the two"));
+    }
+    newer.or(older)
+}
+
+/// What `deploy` may say without Swarm.
+fn check_deploy(deploy: &Node) -> Result<(), Fault> {
+    deploy.mapping().ok_or_else(|| expected(deploy, "a map"))?;
+    if let Some(mode) = at(deploy, &["mode"])
+        && text(mode)? != "replicated"
+    {
+        return Err(mode
+            .fault(format!("{} is refused", mode.shown()))
+            .hint("Swarm only; `replicated` is what there is"));
+    }
+    at(deploy, &["replicas"]).map_or(Ok(()), one_replica)
+}
+
+fn one_replica(node: &Node) -> Result<(), Fault> {
+    if integer(node)? == 1 {
+        return Ok(());
+    }
+    Err(node
+        .fault(format!("{} replicas are refused", node.shown()))
+        .hint("evenkeel runs one container of each service"))
+}

@@ -1,0 +1,87 @@
+//! Why a service needs another container: named down to the variable, never with a value.
+
+use std::collections::BTreeMap;
+
+use super::Facts;
+use crate::compose::Service;
+use crate::container::label;
+use crate::name::ServiceName;
+use crate::observed::Container;
+use crate::release::{ImageSource, Release};
+
+/// The reasons, as one sentence.
+pub(super) fn explain(facts: &Facts<'_>, name: &ServiceName, container: Option<&Container>) -> String {
+    let Some(container) = container else { return "no container of it exists".to_owned() };
+    if container.label(label::CONFIG).is_none() {
+        return "its container was not made by evenkeel".to_owned();
+    }
+    let from_live = facts.live.filter(|live| container.label(label::CONFIG) == Some(live.config(name)));
+    let reasons = from_live.map(|live| differences(live, facts.desired, name)).unwrap_or_default();
+    if !reasons.is_empty() {
+        return reasons.join("; ");
+    }
+    if container.label(label::CONFIG) != Some(facts.desired.config(name)) {
+        return "its container belongs to another release".to_owned();
+    }
+    "its container runs another image".to_owned()
+}
+
+/// What differs between two releases for one service.
+pub fn differences(old: &Release, new: &Release, name: &ServiceName) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if let (Some(old), Some(new)) = (old.images.get(name), new.images.get(name)) {
+        image(old, new, &mut reasons);
+    }
+    if let (Some(old), Some(new)) = (old.project.services.get(name), new.project.services.get(name)) {
+        environment(old, new, &mut reasons);
+        fields(old, new, &mut reasons);
+    }
+    reasons
+}
+
+fn image(old: &ImageSource, new: &ImageSource, reasons: &mut Vec<String>) {
+    match (old, new) {
+        (
+            ImageSource::Build { context: old_context, build: old_build, .. },
+            ImageSource::Build { context, build, .. },
+        ) => {
+            if old_context != context {
+                reasons.push(format!("the build context {} changed", build.context));
+            }
+            if old_build != build {
+                reasons.push("the build's arguments or options changed".to_owned());
+            }
+        }
+        (old, new) if old.reference() != new.reference() => {
+            reasons.push(format!("image {} instead of {}", new.reference(), old.reference()));
+        }
+        _ => {}
+    }
+}
+
+fn environment(old: &Service, new: &Service, reasons: &mut Vec<String>) {
+    let mut changed: Vec<&str> = new
+        .environment
+        .iter()
+        .filter(|(key, value)| old.environment.get(*key) != Some(value))
+        .map(|(key, _)| key.as_str())
+        .collect();
+    changed.extend(old.environment.keys().filter(|key| !new.environment.contains_key(*key)).map(String::as_str));
+    if !changed.is_empty() {
+        reasons.push(format!("environment: {} changed", changed.join(", ")));
+    }
+}
+
+/// Compares the rest field by field, by the names that the fields have in the model.
+fn fields(old: &Service, new: &Service, reasons: &mut Vec<String>) {
+    let plain = |service: &Service| -> BTreeMap<String, serde_json::Value> {
+        let bare = Service { environment: BTreeMap::new(), depends_on: BTreeMap::new(), build: None, image: None, ..service.clone() };
+        serde_json::to_value(bare).ok().and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default()
+    };
+    let (old, new) = (plain(old), plain(new));
+    let changed: Vec<&str> =
+        new.iter().filter(|(key, value)| old.get(*key) != Some(value)).map(|(key, _)| key.as_str()).collect();
+    if !changed.is_empty() {
+        reasons.push(format!("{} changed", changed.join(", ")));
+    }
+}

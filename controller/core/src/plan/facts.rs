@@ -1,0 +1,246 @@
+//! What a plan is made from: everything observed at one moment, and what the ledger knows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::compose::{MountSource, Service};
+use crate::container::label;
+use crate::database::{Difference, Scripts, SchemaWord};
+use crate::name::{ContainerId, ReleaseDigest, RolloutId, SchemaRevision, ServiceName};
+use crate::observed::{Container, Image, NetworkState};
+use crate::release::{Outputs, Release};
+
+/// What the engine shows.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    /// Every container of the project.
+    pub containers: Vec<Container>,
+    /// Networks by name: the project's, the external ones it uses, the backstage.
+    pub networks: BTreeMap<String, NetworkState>,
+    /// Names of those volumes of the project that exist.
+    pub volumes: BTreeSet<String>,
+    /// Images by the reference that they were looked up with.
+    pub images: BTreeMap<String, Image>,
+    /// Whether the files that containers mount are in the data directory.
+    pub materialised: bool,
+    /// Who else, outside the project, holds a host port that it publishes: port and protocol to container name.
+    pub port_holders: BTreeMap<(u16, String), String>,
+}
+
+/// What the database shows.
+#[derive(Clone, Debug, Default)]
+pub struct DatabaseFacts {
+    /// The rows of the revision table; `None` while it cannot be read.
+    pub current: Option<BTreeSet<SchemaRevision>>,
+    /// The relation to the desired release; `None` while unknown.
+    pub word: Option<SchemaWord>,
+    /// The digest of the schema's fingerprint.
+    pub fingerprint: String,
+    /// Why it cannot be read, where it should be there.
+    pub unreachable: Option<String>,
+    /// Why nothing may be done to it: (reason, message).
+    pub blocked: Option<(crate::status::Reason, String)>,
+    /// A migration of this rollout stopped midway: what differs from before.
+    pub half_done: Option<HalfDone>,
+    /// Whether a backup of this rollout, taken behind its fence, is there.
+    pub fenced_backup: bool,
+}
+
+/// What a migration left behind that did not finish.
+#[derive(Clone, Debug, Default)]
+pub struct HalfDone {
+    /// Everything that differs.
+    pub differences: Vec<Difference>,
+    /// Those that are invalid indexes, by name.
+    pub invalid_indexes: Vec<String>,
+    /// Whether the rest are additions only.
+    pub additive: bool,
+}
+
+/// A release of the past whose image has migration scripts.
+#[derive(Clone, Debug)]
+pub struct KnownScripts {
+    /// The release.
+    pub release: ReleaseDigest,
+    /// Its scripts.
+    pub scripts: Scripts,
+    /// Whether its rehearsal showed additions only.
+    pub additive: bool,
+    /// Whether its rehearsal's downgrade led back exactly.
+    pub exact: bool,
+}
+
+/// What was decided before, in this rollout.
+#[derive(Clone, Debug, Default)]
+pub struct Hints {
+    /// The plan puts things back after a failure: no bake, no smoke.
+    pub reverting: bool,
+    /// The older code has shown that it cannot run on the newer schema.
+    pub force_fenced: bool,
+    /// The new code has served users in this rollout.
+    pub taken_over: bool,
+    /// The migration of this rollout was fenced.
+    pub was_fenced: bool,
+    /// The revisions that the ledger itself has moved the schema to.
+    pub applied: Vec<BTreeSet<SchemaRevision>>,
+}
+
+/// Everything.
+pub struct Facts<'a> {
+    /// What is to run.
+    pub desired: &'a Release,
+    /// What is known of it beyond its inputs.
+    pub outputs: &'a Outputs,
+    /// What runs, as far as the ledger knows: for reasons only.
+    pub live: Option<&'a Release>,
+    /// The engine.
+    pub observed: &'a Observed,
+    /// The database; `None` for an application without one.
+    pub database: Option<&'a DatabaseFacts>,
+    /// Releases that can move the schema down.
+    pub known_scripts: &'a [KnownScripts],
+    /// The number that new containers get.
+    pub rollout: RolloutId,
+    /// Containers that the ledger records as the application's.
+    pub known: &'a BTreeSet<ContainerId>,
+    /// The container that serves, by service, as the ledger records it.
+    pub serving: &'a BTreeMap<ServiceName, ContainerId>,
+    /// What was decided before.
+    pub hints: &'a Hints,
+}
+
+/// How a service is replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// A private copy is proven first.
+    Candidate,
+    /// Stopped and started; why it cannot be proven first.
+    Restart(String),
+    /// Runs to its end.
+    OneShot,
+}
+
+impl<'a> Facts<'a> {
+    /// The engine's name of the private network.
+    pub fn backstage(&self) -> String {
+        backstage(&self.desired.project.name)
+    }
+
+    /// How a service is replaced.
+    pub fn class(&self, name: &ServiceName, service: &Service) -> Class {
+        class(self.desired, name, service, self.image(name))
+    }
+
+    /// The image of a service, where the engine has it.
+    pub fn image(&self, name: &ServiceName) -> Option<&'a Image> {
+        self.observed.images.get(self.desired.images.get(name)?.reference())
+    }
+
+    /// Whether any container has to be proven, or any migration run, in private.
+    pub fn needs_backstage(&self) -> bool {
+        self.desired.manifest.spec.database.is_some()
+            || self.desired.project.services.iter().any(|(name, service)| self.class(name, service) == Class::Candidate)
+    }
+
+    /// The containers of a service that evenkeel may act on: the ledger's, its own by label and number, and for a stack
+    /// that it has not met before the ones Compose made.
+    pub fn containers_of(&self, service: &ServiceName) -> Vec<&'a Container> {
+        self.observed
+            .containers
+            .iter()
+            .filter(|container| container.service().as_ref() == Some(service) && !temporary(container))
+            .filter(|container| self.known.contains(&container.id) || self.ours(container) || self.adoptable(container, service))
+            .collect()
+    }
+
+    fn ours(&self, container: &Container) -> bool {
+        container.label(label::APP) == Some(self.desired.app.as_str()) && container.label(label::ROLLOUT).is_some()
+    }
+
+    fn adoptable(&self, container: &Container, service: &ServiceName) -> bool {
+        !self.serving.contains_key(service) && container.label(label::COMPOSE_ONEOFF) != Some("True")
+    }
+
+    /// Whether a container is exactly what the release asks for.
+    pub fn fits(&self, name: &ServiceName, container: &Container) -> bool {
+        container.label(label::CONFIG) == Some(self.desired.config(name))
+            && self.outputs.images.get(name).is_none_or(|image| *image == container.image_id)
+            && container.label(label::ROLE) != Some(super::Role::StandIn.as_str())
+    }
+}
+
+/// One-off and scratch containers run a command and go; they are never a service's.
+pub fn temporary(container: &Container) -> bool {
+    matches!(container.label(label::ROLE), Some("one-off" | "scratch"))
+}
+
+/// The engine's name of a project's private network; it sorts after every network that Compose would name.
+pub fn backstage(project: &crate::name::ProjectName) -> String {
+    format!("zz_{project}_backstage")
+}
+
+/// How a service is replaced.
+pub fn class(release: &Release, name: &ServiceName, service: &Service, image: Option<&Image>) -> Class {
+    if service.one_shot {
+        return Class::OneShot;
+    }
+    match obstacle(release, name, service, image) {
+        Some(why) => Class::Restart(why),
+        None => Class::Candidate,
+    }
+}
+
+fn obstacle(release: &Release, name: &ServiceName, service: &Service, image: Option<&Image>) -> Option<String> {
+    let options = release.options(name);
+    if options.singleton {
+        return Some("the manifest calls it a singleton".to_owned());
+    }
+    if let Some(mode) = &service.network_mode {
+        return Some(format!("it uses network_mode: {mode}"));
+    }
+    if !service.devices.is_empty() {
+        return Some("it uses a device".to_owned());
+    }
+    let fixed = service.networks.values().any(|network| network.ipv4_address.is_some() || network.ipv6_address.is_some());
+    if fixed {
+        return Some("it has a static address".to_owned());
+    }
+    if let Some(mount) = service.writable_volumes().find(|mount| !shared(&options.shared_volumes, &mount.source)) {
+        return Some(format!("it writes to {}", mount.target));
+    }
+    if let Some(target) = anonymous_volumes(service, image).first() {
+        return Some(format!("it keeps data in an anonymous volume, {target}"));
+    }
+    if options.probe.is_none() && !has_healthcheck(service, image) {
+        return Some("it has neither a probe nor a healthcheck".to_owned());
+    }
+    None
+}
+
+fn shared(shared: &[String], source: &MountSource) -> bool {
+    match source {
+        MountSource::Volume { volume, .. } => shared.contains(volume),
+        MountSource::Host { path, .. } => shared.contains(path),
+        _ => false,
+    }
+}
+
+/// Where a container of this service has volumes that nobody named: those of its Compose file, and those that its image
+/// declares and nothing else covers.
+pub fn anonymous_volumes(service: &Service, image: Option<&Image>) -> Vec<String> {
+    let named = |target: &String| {
+        service.mounts.iter().any(|mount| mount.target == *target && mount.source != MountSource::Anonymous)
+    };
+    let asked = service.mounts.iter().filter(|mount| mount.source == MountSource::Anonymous).map(|mount| &mount.target);
+    let declared = image.iter().flat_map(|image| &image.volumes);
+    let targets: BTreeSet<&String> = asked.chain(declared).filter(|target| !named(target)).collect();
+    targets.into_iter().cloned().collect()
+}
+
+/// Whether a container of this service will have a Docker healthcheck.
+pub fn has_healthcheck(service: &Service, image: Option<&Image>) -> bool {
+    match &service.healthcheck {
+        Some(check) if check.test.first().is_some_and(|word| word == "NONE") => false,
+        Some(check) if !check.test.is_empty() => true,
+        _ => image.is_some_and(|image| image.healthcheck),
+    }
+}

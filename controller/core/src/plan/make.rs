@@ -1,0 +1,85 @@
+//! Makes a plan. As long as anything can be made ready without touching what serves, that is the plan; what it finds out goes
+//! into the next one, until there is only the deployment left.
+
+use super::deploy::deploy;
+use super::prepare::prepare;
+use super::schema::{SchemaMove, schema_move};
+use super::service::{Work, work};
+use super::{Facts, Plan};
+use crate::compose::start_order;
+use crate::status::Reason;
+
+/// Why no plan can be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Blocked {
+    /// The condition's word.
+    pub reason: Reason,
+    /// What, why and what to do.
+    pub message: String,
+}
+
+/// Makes the next plan towards the desired release.
+///
+/// # Errors
+/// When something stands in the way that no step can change.
+pub fn make(facts: &Facts<'_>) -> Result<Plan, Blocked> {
+    let project = &facts.desired.project;
+    let works: Vec<Work<'_>> = start_order(project)
+        .iter()
+        .filter_map(|name| project.services.get_key_value(name))
+        .map(|(name, service)| work(facts, name, service))
+        .collect();
+    preflight(facts, &works)?;
+    let schema = schema_move(facts);
+    if let SchemaMove::Blocked(reason, message) = &schema {
+        return Err(Blocked { reason: *reason, message: message.clone() });
+    }
+    let plan = prepare(facts, &works, &schema);
+    if !plan.is_empty() {
+        return Ok(plan);
+    }
+    // Code never moves past a schema that nobody could look at.
+    if schema == SchemaMove::Unknown && works.iter().any(Work::replaced) {
+        let why = facts.database.and_then(|database| database.unreachable.clone());
+        return Err(blocked(why.unwrap_or_else(|| "the database cannot be looked at".to_owned())));
+    }
+    Ok(deploy(facts, &works, &schema))
+}
+
+/// What has to hold before anything is touched.
+fn preflight(facts: &Facts<'_>, works: &[Work<'_>]) -> Result<(), Blocked> {
+    let project = &facts.desired.project;
+    for network in project.networks.values().filter(|network| network.external) {
+        if !facts.observed.networks.contains_key(&network.name) {
+            return Err(blocked(format!(
+                "the external network {0} does not exist; create it with `docker network create {0}`",
+                network.name
+            )));
+        }
+    }
+    for volume in project.volumes.values().filter(|volume| volume.external) {
+        if !facts.observed.volumes.contains(&volume.name) {
+            return Err(blocked(format!(
+                "the external volume {0} does not exist; create it with `docker volume create {0}`",
+                volume.name
+            )));
+        }
+    }
+    for work in works.iter().filter(|work| work.replaced()) {
+        for port in &work.service.ports {
+            let Some(published) = port.published else { continue };
+            if let Some(holder) = facts.observed.port_holders.get(&(published, port.protocol.clone())) {
+                return Err(blocked(format!(
+                    "port {published}/{} that service {} publishes is held by {holder}; stop it, or publish another port",
+                    port.protocol, work.name
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn blocked(message: String) -> Blocked {
+    Blocked { reason: Reason::PreflightFailed, message }
+}

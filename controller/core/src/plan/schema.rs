@@ -1,0 +1,197 @@
+//! What has to happen to the schema, decided from its revision, the scripts that are known, and the rehearsal.
+
+use std::collections::BTreeSet;
+
+use super::{Facts, KnownScripts, Strategy, revisions};
+use crate::database::SchemaWord;
+use crate::manifest::{Mode, OnRevert};
+use crate::name::{ReleaseDigest, SchemaRevision};
+use crate::status::Reason;
+
+/// The move that a plan makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SchemaMove {
+    /// None.
+    Stay,
+    /// None, though the release would have another schema; why that is right.
+    Keep(String),
+    /// Not yet known: the database, or the scripts, cannot be read yet.
+    Unknown,
+    /// `upgrade`.
+    Up {
+        /// From.
+        from: BTreeSet<SchemaRevision>,
+        /// To.
+        to: BTreeSet<SchemaRevision>,
+        /// How.
+        strategy: Strategy,
+        /// Whether a rehearsal of exactly this is recorded.
+        rehearsed: bool,
+    },
+    /// `downgrade`, with the image of a release that has the script.
+    Down {
+        /// Whose image.
+        with: ReleaseDigest,
+        /// From.
+        from: BTreeSet<SchemaRevision>,
+        /// To.
+        to: BTreeSet<SchemaRevision>,
+        /// How.
+        strategy: Strategy,
+    },
+    /// The backup taken behind this rollout's fence goes back.
+    Restore {
+        /// The revisions it holds.
+        to: BTreeSet<SchemaRevision>,
+    },
+    /// Left-overs of a failed online migration go; its additions stay.
+    Sweep {
+        /// Invalid indexes.
+        indexes: Vec<String>,
+        /// What stays, in words.
+        note: String,
+    },
+    /// Nothing may be done.
+    Blocked(Reason, String),
+}
+
+/// Decides the move.
+pub fn schema_move(facts: &Facts<'_>) -> SchemaMove {
+    let Some(database) = facts.database else { return SchemaMove::Stay };
+    if let Some((reason, message)) = &database.blocked {
+        return SchemaMove::Blocked(*reason, message.clone());
+    }
+    let (Some(current), Some(scripts)) = (&database.current, &facts.outputs.scripts) else { return SchemaMove::Unknown };
+    let heads = &scripts.heads;
+    if heads.len() > 1 {
+        return SchemaMove::Blocked(
+            Reason::MigrationFailed,
+            format!("the image has several migration heads ({}); merge them with `alembic merge`", revisions(heads)),
+        );
+    }
+    if let Some(mended) = mend(facts, current, heads) {
+        return mended;
+    }
+    if current == heads {
+        return SchemaMove::Stay;
+    }
+    if current.iter().all(|revision| scripts.contains(revision)) {
+        return up(facts, current, heads);
+    }
+    down(facts, current, heads)
+}
+
+/// A migration that stopped midway is mended first.
+fn mend(facts: &Facts<'_>, current: &BTreeSet<SchemaRevision>, heads: &BTreeSet<SchemaRevision>) -> Option<SchemaMove> {
+    let database = facts.database?;
+    let half = database.half_done.as_ref()?;
+    if !facts.hints.reverting || current != heads {
+        return None;
+    }
+    if facts.hints.was_fenced && database.fenced_backup {
+        return Some(SchemaMove::Restore { to: heads.clone() });
+    }
+    if half.additive {
+        let note = format!("{} additions of the failed migration stay; the old code runs on them", half.differences.len());
+        return Some(SchemaMove::Sweep { indexes: half.invalid_indexes.clone(), note });
+    }
+    let shown: Vec<String> = half.differences.iter().take(10).map(ToString::to_string).collect();
+    Some(SchemaMove::Blocked(
+        Reason::RevertFailed,
+        format!("the failed migration left differences that are not additions: {}", shown.join("; ")),
+    ))
+}
+
+fn up(facts: &Facts<'_>, from: &BTreeSet<SchemaRevision>, to: &BTreeSet<SchemaRevision>) -> SchemaMove {
+    let word = facts.database.and_then(|database| database.word);
+    if word == Some(SchemaWord::Unversioned) {
+        return SchemaMove::Blocked(
+            Reason::DatabaseDiverged,
+            "the database has tables but no revision; if its schema is that of a revision, record it once with \
+             `alembic stamp REVISION`"
+                .to_owned(),
+        );
+    }
+    let rehearsal = facts.outputs.rehearsal.as_ref().filter(|rehearsed| {
+        rehearsed.from == *from && facts.database.is_none_or(|database| rehearsed.fingerprint == database.fingerprint)
+    });
+    let strategy = match mode(facts) {
+        Mode::Online => Strategy::Online,
+        Mode::Fenced => Strategy::Fenced,
+        Mode::Auto if rehearsal.is_some_and(|rehearsed| rehearsed.rehearsal.additive) => Strategy::Online,
+        Mode::Auto => Strategy::Fenced,
+    };
+    SchemaMove::Up { from: from.clone(), to: to.clone(), strategy, rehearsed: rehearsal.is_some() }
+}
+
+fn mode(facts: &Facts<'_>) -> Mode {
+    facts.desired.manifest.spec.database.as_ref().map_or(Mode::Auto, |database| database.migrations.mode)
+}
+
+fn down(facts: &Facts<'_>, from: &BTreeSet<SchemaRevision>, to: &BTreeSet<SchemaRevision>) -> SchemaMove {
+    let Some(known) = carrier(facts, from, to) else {
+        return SchemaMove::Blocked(
+            Reason::DatabaseAhead,
+            format!(
+                "the database is at {}, which this release does not know and evenkeel did not apply; nothing is done to it. \
+                 Bring it back to {} by hand, or merge the commit that has the revision",
+                revisions(from),
+                revisions(to)
+            ),
+        );
+    };
+    if on_revert(facts) == OnRevert::Keep {
+        return SchemaMove::Keep(format!("the schema stays at {}: onRevert is keep", revisions(from)));
+    }
+    let strategy = if known.additive && !facts.hints.force_fenced { Strategy::Online } else { Strategy::Fenced };
+    if !known.exact {
+        return inexact(facts, known, from, to);
+    }
+    SchemaMove::Down { with: known.release.clone(), from: from.clone(), to: to.clone(), strategy }
+}
+
+/// The downgrade does not lead back exactly.
+fn inexact(
+    facts: &Facts<'_>,
+    known: &KnownScripts,
+    from: &BTreeSet<SchemaRevision>,
+    to: &BTreeSet<SchemaRevision>,
+) -> SchemaMove {
+    if known.additive {
+        return SchemaMove::Keep(format!(
+            "the schema stays at {}: its downgrade does not lead back exactly, and its additions disturb nobody",
+            revisions(from)
+        ));
+    }
+    let untouched = facts.hints.reverting && !facts.hints.taken_over;
+    if untouched && facts.database.is_some_and(|database| database.fenced_backup) {
+        return SchemaMove::Restore { to: to.clone() };
+    }
+    SchemaMove::Blocked(
+        Reason::RevertFailed,
+        format!(
+            "the downgrade from {} does not lead back exactly, and the older code cannot run on it; what serves is kept. \
+             `evenkeel backup list` shows what can be restored, and from when",
+            revisions(from)
+        ),
+    )
+}
+
+fn on_revert(facts: &Facts<'_>) -> OnRevert {
+    facts.desired.manifest.spec.database.as_ref().map_or(OnRevert::Downgrade, |database| database.migrations.on_revert)
+}
+
+/// The release whose scripts lead from the one to the other, if the ledger itself has moved the schema there.
+fn carrier<'a>(
+    facts: &Facts<'a>,
+    from: &BTreeSet<SchemaRevision>,
+    to: &BTreeSet<SchemaRevision>,
+) -> Option<&'a KnownScripts> {
+    if !facts.hints.applied.contains(from) {
+        return None;
+    }
+    facts.known_scripts.iter().find(|known| {
+        from.iter().all(|revision| known.scripts.contains(revision))
+            && to.iter().all(|revision| from.iter().any(|at| known.scripts.ancestors(at).contains(revision)))
+    })
+}

@@ -1,0 +1,200 @@
+//! What one service needs: nothing, a repair in place, or a replacement.
+
+use super::explain::explain;
+use super::{Class, Effect, Facts, Role, Step, Subject};
+use crate::compose::{Project, RestartPolicy, Service};
+use crate::container::label;
+use crate::name::ServiceName;
+use crate::observed::{Container, State};
+
+/// A service, and what is to be done about it.
+pub(super) struct Work<'a> {
+    pub(super) name: ServiceName,
+    pub(super) service: &'a Service,
+    pub(super) class: Class,
+    /// The container that serves, or should.
+    pub(super) current: Option<&'a Container>,
+    /// Other containers of the service: candidates, stand-ins, those set aside.
+    pub(super) others: Vec<&'a Container>,
+    pub(super) action: Action,
+}
+
+/// What is to be done.
+pub(super) enum Action {
+    /// The current container is right; repairs may be needed.
+    Keep(Vec<Step>),
+    /// Another container takes its place; why.
+    Replace(String),
+}
+
+impl Work<'_> {
+    pub(super) fn replaced(&self) -> bool {
+        matches!(self.action, Action::Replace(_))
+    }
+
+    pub(super) fn why(&self) -> &str {
+        match &self.action {
+            Action::Replace(why) => why,
+            Action::Keep(_) => "",
+        }
+    }
+
+    /// Whether the current container runs and may be holding the published ports.
+    pub(super) fn serves(&self) -> bool {
+        self.current.is_some_and(Container::running)
+    }
+}
+
+/// Looks at one service.
+pub(super) fn work<'a>(facts: &Facts<'a>, name: &ServiceName, service: &'a Service) -> Work<'a> {
+    let containers = facts.containers_of(name);
+    let current = current(facts, name, &containers);
+    let others = containers.into_iter().filter(|container| current.is_none_or(|it| it.id != container.id)).collect();
+    let class = facts.class(name, service);
+    let action = match current {
+        None => Action::Replace(explain(facts, name, None)),
+        Some(container) if facts.fits(name, container) => Action::Keep(repairs(facts, name, service, &class, container)),
+        Some(container) => Action::Replace(explain(facts, name, Some(container))),
+    };
+    let action = match action {
+        // A container that the engine has given up cannot be repaired.
+        Action::Keep(_) if current.is_some_and(|container| matches!(container.state, State::Dead | State::Removing)) => {
+            Action::Replace("the engine calls its container dead".to_owned())
+        }
+        action => action,
+    };
+    Work { name: name.clone(), service, class, current, others, action }
+}
+
+/// The container that serves: the ledger's word first. Where that one is gone or down, any that is exactly right.
+fn current<'a>(facts: &Facts<'a>, name: &ServiceName, containers: &[&'a Container]) -> Option<&'a Container> {
+    let recorded =
+        facts.serving.get(name).and_then(|id| containers.iter().find(|container| container.id == *id)).copied();
+    if recorded.is_some_and(|container| container.running() || container.state == State::Paused) {
+        return recorded;
+    }
+    let fitting = containers.iter().filter(|container| facts.fits(name, container));
+    let joined = fitting.clone().find(|container| container.running() && missing_networks(facts, name, container).is_empty());
+    let set_aside = fitting.clone().find(|container| container.state == State::Exited && recorded.is_some());
+    let mut adopted: Vec<_> = containers.iter().filter(|container| container.label(label::ROLE).is_none()).collect();
+    adopted.sort_by_key(|container| !container.running());
+    joined.or(set_aside).copied().or(recorded).or_else(|| adopted.first().map(|container| **container))
+}
+
+fn missing_networks(facts: &Facts<'_>, name: &ServiceName, container: &Container) -> Vec<String> {
+    let project = &facts.desired.project;
+    let Some(service) = project.services.get(name) else { return Vec::new() };
+    let wanted = service.networks.keys().filter_map(|key| project.networks.get(key));
+    wanted
+        .filter(|network| {
+            container.networks.get(&network.name).is_none_or(|joined| {
+                // Names are lost when somebody disconnects it and connects it again by hand.
+                !joined.aliases.is_empty() && !joined.aliases.iter().any(|alias| alias == name.as_str())
+            })
+        })
+        .map(|network| network.name.clone())
+        .collect()
+}
+
+/// The name that a service's container has while it serves.
+pub(super) fn final_name(project: &Project, name: &ServiceName, service: &Service, current: Option<&Container>) -> String {
+    if let Some(name) = &service.container_name {
+        return name.clone();
+    }
+    let first_version = format!("{}_{name}_1", project.name);
+    if current.is_some_and(|container| container.name == first_version) {
+        return first_version;
+    }
+    format!("{}-{name}-1", project.name)
+}
+
+/// The smallest actions that make a right container right again.
+fn repairs(facts: &Facts<'_>, name: &ServiceName, service: &Service, class: &Class, container: &Container) -> Vec<Step> {
+    let subject = Subject { service: name.clone(), name: container.name.clone(), id: Some(container.id.clone()) };
+    let mut steps = Vec::new();
+    let mut push = |effect: Effect, why: String| steps.push(Step { effect, why });
+
+    if container.restart != service.restart {
+        push(
+            Effect::SetRestart { container: subject.clone(), policy: service.restart },
+            format!("its restart policy is {}, the release says {}", policy(container.restart), policy(service.restart)),
+        );
+    }
+    limits(service, container, &subject, &mut push);
+    for network in missing_networks(facts, name, container) {
+        push(
+            Effect::Join { container: subject.clone(), role: Role::Successor },
+            format!("it is not on network {network} under its names"),
+        );
+    }
+    match container.state {
+        State::Paused => push(Effect::Unpause { container: subject.clone() }, "it is paused".to_owned()),
+        State::Exited | State::Created if *class != Class::OneShot || container.exit_code != 0 => {
+            push(Effect::Start { container: subject.clone() }, stopped(container));
+        }
+        _ => {}
+    }
+    let right = final_name(&facts.desired.project, name, service, Some(container));
+    if container.name != right {
+        push(Effect::Rename { container: subject.clone(), to: right.clone() }, format!("it serves under {right}"));
+    }
+    if steps.iter().any(|step| matches!(step.effect, Effect::Start { .. } | Effect::Unpause { .. } | Effect::Join { .. })) {
+        let container = Subject { name: right, ..subject };
+        steps.push(Step { effect: Effect::Prove { containers: vec![container] }, why: "it was repaired".to_owned() });
+    }
+    steps
+}
+
+fn limits(service: &Service, container: &Container, subject: &Subject, push: &mut impl FnMut(Effect, String)) {
+    let (memory, nano_cpus) = (service.resources.memory.unwrap_or(0), service.resources.nano_cpus.unwrap_or(0));
+    if container.memory != memory || container.nano_cpus != nano_cpus {
+        push(
+            Effect::SetLimits { container: subject.clone(), memory, nano_cpus },
+            format!(
+                "its limits are {} bytes and {} CPUs, the release says {memory} bytes and {} CPUs",
+                container.memory,
+                cpus(container.nano_cpus),
+                cpus(nano_cpus)
+            ),
+        );
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown to people")]
+fn cpus(nano: i64) -> f64 {
+    nano as f64 / 1e9
+}
+
+fn stopped(container: &Container) -> String {
+    let mut why = format!("it is {} (exit code {})", word(container.state), container.exit_code);
+    if container.oom_killed {
+        why.push_str(", killed for want of memory");
+    }
+    if !container.error.is_empty() {
+        why.push_str(": ");
+        why.push_str(&container.error);
+    }
+    why
+}
+
+fn word(state: State) -> &'static str {
+    match state {
+        State::Created => "created but not started",
+        State::Running => "running",
+        State::Paused => "paused",
+        State::Restarting => "restarting",
+        State::Exited => "stopped",
+        State::Removing => "being removed",
+        State::Dead => "dead",
+    }
+}
+
+fn policy(policy: RestartPolicy) -> String {
+    match policy {
+        RestartPolicy::No => "no".to_owned(),
+        RestartPolicy::Always => "always".to_owned(),
+        RestartPolicy::OnFailure(0) => "on-failure".to_owned(),
+        RestartPolicy::OnFailure(retries) => format!("on-failure:{retries}"),
+        RestartPolicy::UnlessStopped => "unless-stopped".to_owned(),
+    }
+}

@@ -1,0 +1,269 @@
+//! From a service and its part to the container that the engine is asked for.
+
+use std::collections::BTreeMap;
+
+use crate::compose::{Mount, MountSource, RestartPolicy, Service};
+use crate::container::{ContainerSpec, Endpoint, label};
+use crate::name::{ImageId, RolloutId, ServiceName};
+use crate::observed::Container;
+use crate::plan::{Role, backstage};
+use crate::release::Release;
+
+/// What a container is made from, beside the release.
+pub struct Making<'a> {
+    /// The release.
+    pub release: &'a Release,
+    /// The service.
+    pub service: &'a ServiceName,
+    /// The image's id.
+    pub image: &'a ImageId,
+    /// The rollout.
+    pub rollout: RolloutId,
+    /// The containers of the project that run now: candidates bring names for them.
+    pub peers: &'a [Container],
+    /// Which container serves, by service.
+    pub serving: &'a BTreeMap<ServiceName, crate::name::ContainerId>,
+    /// Where the release's files stand, as the engine sees it; without a trailing slash.
+    pub files: &'a str,
+    /// Whether there is a backstage network.
+    pub backstage: bool,
+}
+
+impl Making<'_> {
+    fn spec(&self) -> Service {
+        self.release.project.services.get(self.service).cloned().unwrap_or_default()
+    }
+
+    /// A service's container, in one of its parts.
+    pub fn container(&self, name: &str, role: Role) -> ContainerSpec {
+        let service = self.spec();
+        let endpoints = match role {
+            Role::Replacement => self.own_endpoints(&service),
+            Role::Successor | Role::StandIn => self.private_endpoints(),
+        };
+        ContainerSpec {
+            name: name.to_owned(),
+            image: self.image.to_string(),
+            labels: self.labels(&service, role.as_str(), role == Role::StandIn),
+            publish: role != Role::StandIn,
+            endpoints,
+            restart: if role == Role::StandIn { RestartPolicy::No } else { service.restart },
+            binds: self.binds(&service),
+            tmpfs: tmpfs(&service),
+            anonymous: anonymous(&service),
+            auto_remove: false,
+            service,
+        }
+    }
+
+    /// A container that runs one command with the service's image, environment and mounts, and serves nobody. `database`
+    /// replaces the name under which it reaches a service (a scratch server instead of the real one).
+    pub fn one_off(&self, name: &str, command: &[String], workdir: Option<&str>, instead: &[(String, String)]) -> ContainerSpec {
+        let mut service = self.spec();
+        service.entrypoint = Some(command.iter().take(1).cloned().collect());
+        service.command = Some(command.iter().skip(1).cloned().collect());
+        service.working_dir = workdir.map(str::to_owned).or(service.working_dir);
+        service.healthcheck = None;
+        service.ports.clear();
+        let mut endpoints = self.private_endpoints();
+        for endpoint in &mut endpoints {
+            endpoint.links.retain(|(_, alias)| !instead.iter().any(|(_, name)| name == alias));
+            endpoint.links.extend(instead.iter().cloned());
+        }
+        ContainerSpec {
+            name: name.to_owned(),
+            image: self.image.to_string(),
+            labels: self.labels(&service, "one-off", true),
+            publish: false,
+            endpoints,
+            restart: RestartPolicy::No,
+            binds: self.binds(&service),
+            tmpfs: tmpfs(&service),
+            anonymous: anonymous(&service),
+            auto_remove: false,
+            service,
+        }
+    }
+
+    /// A scratch server from the database's own service: its image and settings, none of its data.
+    pub fn scratch(&self, name: &str) -> ContainerSpec {
+        let mut service = self.spec();
+        service.ports.clear();
+        service.healthcheck = None;
+        service.mounts.retain(|mount| mount.read_only && !matches!(mount.source, MountSource::Volume { .. }));
+        service.environment.insert("PGDATA".to_owned(), crate::secret::Secret::new(SCRATCH_DATA));
+        service.command = Some(scratch_command(service.command.as_deref()));
+        let mut tmpfs = tmpfs(&service);
+        tmpfs.insert("/evenkeel".to_owned(), String::new());
+        ContainerSpec {
+            name: name.to_owned(),
+            image: self.image.to_string(),
+            labels: self.labels(&service, "scratch", true),
+            publish: false,
+            endpoints: vec![Endpoint { network: backstage(&self.release.project.name), ..Endpoint::default() }],
+            restart: RestartPolicy::No,
+            binds: self.binds(&service),
+            tmpfs,
+            anonymous: Vec::new(),
+            auto_remove: false,
+            service,
+        }
+    }
+
+    fn labels(&self, service: &Service, role: &str, oneoff: bool) -> BTreeMap<String, String> {
+        let project = &self.release.project;
+        let mut labels = service.labels.clone();
+        let one_off = if oneoff { "True" } else { "False" };
+        let files: Vec<String> = project.files.iter().map(|file| format!("{}/{file}", project.directory)).collect();
+        labels.extend(
+            [
+                (label::APP, self.release.app.as_str()),
+                (label::RELEASE, self.release.digest.short()),
+                (label::ROLLOUT, &self.rollout.to_string()),
+                (label::CONFIG, self.release.config(self.service)),
+                (label::ROLE, role),
+                (label::COMPOSE_PROJECT, project.name.as_str()),
+                (label::COMPOSE_SERVICE, self.service.as_str()),
+                (label::COMPOSE_ONEOFF, one_off),
+                (label::COMPOSE_NUMBER, "1"),
+                (label::COMPOSE_WORKING_DIR, &project.directory),
+                (label::COMPOSE_CONFIG_FILES, &files.join(",")),
+            ]
+            .map(|(key, value)| (key.to_owned(), value.to_owned())),
+        );
+        labels
+    }
+
+    /// The networks of the service with all its names, and the backstage network, nameless.
+    fn own_endpoints(&self, service: &Service) -> Vec<Endpoint> {
+        let mut endpoints = own_endpoints(self.release, self.service, service);
+        if self.backstage && service.network_mode.is_none() {
+            endpoints.push(Endpoint { network: backstage(&self.release.project.name), ..Endpoint::default() });
+        }
+        endpoints
+    }
+
+    /// The backstage network, with names for everybody else of the project that is on it; and what the manifest adds.
+    fn private_endpoints(&self) -> Vec<Endpoint> {
+        let rollout = &self.release.manifest.spec.rollout;
+        let mut endpoints = vec![Endpoint {
+            network: backstage(&self.release.project.name),
+            links: self.links(),
+            ..Endpoint::default()
+        }];
+        let extra = rollout.dependency_networks.iter().map(|key| {
+            self.release.project.networks.get(key).map_or(key.as_str(), |network| network.name.as_str()).to_owned()
+        });
+        endpoints.extend(extra.map(|network| Endpoint { network, ..Endpoint::default() }));
+        let outside = self.release.manifest.spec.database.as_ref().is_some_and(|database| database.url_from.is_some());
+        if rollout.candidate_egress || outside {
+            endpoints.push(Endpoint { network: "bridge".to_owned(), ..Endpoint::default() });
+        }
+        endpoints
+    }
+
+    /// For every other service: its candidate of this rollout where there is one, else the container that serves.
+    fn links(&self) -> Vec<(String, String)> {
+        let mut links = Vec::new();
+        for (name, service) in self.release.project.services.iter().filter(|(name, _)| *name != self.service) {
+            let Some(container) = self.provider(name) else { continue };
+            let target = container.id.short().to_owned();
+            let names = names(name, service);
+            links.extend(names.into_iter().map(|alias| (target.clone(), alias)));
+        }
+        links
+    }
+
+    fn provider(&self, service: &ServiceName) -> Option<&Container> {
+        let backstage = backstage(&self.release.project.name);
+        let of_service = |container: &&Container| {
+            container.service().as_ref() == Some(service) && container.networks.contains_key(&backstage)
+        };
+        let rollout = self.rollout.to_string();
+        let candidate = self.peers.iter().filter(of_service).find(|container| {
+            container.label(label::ROLLOUT) == Some(&rollout) && container.label(label::ROLE) == Some(Role::Successor.as_str())
+        });
+        candidate.or_else(|| {
+            let id = self.serving.get(service);
+            self.peers.iter().filter(of_service).find(|container| Some(&container.id) == id)
+        })
+    }
+
+    fn binds(&self, service: &Service) -> Vec<String> {
+        service.mounts.iter().filter_map(|mount| self.bind(mount)).collect()
+    }
+
+    fn bind(&self, mount: &Mount) -> Option<String> {
+        let source = match &mount.source {
+            MountSource::Volume { volume, .. } => {
+                self.release.project.volumes.get(volume).map_or(volume.clone(), |volume| volume.name.clone())
+            }
+            MountSource::Repository { path, .. } => format!("{}/{path}", self.files),
+            MountSource::Host { path, .. } => path.clone(),
+            MountSource::Anonymous | MountSource::Tmpfs { .. } => return None,
+        };
+        let mut options = mount.options.clone();
+        if mount.read_only {
+            options.insert(0, "ro".to_owned());
+        }
+        if matches!(mount.source, MountSource::Volume { no_copy: true, .. }) {
+            options.push("nocopy".to_owned());
+        }
+        let suffix = if options.is_empty() { String::new() } else { format!(":{}", options.join(",")) };
+        Some(format!("{source}:{}{suffix}", mount.target))
+    }
+}
+
+/// Where a scratch server keeps its cluster: on a tmpfs.
+const SCRATCH_DATA: &str = "/evenkeel/data";
+
+/// The service's own command with everything off that only protects data.
+fn scratch_command(command: Option<&[String]>) -> Vec<String> {
+    let mut command = command.filter(|command| !command.is_empty()).map_or_else(|| vec!["postgres".to_owned()], <[String]>::to_vec);
+    for setting in ["fsync=off", "full_page_writes=off", "synchronous_commit=off"] {
+        command.extend(["-c".to_owned(), setting.to_owned()]);
+    }
+    command
+}
+
+/// A service's places on its own networks, with all its names.
+pub fn own_endpoints(release: &Release, name: &ServiceName, service: &Service) -> Vec<Endpoint> {
+    let mut attachments: Vec<_> = service.networks.iter().collect();
+    attachments.sort_by_key(|(key, attachment)| (-attachment.priority, (*key).clone()));
+    attachments
+        .into_iter()
+        .filter_map(|(key, attachment)| {
+            let network = release.project.networks.get(key)?;
+            let mut aliases = names(name, service);
+            aliases.extend(attachment.aliases.iter().cloned());
+            aliases.dedup();
+            Some(Endpoint {
+                network: network.name.clone(),
+                aliases,
+                links: Vec::new(),
+                ipv4_address: attachment.ipv4_address.clone(),
+                ipv6_address: attachment.ipv6_address.clone(),
+            })
+        })
+        .collect()
+}
+
+/// The names that everybody may use for a service.
+pub fn names(name: &ServiceName, service: &Service) -> Vec<String> {
+    let mut names = vec![name.to_string()];
+    names.extend(service.container_name.clone().filter(|container| *container != names[0]));
+    names
+}
+
+fn tmpfs(service: &Service) -> BTreeMap<String, String> {
+    let mounts = service.mounts.iter().filter_map(|mount| match &mount.source {
+        MountSource::Tmpfs { options } => Some((mount.target.clone(), options.clone())),
+        _ => None,
+    });
+    mounts.collect()
+}
+
+fn anonymous(service: &Service) -> Vec<String> {
+    let mounts = service.mounts.iter().filter(|mount| mount.source == MountSource::Anonymous);
+    mounts.map(|mount| mount.target.clone()).collect()
+}

@@ -1,0 +1,258 @@
+//! Verdicts: what a run of samples says about a container, with the evidence.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::name::ContainerId;
+use crate::observed::{Container, HealthStatus, State};
+
+/// What is known so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Proven.
+    Healthy,
+    /// Not yet; what is missing.
+    Wait(String),
+    /// It failed; the evidence.
+    Failed(String),
+    /// Nobody can tell (the engine is away); holds, and never fails a release by itself.
+    Inconclusive(String),
+}
+
+/// The limits that a judgement goes by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Successes in a row that are needed.
+    pub successes: u32,
+    /// Failures in a row that decide, once it has been healthy.
+    pub failures: u32,
+    /// How long it has to become healthy.
+    pub start_timeout: Duration,
+    /// How long it has to stay so.
+    pub min_healthy: Duration,
+}
+
+/// One look at a container.
+#[derive(Clone, Debug)]
+pub struct Sample<'a> {
+    /// The container, or `None` where it is gone.
+    pub container: Option<&'a Container>,
+    /// What its probe said: `None` without a probe.
+    pub probe: Option<Result<(), String>>,
+    /// Time since judging began.
+    pub at: Duration,
+}
+
+/// The running judgement of one container.
+#[derive(Clone, Debug)]
+pub struct Judgement {
+    limits: Limits,
+    successes: u32,
+    failures: u32,
+    healthy_since: Option<Duration>,
+    been_healthy: bool,
+    identity: Option<(ContainerId, String, i64)>,
+    last: String,
+}
+
+impl Judgement {
+    /// Nothing seen yet.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            successes: 0,
+            failures: 0,
+            healthy_since: None,
+            been_healthy: false,
+            identity: None,
+            last: "no answer yet".to_owned(),
+        }
+    }
+
+    /// Forgets which start of the container was being judged: the engine itself has restarted.
+    pub fn engine_restarted(&mut self) {
+        self.identity = None;
+        self.successes = 0;
+        self.failures = 0;
+        self.healthy_since = None;
+    }
+
+    /// Adds a sample.
+    pub fn sample(&mut self, sample: &Sample<'_>) -> Verdict {
+        let Some(container) = sample.container else { return Verdict::Failed("its container is gone".to_owned()) };
+        if let Some(failure) = self.lifecycle(container) {
+            return Verdict::Failed(failure);
+        }
+        match self.look(container, sample.probe.as_ref()) {
+            Ok(()) => self.succeeded(sample.at),
+            Err(Some(fatal)) => Verdict::Failed(fatal),
+            Err(None) => self.failed(sample.at),
+        }
+    }
+
+    /// No restart since start, and running.
+    fn lifecycle(&mut self, container: &Container) -> Option<String> {
+        if matches!(container.state, State::Exited | State::Dead | State::Removing) {
+            let oom = if container.oom_killed { ", killed for want of memory" } else { "" };
+            let error = if container.error.is_empty() { String::new() } else { format!(": {}", container.error) };
+            return Some(format!("it exited with code {}{oom}{error}", container.exit_code));
+        }
+        let now = (container.id.clone(), container.started_at.clone(), container.restart_count);
+        let before = self.identity.get_or_insert_with(|| now.clone());
+        if container.state == State::Restarting || now.2 > before.2 {
+            return Some(format!("it restarted (exit code {})", container.exit_code));
+        }
+        (before.1 != now.1).then(|| "it was restarted by somebody".to_owned())
+    }
+
+    /// The Docker healthcheck and the probe together. `Err(Some)` decides at once: the engine has counted its own failures.
+    fn look(&mut self, container: &Container, probe: Option<&Result<(), String>>) -> Result<(), Option<String>> {
+        if container.state != State::Running {
+            self.last = "it is not running yet".to_owned();
+            return Err(None);
+        }
+        match container.health.as_ref().map(|health| (health.status, &health.last_output)) {
+            Some((HealthStatus::Unhealthy, output)) => {
+                return Err(Some(format!("its healthcheck says unhealthy: {}", output.trim())));
+            }
+            Some((HealthStatus::Starting, output)) => {
+                self.last = format!("its healthcheck has not passed yet: {}", output.trim());
+                return Err(None);
+            }
+            Some((HealthStatus::Healthy, _)) | None => {}
+        }
+        match probe {
+            Some(Err(why)) => {
+                self.last.clone_from(why);
+                Err(None)
+            }
+            Some(Ok(())) | None => Ok(()),
+        }
+    }
+
+    fn succeeded(&mut self, at: Duration) -> Verdict {
+        self.failures = 0;
+        self.successes += 1;
+        let since = *self.healthy_since.get_or_insert(at);
+        if self.successes < self.limits.successes {
+            return Verdict::Wait(format!("{} of {} successes in a row", self.successes, self.limits.successes));
+        }
+        self.been_healthy = true;
+        if at.saturating_sub(since) < self.limits.min_healthy {
+            return Verdict::Wait(format!("healthy for {} s", at.saturating_sub(since).as_secs()));
+        }
+        Verdict::Healthy
+    }
+
+    fn failed(&mut self, at: Duration) -> Verdict {
+        self.successes = 0;
+        self.healthy_since = None;
+        self.failures += 1;
+        if self.been_healthy && self.failures >= self.limits.failures {
+            return Verdict::Failed(format!("{} failures in a row: {}", self.failures, self.last));
+        }
+        if !self.been_healthy && at >= self.limits.start_timeout {
+            return Verdict::Failed(format!("not healthy within {} s: {}", self.limits.start_timeout.as_secs(), self.last));
+        }
+        Verdict::Wait(self.last.clone())
+    }
+}
+
+/// How often each pattern stands in a log.
+pub fn count_patterns<'a>(patterns: &[String], lines: impl IntoIterator<Item = &'a str>) -> BTreeMap<String, (usize, String)> {
+    let mut counts: BTreeMap<String, (usize, String)> = BTreeMap::new();
+    for line in lines {
+        for pattern in patterns.iter().filter(|pattern| line.contains(pattern.as_str())) {
+            let entry = counts.entry(pattern.clone()).or_insert_with(|| (0, line.to_owned()));
+            entry.0 += 1;
+        }
+    }
+    counts
+}
+
+/// The first pattern that the new release logged more often than the old one did in an equal window; how it says so.
+pub fn log_failure(
+    old: &BTreeMap<String, (usize, String)>,
+    new: &BTreeMap<String, (usize, String)>,
+) -> Option<String> {
+    new.iter().find_map(|(pattern, (count, line))| {
+        let before = old.get(pattern).map_or(0, |(count, _)| *count);
+        (*count > before).then(|| {
+            format!("its log has {pattern:?} {count} times (the old release: {before} in an equal window): {}", line.trim())
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits() -> Limits {
+        Limits {
+            successes: 3,
+            failures: 3,
+            start_timeout: Duration::from_secs(10),
+            min_healthy: Duration::from_secs(2),
+        }
+    }
+
+    fn running() -> Container {
+        serde_json::from_value(serde_json::json!({
+            "id": "c", "name": "api", "image": "i", "image_id": "sha256:1", "labels": {}, "state": "running", "health": null,
+            "created_at": "", "started_at": "t0", "restart_count": 0, "restart": "no", "networks": {}, "port_bindings": [],
+            "bound_ports": [], "memory": 0, "nano_cpus": 0, "mounts": [], "environment": [], "exit_code": 0, "error": "",
+            "oom_killed": false
+        }))
+        .unwrap()
+    }
+
+    fn feed(judgement: &mut Judgement, container: &Container, probes: &[bool]) -> Vec<Verdict> {
+        let verdicts = probes.iter().enumerate().map(|(second, ok)| {
+            let probe = if *ok { Ok(()) } else { Err("status 500".to_owned()) };
+            let at = Duration::from_secs(second as u64);
+            judgement.sample(&Sample { container: Some(container), probe: Some(probe), at })
+        });
+        verdicts.collect()
+    }
+
+    #[test]
+    fn healthy_needs_successes_in_a_row_and_time() {
+        let verdicts = feed(&mut Judgement::new(limits()), &running(), &[false, true, true, false, true, true, true]);
+        assert!(verdicts[..6].iter().all(|verdict| matches!(verdict, Verdict::Wait(_))), "{verdicts:?}");
+        assert_eq!(verdicts[6], Verdict::Healthy);
+    }
+
+    #[test]
+    fn one_bad_sample_decides_nothing_but_three_in_a_row_do() {
+        let mut judgement = Judgement::new(limits());
+        feed(&mut judgement, &running(), &[true, true, true]);
+        let verdicts = feed(&mut judgement, &running(), &[false, false, true, false, false, false]);
+        assert!(verdicts[..5].iter().all(|verdict| !matches!(verdict, Verdict::Failed(_))), "{verdicts:?}");
+        assert_eq!(verdicts[5], Verdict::Failed("3 failures in a row: status 500".to_owned()));
+    }
+
+    #[test]
+    fn never_healthy_fails_at_the_start_timeout_with_its_last_words() {
+        let verdicts = feed(&mut Judgement::new(limits()), &running(), &[false; 11]);
+        assert_eq!(verdicts[10], Verdict::Failed("not healthy within 10 s: status 500".to_owned()));
+    }
+
+    #[test]
+    fn a_restart_fails_unless_the_engine_itself_restarted() {
+        let mut judgement = Judgement::new(limits());
+        feed(&mut judgement, &running(), &[true]);
+        let again = Container { started_at: "t1".to_owned(), ..running() };
+        judgement.engine_restarted();
+        assert!(matches!(feed(&mut judgement, &again, &[true])[0], Verdict::Wait(_)));
+        let third = Container { started_at: "t2".to_owned(), ..running() };
+        assert!(matches!(feed(&mut judgement, &third, &[true])[0], Verdict::Failed(_)));
+    }
+
+    #[test]
+    fn a_pattern_counts_only_beyond_what_the_old_release_logged() {
+        let patterns = ["ERROR".to_owned(), "Traceback".to_owned()];
+        let old = count_patterns(&patterns, ["ERROR a", "ERROR b", "fine"]);
+        assert_eq!(log_failure(&old, &count_patterns(&patterns, ["ERROR c", "ERROR d"])), None);
+        assert!(log_failure(&old, &count_patterns(&patterns, ["Traceback (most recent call last)"])).is_some());
+    }
+}

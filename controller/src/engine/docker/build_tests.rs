@@ -1,0 +1,92 @@
+use std::sync::Mutex;
+use std::time::Duration;
+
+use super::*;
+
+fn request() -> BuildRequest {
+    BuildRequest {
+        tag: "shop/web:1".into(),
+        context: "/nowhere".into(),
+        dockerfile: "docker/Dockerfile".into(),
+        args: BTreeMap::from([("A".into(), "1".into())]),
+        target: Some("final".into()),
+        labels: BTreeMap::new(),
+        network: None,
+        extra_hosts: vec!["a:1".into(), "b:2".into()],
+        shm_size: Some(5_000_000_000),
+        platform: None,
+        cache: false,
+        pull: true,
+        timeout: Duration::from_secs(1),
+    }
+}
+
+type Outcome = Result<(), (String, Vec<String>)>;
+
+fn hear(lines: &[&str]) -> (Outcome, Option<ImageId>, Vec<String>) {
+    let shown = Mutex::new(Vec::new());
+    let progress = |line: &str| shown.lock().expect("a lock").push(line.to_owned());
+    let mut told = Told::new(&progress);
+    let messages = lines.iter().map(|line| serde_json::from_str(line).expect("a message"));
+    let outcome = messages.map(|message| told.hear(message)).find(Result::is_err).unwrap_or(Ok(()));
+    let image = told.image.take();
+    drop(told);
+    (outcome, image, shown.into_inner().expect("a lock"))
+}
+
+#[test]
+fn the_parameters_say_all_of_the_request() {
+    let query = query(&parameters(Builder::BuildKit, &request()));
+    for expected in [
+        "version=2",
+        "t=shop%2Fweb%3A1",
+        "nocache=1",
+        "pull=1",
+        "target=final",
+        "shmsize=5000000000",
+        "extrahosts=a%3A1&extrahosts=b%3A2",
+    ] {
+        assert!(query.contains(expected), "{expected} is missing in {query}");
+    }
+    assert!(query.contains("buildargs=%7B%22A%22%3A%221%22%7D"), "{query}");
+    assert!(!query.contains("platform") && !query.contains("networkmode"));
+}
+
+#[test]
+fn lines_are_put_together_and_the_image_is_noted() {
+    let lines = [
+        r#"{"stream":"Step 1/1 "}"#,
+        r#"{"stream":": FROM x\n"}"#,
+        r#"{"id":"ab","status":"Pulling"}"#,
+        r#"{"aux":{"ID":"sha256:1"}}"#,
+        "{}",
+    ];
+    let (outcome, image, shown) = hear(&lines);
+    assert_eq!((outcome, image), (Ok(()), Some(ImageId::new("sha256:1"))));
+    assert_eq!(shown, ["Step 1/1 : FROM x", "ab: Pulling"]);
+}
+
+#[test]
+fn a_failure_carries_the_last_lines() {
+    let numbers = (1..=50).map(|number| format!(r#"{{"stream":"{number}\n"}}"#)).collect::<Vec<_>>();
+    let mut lines: Vec<_> = numbers.iter().map(String::as_str).collect();
+    lines.extend([
+        r#"{"stream":"torn"}"#,
+        r#"{"errorDetail":{"code":1,"message":"it broke"},"error":"it broke"}"#,
+    ]);
+    let (reason, tail) = hear(&lines).0.expect_err("a failure");
+    assert_eq!((reason.as_str(), tail.len()), ("it broke", TAIL));
+    assert_eq!(
+        (tail.first().map(String::as_str), tail.last().map(String::as_str)),
+        (Some("12"), Some("torn"))
+    );
+    assert!(hear(&[r#"{"error":"only this"}"#]).0.is_err());
+}
+
+#[test]
+fn a_full_disk_and_a_modern_dockerfile_are_told_apart() {
+    let full = failed(&request(), "write /x: no space left on device".into(), Vec::new());
+    assert!(matches!(full, EngineError::NoSpace { .. }));
+    let modern = failed(&request(), "the --mount option requires BuildKit. Refer to …".into(), Vec::new());
+    assert!(wants_buildkit(&modern) && !wants_buildkit(&full));
+}

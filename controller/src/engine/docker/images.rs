@@ -1,0 +1,167 @@
+//! Images that are there, and images from a registry.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use bollard::models::{CreateImageInfo, HealthConfig, ImageInspect};
+use bollard::query_parameters::{CreateImageOptions, ListImagesOptions, RemoveImageOptions, TagImageOptions};
+use evenkeel_core::name::ImageId;
+use evenkeel_core::observed::Image;
+use futures_util::TryStreamExt;
+
+use super::{Docker, errors, path::segment};
+use crate::engine::{EngineError, Progress};
+
+/// How long a pull may be silent.
+const SILENCE: Duration = Duration::from_secs(600);
+/// Words with which a registry says that trying again is no use.
+const FINAL: [&str; 6] =
+    ["not found", "manifest unknown", "denied", "unauthorized", "invalid reference", "no matching manifest"];
+
+impl Docker {
+    pub(super) async fn find_image(&self, reference: &str) -> Result<Option<Image>, EngineError> {
+        let client = self.client().await?;
+        let inspected =
+            self.ask(format!("inspect image {reference}"), client.inspect_image(&segment(reference))).await;
+        Ok(errors::found(inspected)?.map(image))
+    }
+
+    pub(super) async fn labelled_images(&self, label: &str) -> Result<Vec<Image>, EngineError> {
+        let client = self.client().await?;
+        let filters = HashMap::from([("label".to_owned(), vec![label.to_owned()])]);
+        let options = ListImagesOptions { filters: Some(filters), ..Default::default() };
+        let listed = self.ask("list images", client.list_images(Some(options))).await?;
+        let mut images = Vec::with_capacity(listed.len());
+        for summary in listed {
+            images.extend(self.find_image(&summary.id).await?);
+        }
+        Ok(images)
+    }
+
+    /// Pulls an image, without credentials. There is no limit to a pull that goes on, only to its silence.
+    pub(super) async fn pull_image(
+        &self,
+        reference: &str,
+        progress: Progress<'_>,
+    ) -> Result<Image, EngineError> {
+        let reference = with_tag(reference);
+        let client = self.client().await?.with_timeout(SILENCE);
+        let options = CreateImageOptions { from_image: Some(reference.clone()), ..Default::default() };
+        let mut states = client.create_image(Some(options), None, None);
+        let mut last = String::new();
+        while let Some(state) = self.next_state(&reference, states.try_next()).await? {
+            let line = describe(&state);
+            if line != last {
+                progress(&line);
+                last = line;
+            }
+        }
+        let pulled = self.find_image(&reference).await?;
+        pulled.ok_or_else(|| not_pulled(&reference, "it is not there afterwards".to_owned(), true))
+    }
+
+    async fn next_state<T>(
+        &self,
+        reference: &str,
+        next: impl Future<Output = Result<T, bollard::errors::Error>> + Send,
+    ) -> Result<T, EngineError> {
+        let action = format!("pull {reference}");
+        let Ok(answer) = tokio::time::timeout(SILENCE, self.ask(&action, next)).await else {
+            return Err(EngineError::Timeout { action, after: SILENCE });
+        };
+        answer.map_err(|error| match error {
+            EngineError::Refused { status, reason, .. } => {
+                let transient = is_transient(status, &reason);
+                not_pulled(reference, reason, transient)
+            }
+            other => other,
+        })
+    }
+
+    pub(super) async fn tag_image(&self, image: &ImageId, reference: &str) -> Result<(), EngineError> {
+        let client = self.client().await?;
+        let reference = with_tag(reference);
+        let (repo, tag) = reference.rsplit_once(':').unwrap_or((&reference, "latest"));
+        let options = TagImageOptions { repo: Some(repo.to_owned()), tag: Some(tag.to_owned()) };
+        let action = format!("tag image {image} as {reference}");
+        self.ask(action, client.tag_image(&segment(image.as_str()), Some(options))).await
+    }
+
+    /// Removes a tag, never by force: an image that a container uses keeps its last one.
+    pub(super) async fn untag_image(&self, reference: &str) -> Result<(), EngineError> {
+        let client = self.client().await?;
+        let name = segment(reference);
+        let request = client.remove_image(&name, None::<RemoveImageOptions>, None);
+        match self.ask(format!("remove image {reference}"), request).await.map(drop) {
+            Err(error) if errors::has_status(&error, 409) => Ok(()),
+            answer => errors::gone_is_fine(answer),
+        }
+    }
+}
+
+/// Without a tag, the engine would pull all there are.
+fn with_tag(reference: &str) -> String {
+    let last = reference.rsplit('/').next().unwrap_or(reference);
+    if last.contains([':', '@']) { reference.to_owned() } else { format!("{reference}:latest") }
+}
+
+fn describe(state: &CreateImageInfo) -> String {
+    let status = state.status.clone().unwrap_or_default();
+    match &state.id {
+        Some(layer) => format!("{layer}: {status}"),
+        None => status,
+    }
+}
+
+/// Whether trying again can help: anything but the registry's own clear no.
+fn is_transient(status: u16, reason: &str) -> bool {
+    let words = reason.to_lowercase();
+    let refused = (400..500).contains(&status) && ![408, 429].contains(&status);
+    !refused && !FINAL.iter().any(|word| words.contains(word))
+}
+
+fn not_pulled(reference: &str, reason: String, transient: bool) -> EngineError {
+    EngineError::PullFailed { image: reference.to_owned(), reason, transient }
+}
+
+fn image(inspected: ImageInspect) -> Image {
+    let config = inspected.config.unwrap_or_default();
+    let mut volumes = config.volumes.unwrap_or_default();
+    volumes.sort();
+    Image {
+        id: ImageId::new(inspected.id.unwrap_or_default()),
+        tags: inspected.repo_tags.unwrap_or_default(),
+        digests: inspected.repo_digests.unwrap_or_default(),
+        healthcheck: config.healthcheck.is_some_and(checks),
+        volumes,
+        environment: config.env.unwrap_or_default(),
+        created_at: inspected.created.unwrap_or_default(),
+        size: inspected.size.unwrap_or_default(),
+        labels: config.labels.unwrap_or_default().into_iter().collect(),
+    }
+}
+
+fn checks(check: HealthConfig) -> bool {
+    check.test.unwrap_or_default().first().is_some_and(|kind| kind != "NONE")
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn only_a_reference_without_a_tag_gets_one() {
+        assert_eq!(with_tag("redis"), "redis:latest");
+        assert_eq!(with_tag("registry:5000/team/app"), "registry:5000/team/app:latest");
+        assert_eq!(with_tag("registry:5000/app:1"), "registry:5000/app:1");
+        assert_eq!(with_tag("app@sha256:ab"), "app@sha256:ab");
+    }
+
+    #[test]
+    fn trying_again_helps_against_weather_only() {
+        assert!(is_transient(500, "Get https://registry/v2/: net/http: TLS handshake timeout"));
+        assert!(is_transient(429, "toomanyrequests: rate limit"));
+        assert!(!is_transient(404, "manifest for app:9 not found: manifest unknown"));
+        assert!(!is_transient(500, "unauthorized: authentication required"));
+    }
+}

@@ -1,0 +1,108 @@
+//! What a rollout has to remember across a crash, and which migrations evenkeel itself applied.
+
+use std::collections::BTreeSet;
+
+use evenkeel_core::name::{AppName, ReleaseDigest, RolloutId, SchemaRevision};
+use evenkeel_core::plan::Direction;
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::value::{At, Json, Word, at, name};
+use super::{Ledger, LedgerError, apps};
+
+/// A migration that evenkeel applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Applied {
+    /// The rollout that did it.
+    pub(crate) rollout: RolloutId,
+    /// The release whose image had the script.
+    pub(crate) release: ReleaseDigest,
+    /// Which way.
+    pub(crate) direction: Direction,
+    /// Where the schema stood.
+    pub(crate) from: BTreeSet<SchemaRevision>,
+    /// Where it stood afterwards.
+    pub(crate) to: BTreeSet<SchemaRevision>,
+    /// When.
+    pub(crate) at: Timestamp,
+}
+
+impl Ledger {
+    /// Keeps a small fact of a rollout, replacing what its key held.
+    pub(crate) fn set_fact(
+        &self,
+        id: RolloutId,
+        key: &str,
+        value: &serde_json::Value,
+    ) -> Result<(), LedgerError> {
+        self.write(|tx, _| {
+            tx.execute(
+                "INSERT INTO facts (rollout, key, value) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = ?3",
+                params![id.0, key, Json(value)],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// A fact of a rollout.
+    pub(crate) fn fact(&self, id: RolloutId, key: &str) -> Result<Option<serde_json::Value>, LedgerError> {
+        self.read(|tx| {
+            tx.query_row(
+                "SELECT value FROM facts WHERE rollout = ?1 AND key = ?2",
+                params![id.0, key],
+                |row| row.get::<_, Json<_>>(0),
+            )
+            .optional()
+        })
+        .map(|found| found.map(|json| json.0))
+    }
+
+    /// Records that evenkeel moved the schema.
+    pub(crate) fn record_applied(
+        &self,
+        app: &AppName,
+        rollout: RolloutId,
+        release: &ReleaseDigest,
+        direction: Direction,
+        from: &BTreeSet<SchemaRevision>,
+        to: &BTreeSet<SchemaRevision>,
+    ) -> Result<(), LedgerError> {
+        self.write(|tx, now| {
+            apps::ensure(tx, app)?;
+            tx.execute(
+                "INSERT INTO applied (app, rollout, release, direction, from_revisions, to_revisions, at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                params![
+                    app.as_str(),
+                    rollout.0,
+                    release.as_str(),
+                    Word(direction),
+                    Json(from),
+                    Json(to),
+                    At(now)
+                ],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// The migrations that evenkeel applied to an application's database, oldest first.
+    pub(crate) fn applied(&self, app: &AppName) -> Result<Vec<Applied>, LedgerError> {
+        self.read(|tx| {
+            tx.prepare("SELECT * FROM applied WHERE app = ?1 ORDER BY id")?
+                .query_map([app.as_str()], applied)?
+                .collect()
+        })
+    }
+}
+
+fn applied(row: &Row<'_>) -> rusqlite::Result<Applied> {
+    Ok(Applied {
+        rollout: RolloutId(row.get("rollout")?),
+        release: name(row, "release")?,
+        direction: row.get::<_, Word<Direction>>("direction")?.0,
+        from: row.get::<_, Json<_>>("from_revisions")?.0,
+        to: row.get::<_, Json<_>>("to_revisions")?.0,
+        at: at(row, "at")?,
+    })
+}

@@ -1,0 +1,153 @@
+//! The journal of a rollout: its plans, and each step's intent before the effect and outcome after it.
+
+use evenkeel_core::name::RolloutId;
+use evenkeel_core::plan::{Plan, Step};
+use evenkeel_core::status::StepRecord;
+use rusqlite::{Row, Transaction, params};
+
+use super::value::{At, Json, at, limit, maybe_at};
+use super::{Ledger, LedgerError};
+
+/// The number of a step in the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StepId(i64);
+
+/// A plan as it was journalled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct JournalledPlan {
+    /// Its number within the rollout, from 1.
+    pub(crate) number: i64,
+    /// `prepare`, `deploy` or `revert`.
+    pub(crate) stage: String,
+    /// The plan.
+    pub(crate) plan: Plan,
+}
+
+/// A step as it was journalled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct JournalledStep {
+    /// The plan's number.
+    pub(crate) plan: i64,
+    /// Its place in the plan, from 0.
+    pub(crate) index: usize,
+    /// The step.
+    pub(crate) step: Step,
+    /// How it ended; `None` if the ledger never heard.
+    pub(crate) outcome: Option<String>,
+    /// What it found out or why it failed.
+    pub(crate) detail: Option<String>,
+}
+
+impl Ledger {
+    /// Journals a plan before anything of it is done; its number within the rollout, from 1.
+    pub(crate) fn put_plan(&self, id: RolloutId, stage: &str, plan: &Plan) -> Result<i64, LedgerError> {
+        self.write(|tx, _| {
+            tx.query_row(
+                "INSERT INTO plans (rollout, number, stage, body)
+                 VALUES (?1, 1 + (SELECT coalesce(max(number), 0) FROM plans WHERE rollout = ?1), ?2, ?3)
+                 RETURNING number",
+                params![id.0, stage, Json(plan)],
+                |row| row.get(0),
+            )
+        })
+    }
+
+    /// Journals that a step is about to be done.
+    pub(crate) fn begin_step(
+        &self,
+        id: RolloutId,
+        plan: i64,
+        index: usize,
+        stage: &str,
+        step: &Step,
+    ) -> Result<StepId, LedgerError> {
+        let (name, subject) = (step.effect.name(), step.effect.subject());
+        self.write(|tx, now| {
+            tx.execute(
+                "INSERT INTO steps (rollout, plan, position, stage, name, subject, why, body, started_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                params![id.0, plan, limit(index), stage, name, subject, step.why, Json(step), At(now)],
+            )?;
+            Ok(StepId(tx.last_insert_rowid()))
+        })
+    }
+
+    /// Journals how a step ended: `done`, `already` or `failed`.
+    pub(crate) fn finish_step(
+        &self,
+        step: StepId,
+        outcome: &str,
+        detail: Option<&str>,
+    ) -> Result<(), LedgerError> {
+        self.write(|tx, now| {
+            tx.execute(
+                "UPDATE steps SET finished_at = ?2, outcome = ?3, detail = ?4 WHERE id = ?1 AND outcome IS NULL",
+                params![step.0, At(now), outcome, detail],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Marks the steps that a crash interrupted; how many there were.
+    pub(crate) fn interrupt_steps(&self, id: RolloutId) -> Result<usize, LedgerError> {
+        self.write(|tx, now| {
+            tx.execute(
+                "UPDATE steps SET finished_at = ?2, outcome = 'interrupted' WHERE rollout = ?1 AND outcome IS NULL",
+                params![id.0, At(now)],
+            )
+        })
+    }
+
+    /// The plans of a rollout, in order.
+    pub(crate) fn plans(&self, id: RolloutId) -> Result<Vec<JournalledPlan>, LedgerError> {
+        self.read(|tx| {
+            tx.prepare("SELECT number, stage, body FROM plans WHERE rollout = ?1 ORDER BY number")?
+                .query_map([id.0], |row| {
+                    let plan = row.get::<_, Json<Plan>>("body")?.0;
+                    Ok(JournalledPlan { number: row.get("number")?, stage: row.get("stage")?, plan })
+                })?
+                .collect()
+        })
+    }
+
+    /// The steps of a rollout, in the order in which they were begun.
+    pub(crate) fn journal(&self, id: RolloutId) -> Result<Vec<JournalledStep>, LedgerError> {
+        self.read(|tx| {
+            tx.prepare("SELECT * FROM steps WHERE rollout = ?1 ORDER BY id")?
+                .query_map([id.0], journalled)?
+                .collect()
+        })
+    }
+}
+
+/// The steps of a rollout, as history shows them.
+pub(super) fn of(tx: &Transaction<'_>, rollout: i64) -> rusqlite::Result<Vec<StepRecord>> {
+    tx.prepare_cached("SELECT * FROM steps WHERE rollout = ?1 ORDER BY id")?
+        .query_map([rollout], record)?
+        .collect()
+}
+
+fn record(row: &Row<'_>) -> rusqlite::Result<StepRecord> {
+    let started_at = at(row, "started_at")?;
+    let finished_at = maybe_at(row, "finished_at")?;
+    Ok(StepRecord {
+        step: row.get("name")?,
+        subject: row.get("subject")?,
+        why: row.get("why")?,
+        stage: row.get("stage")?,
+        started_at,
+        duration: finished_at.map(|end| end.duration_since(started_at).as_secs_f64()),
+        outcome: row.get("outcome")?,
+        detail: row.get("detail")?,
+    })
+}
+
+fn journalled(row: &Row<'_>) -> rusqlite::Result<JournalledStep> {
+    Ok(JournalledStep {
+        plan: row.get("plan")?,
+        index: usize::try_from(row.get::<_, i64>("position")?).unwrap_or(usize::MAX),
+        step: row.get::<_, Json<Step>>("body")?.0,
+        outcome: row.get("outcome")?,
+        detail: row.get("detail")?,
+    })
+}

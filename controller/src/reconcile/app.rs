@@ -1,0 +1,215 @@
+//! One application's worker: collects triggers, and reconciles, never twice at once.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use evenkeel_core::name::{AppName, Revision};
+use evenkeel_core::release::{DigestKey, Release};
+use tokio::sync::{Notify, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::view::View;
+use crate::rollout::Context;
+use crate::source::{Source, Target, Watches};
+
+/// How often it looks without a reason.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+/// What everybody may do to a worker: give it a reason to look.
+pub(super) struct Handle {
+    pub(super) name: AppName,
+    pub(super) source: Arc<Source>,
+    pub(super) context: Context,
+    pub(super) key: DigestKey,
+    reasons: Mutex<Reasons>,
+    woken: Notify,
+    /// The commit and the manifest to follow.
+    pub(super) tip: watch::Sender<Tip>,
+    /// What status shows.
+    pub(super) view: Mutex<View>,
+    /// The Compose project, once it is known: engine events are addressed by it.
+    pub(super) project: Mutex<Option<String>>,
+    /// Host files that the application reads.
+    pub(super) watches: Arc<Watches>,
+    watched: Mutex<BTreeSet<String>>,
+    /// Serialises reconciling with what operators do to the database.
+    pub(super) turn: tokio::sync::Mutex<()>,
+    pub(super) parked: CancellationToken,
+    /// Time that the current pass has spent on a rollout: not part of what a look costs.
+    pub(super) rolling: Mutex<Duration>,
+}
+
+/// What is followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Tip {
+    /// The commit.
+    pub(super) revision: Revision,
+    /// Where its manifest stands; `None` when the commit has none any more.
+    pub(super) manifest: Option<String>,
+}
+
+#[derive(Default)]
+struct Reasons {
+    pending: BTreeSet<String>,
+    waiting: Vec<oneshot::Sender<()>>,
+    fresh: bool,
+}
+
+/// Everything that a new worker needs.
+pub(super) struct Start {
+    pub(super) name: AppName,
+    pub(super) source: Arc<Source>,
+    pub(super) context: Context,
+    pub(super) key: DigestKey,
+    pub(super) tip: Tip,
+    pub(super) watches: Arc<Watches>,
+    pub(super) parked: CancellationToken,
+}
+
+impl Handle {
+    pub(super) fn new(start: Start) -> Arc<Self> {
+        Arc::new(Self {
+            name: start.name,
+            source: start.source,
+            context: start.context,
+            key: start.key,
+            reasons: Mutex::default(),
+            woken: Notify::new(),
+            tip: watch::Sender::new(start.tip),
+            view: Mutex::default(),
+            project: Mutex::default(),
+            watches: start.watches,
+            watched: Mutex::default(),
+            turn: tokio::sync::Mutex::new(()),
+            parked: start.parked,
+            rolling: Mutex::default(),
+        })
+    }
+
+    /// Says *look again*, and why.
+    pub(super) fn trigger(&self, reason: &str) {
+        self.reasons.lock().unwrap_or_else(PoisonError::into_inner).pending.insert(reason.to_owned());
+        self.woken.notify_one();
+    }
+
+    /// The same by an operator, who starts again at short waits; tells when the pass has ended.
+    pub(super) fn trigger_and_wait(&self, reason: &str) -> oneshot::Receiver<()> {
+        let (done, receiver) = oneshot::channel();
+        let mut reasons = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
+        reasons.pending.insert(reason.to_owned());
+        reasons.waiting.push(done);
+        reasons.fresh = true;
+        drop(reasons);
+        self.woken.notify_one();
+        receiver
+    }
+
+    fn take(&self) -> Reasons {
+        std::mem::take(&mut *self.reasons.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Watches the host files that a release reads.
+    pub(super) fn watch(&self, release: &Release) {
+        *self.project.lock().unwrap_or_else(PoisonError::into_inner) = Some(release.project.name.to_string());
+        let wanted: BTreeSet<String> = release.project.host_files.iter().cloned().collect();
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        for file in wanted.difference(&watched) {
+            self.watches.watch(Target::File(file.into()));
+        }
+        *watched = wanted;
+    }
+
+    /// Whether the application reads a host file.
+    pub(super) fn reads(&self, path: &str) -> bool {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner).contains(path)
+    }
+}
+
+/// The waits between passes that did not come to their end.
+struct Backoff {
+    tries: u32,
+}
+
+impl Backoff {
+    const LONGEST: Duration = Duration::from_secs(600);
+
+    fn next(&mut self, first: Duration) -> Duration {
+        let wait = first.saturating_mul(1 << self.tries.min(10)).min(Self::LONGEST);
+        self.tries += 1;
+        wait
+    }
+}
+
+/// What a pass asks for.
+pub(super) enum Next {
+    /// Nothing: it waits for a reason.
+    Settled,
+    /// Another look, at that time at the latest.
+    LookAt(jiff::Timestamp),
+    /// Another try, later and later; the first wait.
+    Retry(Duration),
+    /// Another look at once: the world has changed meanwhile.
+    Again,
+}
+
+/// Runs until the process goes down.
+///
+/// Cancel-safe: a pass is never dropped in the middle; it is told to end through `parked`.
+pub(super) async fn work(handle: Arc<Handle>) {
+    let mut backoff = Backoff { tries: 0 };
+    let mut tip = handle.tip.subscribe();
+    let mut wait = Duration::ZERO;
+    let mut because = "start";
+    loop {
+        tokio::select! {
+            () = handle.parked.cancelled() => return,
+            () = handle.woken.notified() => {}
+            changed = tip.changed() => {
+                if changed.is_err() { return }
+                backoff.tries = 0;
+                handle.trigger(&format!("commit {}", handle.tip.borrow().revision.short()));
+            }
+            () = tokio::time::sleep(wait) => {}
+        }
+        tip.borrow_and_update();
+        let reasons = handle.take();
+        if reasons.fresh {
+            backoff.tries = 0;
+        }
+        let reason = if reasons.pending.is_empty() { because.to_owned() } else { Vec::from_iter(reasons.pending).join(", ") };
+        let began = Instant::now();
+        let turn = handle.turn.lock().await;
+        let next = super::pass::reconcile(&handle, &reason).await;
+        drop(turn);
+        let rolling = std::mem::take(&mut *handle.rolling.lock().unwrap_or_else(PoisonError::into_inner));
+        let looked = began.elapsed().saturating_sub(rolling);
+        handle.context.metrics.reconciled(&handle.name, word(&reason), looked.as_secs_f64());
+        reasons.waiting.into_iter().for_each(|done| drop(done.send(())));
+        because = "look";
+        wait = match next {
+            Next::Settled => {
+                backoff.tries = 0;
+                LOOK_EVERY
+            }
+            Next::Again => Duration::ZERO,
+            Next::LookAt(at) => until(at).min(LOOK_EVERY),
+            Next::Retry(first) => {
+                because = "retry";
+                backoff.next(first)
+            }
+        };
+    }
+}
+
+fn until(at: jiff::Timestamp) -> Duration {
+    Duration::try_from(at.duration_since(jiff::Timestamp::now())).unwrap_or(Duration::ZERO)
+}
+
+/// A metric's label: the kind of reason, not its details.
+fn word(reason: &str) -> &'static str {
+    ["start", "commit", "file", "operator", "webhook", "retry", "event"]
+        .into_iter()
+        .find(|word| reason.contains(word))
+        .unwrap_or("look")
+}

@@ -1,0 +1,121 @@
+//! From a commit to the release that it means for one application.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use evenkeel_core::compose::{self, Request};
+use evenkeel_core::files::Files;
+use evenkeel_core::located::{Fault, Faults};
+use evenkeel_core::manifest::{self, Application};
+use evenkeel_core::name::{AppName, Revision, ServiceName};
+use evenkeel_core::release::{DigestKey, Parts, Release};
+
+use crate::source::{Checkout, Source};
+
+/// A release, and what reading it warned of.
+pub(super) struct Desired {
+    pub(super) release: Release,
+    pub(super) warnings: Vec<String>,
+}
+
+/// A manifest with its project, and what reading them warned of.
+pub(super) struct Declared {
+    pub(super) manifest: Application,
+    pub(super) project: compose::Project,
+    pub(super) warnings: Vec<String>,
+}
+
+/// A manifest that was found, by its path; or why it cannot be read.
+pub(super) struct Found {
+    pub(super) path: String,
+    pub(super) application: Result<Application, Faults>,
+}
+
+/// Every manifest of a commit, under the source's path.
+pub(super) async fn manifests(source: &Arc<Source>, revision: &Revision) -> Result<Vec<Found>, String> {
+    let (source, revision) = (Arc::clone(source), revision.clone());
+    let read = move || -> Result<Vec<Found>, String> {
+        let checkout = source.checkout(&revision).map_err(|error| error.to_string())?;
+        let paths = checkout.manifests(&source.config().path).map_err(|error| error.to_string())?;
+        Ok(paths.into_iter().map(|path| Found { application: application(&checkout, &path), path }).collect())
+    };
+    tokio::task::spawn_blocking(read).await.map_err(|error| error.to_string())?
+}
+
+fn application(files: &dyn Files, path: &str) -> Result<Application, Faults> {
+    manifest::read(path, &text(files, path)?)
+}
+
+fn text(files: &dyn Files, path: &str) -> Result<String, Fault> {
+    let bytes = files.read(path).map_err(|error| Fault::new(error.to_string()))?;
+    String::from_utf8(bytes).map_err(|_| Fault::new(format!("{path} is not UTF-8")))
+}
+
+/// Reads the release of one application at a commit.
+pub(super) async fn release(
+    source: &Arc<Source>,
+    revision: &Revision,
+    manifest_path: &str,
+    key: &DigestKey,
+) -> Result<Desired, Faults> {
+    let (source, revision, path, key) = (Arc::clone(source), revision.clone(), manifest_path.to_owned(), key.clone());
+    let read = move || {
+        let checkout = source.checkout(&revision).map_err(|error| Fault::new(error.to_string()))?;
+        read(&checkout, &path, &key)
+    };
+    tokio::task::spawn_blocking(read).await.unwrap_or_else(|error| Err(Fault::new(error.to_string()).into()))
+}
+
+/// Reads the release of one manifest of a checkout.
+pub(super) fn read(checkout: &Checkout, path: &str, key: &DigestKey) -> Result<Desired, Faults> {
+    let Declared { manifest, project, warnings } = declared(checkout, path)?;
+    let contexts = contexts(checkout, &project)?;
+    let parts = Parts {
+        revision: checkout.revision().clone(),
+        manifest_path: path.to_owned(),
+        manifest,
+        project,
+        contexts,
+    };
+    Ok(Desired { release: Release::new(key, parts), warnings })
+}
+
+/// Reads a manifest and its project, and checks one against the other: all that can be said without a commit.
+pub(super) fn declared(files: &dyn Files, path: &str) -> Result<Declared, Faults> {
+    let text = text(files, path)?;
+    let manifest = manifest::read(path, &text)?;
+    let request = Request {
+        app: &manifest.metadata.name,
+        manifest_dir: path.rsplit_once('/').map_or(".", |(directory, _)| directory),
+        compose: &manifest.spec.compose,
+        files,
+    };
+    let (project, warnings) = compose::read(&request)?;
+    let faults = manifest::check_located(path, &text, &manifest, &project);
+    if faults.0.is_empty() { Ok(Declared { manifest, project, warnings }) } else { Err(faults) }
+}
+
+/// The digest of every build's filtered context.
+fn contexts(checkout: &Checkout, project: &compose::Project) -> Result<BTreeMap<ServiceName, String>, Faults> {
+    let mut contexts = BTreeMap::new();
+    for (name, service) in &project.services {
+        let Some(build) = &service.build else { continue };
+        let context = checkout
+            .context(&crate::rollout::context_request(build))
+            .map_err(|error| Fault::new(format!("service {name}: {error}")))?;
+        contexts.insert(name.clone(), context.digest);
+    }
+    Ok(contexts)
+}
+
+/// Two manifests of one name: neither can be trusted to be the one that is meant.
+pub(super) fn duplicates(found: &[Found]) -> BTreeMap<AppName, Vec<String>> {
+    let mut by_name: BTreeMap<AppName, Vec<String>> = BTreeMap::new();
+    for manifest in found {
+        if let Ok(application) = &manifest.application {
+            by_name.entry(application.metadata.name.clone()).or_default().push(manifest.path.clone());
+        }
+    }
+    by_name.retain(|_, paths| paths.len() > 1);
+    by_name
+}

@@ -1,0 +1,91 @@
+//! The engine's events and changed files: reasons to look, never facts to act on.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use tokio::sync::mpsc::Receiver;
+
+use super::daemon::Daemon;
+use crate::engine::EngineEvent;
+use crate::source::Changed;
+
+/// Listens to the engine until the process goes down; a lost connection is made again.
+pub(super) async fn engine_events(daemon: Arc<Daemon>) {
+    let mut lost = false;
+    loop {
+        let mut events = daemon.engine.events();
+        if lost && daemon.engine.info().await.is_ok() {
+            lost = false;
+            daemon.handles().iter().for_each(|handle| handle.trigger("event: the engine is back"));
+        }
+        loop {
+            let event = tokio::select! {
+                () = daemon.life.stop.cancelled() => return,
+                event = events.next() => event,
+            };
+            match event {
+                Some(Ok(event)) => dispatch(&daemon, &event),
+                Some(Err(error)) => {
+                    tracing::warn!(%error, "the engine's events are lost; asking again");
+                    break;
+                }
+                None => break,
+            }
+        }
+        lost = true;
+        tokio::select! {
+            () = daemon.life.stop.cancelled() => return,
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+        }
+    }
+}
+
+/// What happens at the engine that can mean drift.
+fn dispatch(daemon: &Daemon, event: &EngineEvent) {
+    let telling = match event.kind.as_str() {
+        "container" => matches!(
+            event.action.as_str(),
+            "die" | "stop" | "kill" | "destroy" | "pause" | "unpause" | "rename" | "update" | "oom" | "start"
+        ) || event.action.starts_with("health_status"),
+        "network" => matches!(event.action.as_str(), "disconnect" | "destroy"),
+        "image" => matches!(event.action.as_str(), "tag" | "untag" | "delete"),
+        "volume" => event.action == "destroy",
+        _ => false,
+    };
+    if !telling {
+        return;
+    }
+    for handle in daemon.handles() {
+        let project = handle.project.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let concerns = match &event.project {
+            Some(of) => project.as_deref() == Some(of.as_str()),
+            // Networks and images say nothing of a project: whoever is idle looks.
+            None => event.kind != "container",
+        };
+        if concerns {
+            handle.trigger(&format!("event: {} {} {}", event.kind, event.action, event.name));
+        }
+    }
+}
+
+/// Hears of changed files: a repository on this machine is polled at once, an application that reads the file looks at once.
+pub(super) async fn file_changes(daemon: Arc<Daemon>, mut changes: Receiver<Changed>) {
+    loop {
+        let changed = tokio::select! {
+            () = daemon.life.stop.cancelled() => return,
+            changed = changes.recv() => changed,
+        };
+        let Some(changed) = changed else { return };
+        let path = changed.path.to_string_lossy();
+        for followed in &daemon.sources {
+            let local = followed.source.local_directory();
+            if local.is_some_and(|directory| changed.path.starts_with(&directory)) {
+                followed.nudge.notify_one();
+            }
+        }
+        for handle in daemon.handles().iter().filter(|handle| handle.reads(&path)) {
+            handle.trigger(&format!("file {path} changed"));
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Follows a source: polls it, finds its applications, and tells each of them where the branch is.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use evenkeel_core::name::{AppName, Revision};
+use evenkeel_core::release::Release;
+use evenkeel_core::status::{Condition, Reason};
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::app::{Handle, Tip};
+use super::daemon::{Daemon, Followed};
+use super::desired::{self, Found};
+
+/// Polls until the process goes down: at its interval with a little jitter, and whenever somebody says that it changed.
+pub(super) async fn follow(daemon: Arc<Daemon>, followed: Arc<Followed>) {
+    let mut seen: Option<Revision> = None;
+    loop {
+        let polled = poll(&daemon, &followed).await;
+        match polled {
+            Ok(revision) => {
+                followed.clear();
+                if seen.as_ref() != Some(&revision) || followed.stale() {
+                    spread(&daemon, &followed, &revision).await;
+                    seen = Some(revision);
+                }
+            }
+            Err(error) => {
+                followed.unreachable(&daemon, &error);
+                // What was last fetched goes on being the truth.
+                if let (None, Ok(Some(revision))) = (&seen, followed.source.last_tip()) {
+                    spread(&daemon, &followed, &revision).await;
+                    seen = Some(revision);
+                }
+            }
+        }
+        daemon.source_looked_at(&followed);
+        tokio::select! {
+            () = daemon.life.stop.cancelled() => return,
+            () = followed.nudge.notified() => {}
+            () = tokio::time::sleep(jittered(followed.poll)) => {}
+        }
+    }
+}
+
+/// A tenth more or less, so that a hundred controllers do not ask at the same moment.
+fn jittered(interval: Duration) -> Duration {
+    interval.mul_f64(0.9 + 0.2 * fastrand::f64())
+}
+
+async fn poll(daemon: &Daemon, followed: &Followed) -> Result<Revision, String> {
+    let name = &followed.source.config().name;
+    let began = Instant::now();
+    let result = followed.source.poll().await;
+    let seconds = began.elapsed().as_secs_f64();
+    match result {
+        Ok(tip) => {
+            let op = if tip.moved { "fetch" } else { "ls-remote" };
+            daemon.metrics.git_request(name, op, "success", seconds);
+            daemon.metrics.git_success(name, Timestamp::now());
+            if tip.forced {
+                tracing::warn!(source = %name, revision = %tip.revision, "the branch was rewritten; its new tip is followed");
+            }
+            Ok(tip.revision)
+        }
+        Err(error) => {
+            daemon.metrics.git_request(name, "ls-remote", error.kind(), seconds);
+            Err(error.to_string())
+        }
+    }
+}
+
+/// Tells every application of the source where the branch is; new ones get a worker.
+async fn spread(daemon: &Arc<Daemon>, followed: &Arc<Followed>, revision: &Revision) {
+    let found = match desired::manifests(&followed.source, revision).await {
+        Ok(found) => found,
+        Err(error) => {
+            followed.unreachable(daemon, &error);
+            return;
+        }
+    };
+    if found.is_empty() {
+        let path = &followed.source.config().path;
+        let under = if path.is_empty() { String::new() } else { format!(" under {path}") };
+        followed.condition(Reason::ManifestInvalid, &format!("commit {} has no evenkeel.yaml{under}", revision.short()));
+    }
+    let duplicates = desired::duplicates(&found);
+    for (name, paths) in &duplicates {
+        followed.condition(
+            Reason::ManifestInvalid,
+            &format!("two manifests are named {name}: {}; nothing of either is rolled out", paths.join(" and ")),
+        );
+    }
+    let mut named: BTreeMap<AppName, String> = BTreeMap::new();
+    for manifest in &found {
+        if let Some(name) = name_of(daemon, followed, manifest) {
+            if !duplicates.contains_key(&name) {
+                named.insert(name, manifest.path.clone());
+            }
+        }
+    }
+    daemon.tell(followed, revision, &named, &duplicates);
+}
+
+/// A manifest that cannot be read any more is still its application's: by where it stood.
+fn name_of(daemon: &Daemon, followed: &Followed, manifest: &Found) -> Option<AppName> {
+    match &manifest.application {
+        Ok(application) => Some(application.metadata.name.clone()),
+        Err(faults) => {
+            let known = daemon.ledger.apps().unwrap_or_default().into_iter().find(|record| {
+                record.manifest_path.as_deref() == Some(manifest.path.as_str())
+                    && record.source.as_deref() == Some(followed.source.config().name.as_str())
+            });
+            if known.is_none() {
+                followed.condition(Reason::ManifestInvalid, &faults.to_string());
+            }
+            known.map(|record| record.name)
+        }
+    }
+}
+
+impl Followed {
+    /// The remote cannot be asked; the last good commit goes on being kept.
+    fn unreachable(&self, daemon: &Daemon, error: &str) {
+        let name = &self.source.config().name;
+        tracing::warn!(source = %name, error, "the source cannot be read");
+        self.condition(Reason::SourceUnreachable, &format!("{error}; the last commit that was read goes on being kept"));
+        let _ = daemon;
+    }
+
+    fn condition(&self, reason: Reason, message: &str) {
+        let mut conditions = self.conditions.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = conditions.iter().find(|condition| condition.reason == reason).map_or_else(Timestamp::now, |it| it.since);
+        conditions.retain(|condition| condition.reason != reason);
+        conditions.push(Condition { reason, message: message.to_owned(), since });
+    }
+
+    fn clear(&self) {
+        self.conditions.lock().unwrap_or_else(PoisonError::into_inner).retain(|it| it.reason != Reason::SourceUnreachable);
+    }
+
+    /// Whether the last spreading found faults that may have gone.
+    fn stale(&self) -> bool {
+        false
+    }
+}
+
+/// Ends a rollout's proofs and bake when the branch asks for another release. A commit that means the same release does not.
+///
+/// Cancel-safe: it only reads. Never ends by itself.
+pub(super) async fn cancel_when_superseded(handle: &Handle, target: &Release, cancel: &CancellationToken) {
+    let mut tip = handle.tip.subscribe();
+    loop {
+        if tip.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+        let Tip { revision, manifest: Some(manifest) } = tip.borrow_and_update().clone() else { continue };
+        let Ok(desired) = desired::release(&handle.source, &revision, &manifest, &handle.key).await else { continue };
+        if desired.release.digest != target.digest {
+            tracing::info!(app = %handle.name, revision = %revision, "a newer release is wanted");
+            cancel.cancel();
+        }
+    }
+}
+
+/// When a commit was made.
+pub(super) async fn committed_at(source: &Arc<crate::source::Source>, revision: &Revision) -> Option<Timestamp> {
+    let (source, revision) = (Arc::clone(source), revision.clone());
+    let read = move || source.checkout(&revision).and_then(|checkout| checkout.meta()).map(|meta| meta.committed_at).ok();
+    tokio::task::spawn_blocking(read).await.ok().flatten()
+}

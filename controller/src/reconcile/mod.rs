@@ -1,0 +1,16 @@
+//! The loop: look, decide, act, record. A trigger only says *look again*, and is kept as the reason.
+
+mod app;
+mod choose;
+mod control;
+mod daemon;
+mod desired;
+mod events;
+mod follow;
+mod pass;
+mod retention;
+mod validate;
+mod view;
+
+pub(crate) use daemon::{Daemon, StartError};
+pub(crate) use validate::{ValidateReport, init, validate};

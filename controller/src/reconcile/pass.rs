@@ -1,0 +1,385 @@
+//! One pass over one application.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use evenkeel_core::database::Backup;
+use evenkeel_core::name::RolloutId;
+use evenkeel_core::plan::{Effect, Hints, Plan, make};
+use evenkeel_core::release::Release;
+use evenkeel_core::status::{Condition, Outcome, Phase, Reason};
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::app::{Handle, Next};
+use super::choose::{Choice, Chosen, choose};
+use super::desired;
+use crate::ledger::OpenRollout;
+use crate::rollout::{End, Failure, Gathered, Order, outcome, resume_as_revert, run};
+
+/// source → manifest → desired, observed → plan → execute → verify → record.
+pub(super) async fn reconcile(handle: &Arc<Handle>, reason: &str) -> Next {
+    match pass(handle, reason).await {
+        Ok(next) => next,
+        Err(failure) => {
+            tracing::warn!(app = %handle.name, error = %failure, "the pass did not come to its end");
+            if let Failure::Transient { reason, message } | Failure::Blocked { reason, message } = &failure {
+                handle.condition(*reason, message);
+            }
+            Next::Retry(Duration::from_secs(5))
+        }
+    }
+}
+
+async fn pass(handle: &Arc<Handle>, reason: &str) -> Result<Next, Failure> {
+    let context = &handle.context;
+    let ledger = &context.ledger;
+    handle.forget_passing_conditions();
+    if let Some(open) = ledger.open_rollout(&handle.name)?.filter(|open| open.reverting.is_some()) {
+        return finish_revert(handle, &open).await;
+    }
+    let Some(desired) = desired_release(handle).await? else { return keep_live(handle).await };
+    ledger.put_release(&desired)?;
+    handle.watch(&desired);
+    let live = live(handle)?;
+    let quarantine = ledger.quarantined(&handle.name)?;
+    let record = ledger.app(&handle.name)?;
+    let stuck = super::view::stuck(ledger, &handle.name, &desired)?;
+    let chosen = choose(&Choice {
+        desired: &desired,
+        live: live.as_ref(),
+        quarantine: &quarantine,
+        suspended: record.suspended,
+        stuck: stuck.as_deref(),
+        now: Timestamp::now(),
+    });
+    handle.saw(&desired, &chosen.conditions);
+    go(handle, &desired, &chosen, reason).await
+}
+
+/// Goes to what was chosen, if anything has to be done for it.
+async fn go(handle: &Arc<Handle>, desired: &Release, chosen: &Chosen<'_>, reason: &str) -> Result<Next, Failure> {
+    let ledger = &handle.context.ledger;
+    let idle = || chosen.look_again.map_or(Next::Settled, Next::LookAt);
+    let open = ledger.open_rollout(&handle.name)?;
+    let Some(target) = chosen.target else {
+        handle.look(desired).await?;
+        return Ok(idle());
+    };
+    let open = supersede(handle, open, target)?;
+    let gathered = Gathered::look(&handle.context, target, Hints::default(), open.as_ref().map(|open| open.id)).await?;
+    handle.observed(target, &gathered);
+    let id = open.as_ref().map_or(RolloutId(0), |open| open.id);
+    let plan = make(&gathered.facts(target, id))?;
+    if plan.is_empty() && open.is_none() {
+        return settled(handle, desired, target).map(|()| idle());
+    }
+    let is_live = gathered.live.as_ref().is_some_and(|live| live.digest == target.digest);
+    if is_live {
+        count_drift(handle, &plan);
+    }
+    let began = std::time::Instant::now();
+    let next = rollout(handle, target, open, gathered.live.clone(), &why(reason, is_live, &plan)).await;
+    *handle.rolling.lock().unwrap_or_else(PoisonError::into_inner) = began.elapsed();
+    Ok(match next? {
+        Next::Settled => Next::Again,
+        next => next,
+    })
+}
+
+/// A rollout of something else than what is wanted now is over.
+fn supersede(handle: &Handle, open: Option<OpenRollout>, target: &Release) -> Result<Option<OpenRollout>, Failure> {
+    let ledger = &handle.context.ledger;
+    let Some(open) = open else { return Ok(None) };
+    ledger.interrupt_steps(open.id)?;
+    if open.release == target.digest {
+        return Ok(Some(open));
+    }
+    ledger.finish_rollout(open.id, Outcome::Cancelled, Some("something newer is wanted"))?;
+    handle.context.metrics.rollout_finished(&handle.name, Outcome::Cancelled, 0.0);
+    Ok(None)
+}
+
+/// Nothing to do: what is live is what is wanted; its revision moves on.
+fn settled(handle: &Handle, desired: &Release, target: &Release) -> Result<(), Failure> {
+    let ledger = &handle.context.ledger;
+    if desired.digest == target.digest {
+        handle.release_holds()?;
+        let revision = handle.tip.borrow().revision.clone();
+        if ledger.app(&handle.name)?.live_revision.as_ref() != Some(&revision) {
+            ledger.set_live(&handle.name, &target.digest, &revision)?;
+            ledger.record_event(Some(&handle.name), "moved", &format!("commit {} changes nothing that runs", revision.short()))?;
+        }
+    }
+    handle.context.say(Phase::Idle, "");
+    show_backups(handle)?;
+    Ok(super::retention::retain(handle, target)?)
+}
+
+/// Backups of an earlier process are in the metrics too.
+fn show_backups(handle: &Handle) -> Result<(), Failure> {
+    let newest = handle.context.ledger.backups(&handle.name)?.into_iter().next();
+    let backup = newest.and_then(|newest| serde_json::from_value::<Backup>(newest.json).ok());
+    if let Some(backup) = backup {
+        handle.context.metrics.backup(&handle.name, backup.size, backup.created_at, backup.good());
+    }
+    Ok(())
+}
+
+async fn rollout(
+    handle: &Arc<Handle>,
+    target: &Release,
+    open: Option<OpenRollout>,
+    live: Option<Release>,
+    why: &str,
+) -> Result<Next, Failure> {
+    let ledger = &handle.context.ledger;
+    let repair = live.as_ref().is_some_and(|live| live.digest == target.digest);
+    let id = match &open {
+        Some(open) => open.id,
+        None => {
+            let revision = handle.tip.borrow().revision.clone();
+            if !repair {
+                ledger.set_attempted(&handle.name, &revision)?;
+            }
+            let previous = live.as_ref().map(|live| &live.digest);
+            ledger.begin_rollout(&handle.name, &target.digest, &revision, why, previous)?
+        }
+    };
+    handle.source.keep(&target.revision).map_err(|error| Failure::transient(Reason::SourceUnreachable, error.to_string()))?;
+    let cancel = CancellationToken::new();
+    let order = Order {
+        context: &handle.context,
+        release: target,
+        id,
+        previous: live.filter(|_| !repair),
+        repair,
+        cancel: cancel.clone(),
+        parked: handle.parked.clone(),
+    };
+    let end = {
+        let watch = futures_util::future::join(
+            super::follow::cancel_when_superseded(handle, target, &cancel),
+            handle.keep_looking(target),
+        );
+        tokio::pin!(watch);
+        let run = run(&order);
+        tokio::pin!(run);
+        // The rollout is never dropped in the middle: only the watcher is.
+        tokio::select! {
+            end = &mut run => end,
+            _ = &mut watch => run.await,
+        }
+    };
+    record(handle, &order, end).await
+}
+
+/// Puts the end of a rollout on record, and says what is next.
+async fn record(handle: &Arc<Handle>, order: &Order<'_>, end: End) -> Result<Next, Failure> {
+    let ledger = &handle.context.ledger;
+    if let Some(outcome) = outcome(&end) {
+        let message = message(&end);
+        ledger.finish_rollout(order.id, outcome, message.as_deref())?;
+        let seconds = super::view::rollout_seconds(ledger, &handle.name, order.id)?;
+        handle.context.metrics.rollout_finished(&handle.name, outcome, seconds);
+        let text = message.as_deref().unwrap_or("the release is live");
+        ledger.record_event(Some(&handle.name), &format!("{outcome:?}"), text)?;
+        tracing::info!(app = %handle.name, rollout = %order.id, outcome = ?outcome, message = text, "rollout ended");
+    }
+    handle.context.say(Phase::Idle, "");
+    let first = order.release.manifest.spec.rollout.retry_delay;
+    Ok(match end {
+        End::Succeeded => {
+            succeeded(handle, order).await?;
+            Next::Settled
+        }
+        End::Reverted { reason, message, at_fault } => {
+            let seconds = super::view::rollout_seconds(ledger, &handle.name, order.id)?;
+            handle.context.metrics.time_to_restore(&handle.name, seconds);
+            handle.hold(reason, &message);
+            if !at_fault {
+                return Ok(Next::Retry(first));
+            }
+            ledger.quarantine(&handle.name, &order.release.digest, &order.release.revision, &message)?;
+            Next::Settled
+        }
+        End::RevertFailed(message) => {
+            handle.hold(Reason::RevertFailed, &message);
+            Next::Settled
+        }
+        End::Cancelled(_) => Next::Again,
+        End::Parked(_) => Next::Retry(first),
+        End::Degraded(message) => {
+            handle.hold(Reason::ProbeFailed, &message);
+            Next::Retry(first)
+        }
+        End::Transient { reason, message } | End::Blocked { reason, message } => {
+            handle.condition(reason, &message);
+            Next::Retry(first)
+        }
+    })
+}
+
+fn message(end: &End) -> Option<String> {
+    match end {
+        End::Succeeded => None,
+        End::Reverted { message, .. }
+        | End::Blocked { message, .. }
+        | End::Transient { message, .. }
+        | End::RevertFailed(message)
+        | End::Degraded(message)
+        | End::Cancelled(message)
+        | End::Parked(message) => Some(message.clone()),
+    }
+}
+
+async fn succeeded(handle: &Arc<Handle>, order: &Order<'_>) -> Result<(), Failure> {
+    let ledger = &handle.context.ledger;
+    handle.release_holds()?;
+    if order.repair {
+        return Ok(());
+    }
+    // The tip may be a later commit that means the same release.
+    let committed = super::follow::committed_at(&handle.source, &order.release.revision).await;
+    if let Some(at) = committed {
+        let seconds = Timestamp::now().duration_since(at).as_secs_f64();
+        handle.context.metrics.lead_time(&handle.name, seconds.max(0.0));
+    }
+    ledger.touch_release(&handle.name, &order.release.digest)?;
+    Ok(())
+}
+
+/// Goes on putting back what a crash interrupted.
+async fn finish_revert(handle: &Arc<Handle>, open: &OpenRollout) -> Result<Next, Failure> {
+    let ledger = &handle.context.ledger;
+    ledger.interrupt_steps(open.id)?;
+    let Some(release) = ledger.release(&handle.name, &open.release)? else {
+        ledger.finish_rollout(open.id, Outcome::RevertFailed, Some("the ledger has lost the release"))?;
+        return Ok(Next::Again);
+    };
+    let previous = match &open.previous {
+        Some(digest) => ledger.release(&handle.name, digest)?,
+        None => None,
+    };
+    let order = Order {
+        context: &handle.context,
+        release: &release,
+        id: open.id,
+        previous,
+        repair: false,
+        cancel: CancellationToken::new(),
+        parked: handle.parked.clone(),
+    };
+    let why = open.reverting.clone().unwrap_or_default();
+    let end = resume_as_revert(&order, &why).await;
+    record(handle, &order, end).await.map(|next| match next {
+        Next::Settled => Next::Again,
+        next => next,
+    })
+}
+
+/// The release of the branch's tip; `None` where it cannot be read, which is on record as a condition.
+async fn desired_release(handle: &Arc<Handle>) -> Result<Option<Release>, Failure> {
+    let tip = handle.tip.borrow().clone();
+    let Some(manifest) = &tip.manifest else {
+        handle.condition(
+            Reason::ManifestInvalid,
+            &format!("commit {} has no manifest of this application any more; what runs is kept", tip.revision.short()),
+        );
+        return Ok(None);
+    };
+    match desired::release(&handle.source, &tip.revision, manifest, &handle.key).await {
+        Ok(desired) => {
+            for warning in &desired.warnings {
+                tracing::warn!(app = %handle.name, "{warning}");
+            }
+            Ok(Some(desired.release))
+        }
+        Err(faults) => {
+            handle.condition(Reason::ManifestInvalid, &format!("at commit {}:\n{faults}", tip.revision.short()));
+            Ok(None)
+        }
+    }
+}
+
+/// Without a readable tip, what is live is kept in repair.
+async fn keep_live(handle: &Arc<Handle>) -> Result<Next, Failure> {
+    let Some(live) = live(handle)? else { return Ok(Next::Settled) };
+    let chosen = Chosen { target: Some(&live), conditions: Vec::new(), look_again: None };
+    go(handle, &live, &chosen, "drift").await
+}
+
+pub(super) fn live(handle: &Handle) -> Result<Option<Release>, Failure> {
+    let ledger = &handle.context.ledger;
+    match &ledger.app(&handle.name)?.live_release {
+        Some(digest) => Ok(ledger.release(&handle.name, digest)?),
+        None => Ok(None),
+    }
+}
+
+fn why(reason: &str, repair: bool, plan: &Plan) -> String {
+    match plan.steps.first().filter(|_| repair) {
+        Some(step) => format!("drift ({reason}): {} {}: {}", step.effect.name(), step.effect.subject(), step.why),
+        None => reason.to_owned(),
+    }
+}
+
+/// What somebody changed behind evenkeel's back, by kind.
+fn count_drift(handle: &Handle, plan: &Plan) {
+    for step in &plan.steps {
+        let kind = match &step.effect {
+            Effect::Start { .. } => "stopped",
+            Effect::Create { .. } => "removed",
+            Effect::Unpause { .. } => "paused",
+            Effect::Join { container, .. } if container.id.is_some() => "network-detached",
+            Effect::SetRestart { .. } => "restart-policy",
+            Effect::SetLimits { .. } => "limits",
+            Effect::Tag { .. } => "image-retagged",
+            Effect::Build { .. } | Effect::Pull { .. } => "image-removed",
+            Effect::CreateNetwork { .. } | Effect::CreateBackstage { .. } => "network-removed",
+            Effect::CreateVolume { .. } => "volume-removed",
+            Effect::Rename { container, .. } if container.id.is_some() => "renamed",
+            Effect::Migrate { .. } => "schema",
+            _ => continue,
+        };
+        handle.context.metrics.drift(&handle.name, kind);
+        let message = format!("{} {}: {}", step.effect.name(), step.effect.subject(), step.why);
+        tracing::warn!(app = %handle.name, kind, message, "drift");
+        let _ = handle.context.ledger.record_event(Some(&handle.name), "drift", &message);
+        handle.condition(Reason::Drifted, &message);
+    }
+}
+
+impl Handle {
+    /// Something that holds until a pass sees otherwise.
+    pub(super) fn condition(&self, reason: Reason, message: &str) {
+        let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
+        view.conditions.retain(|condition| condition.reason != reason);
+        let since = view.since.entry(reason).or_insert_with(Timestamp::now);
+        let since = *since;
+        view.conditions.push(Condition { reason, message: message.to_owned(), since });
+    }
+
+    fn forget_passing_conditions(&self) {
+        let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
+        let now: Vec<Reason> = view.conditions.iter().map(|condition| condition.reason).collect();
+        view.since.retain(|reason, _| now.contains(reason));
+        view.conditions.clear();
+    }
+
+    /// Something that holds until a release succeeds; it survives the process.
+    fn hold(&self, reason: Reason, message: &str) {
+        let condition = Condition { reason, message: message.to_owned(), since: Timestamp::now() };
+        if let Err(error) = self.context.ledger.set_condition(&self.name, &condition) {
+            tracing::error!(app = %self.name, %error, "a condition could not be recorded");
+        }
+    }
+
+    pub(super) fn release_holds(&self) -> Result<(), Failure> {
+        let ledger = &self.context.ledger;
+        for condition in ledger.conditions(&self.name)? {
+            ledger.clear_condition(&self.name, condition.reason)?;
+        }
+        Ok(())
+    }
+}

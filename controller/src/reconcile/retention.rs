@@ -1,0 +1,69 @@
+//! What is kept: images and scripts of live and recent releases, the last good backups, never less.
+
+use std::collections::BTreeSet;
+
+use evenkeel_core::name::ReleaseDigest;
+use evenkeel_core::release::{ImageSource, Release};
+
+use super::app::Handle;
+use crate::ledger::LedgerError;
+use crate::source::Releases;
+
+/// Releases beside the live one whose images, files and records stay.
+const KEEP: usize = 10;
+
+/// Removes what nobody can go back to any more.
+pub(super) fn retain(handle: &Handle, live: &Release) -> Result<(), LedgerError> {
+    let ledger = &handle.context.ledger;
+    let releases = ledger.releases(&handle.name)?;
+    let quarantined: BTreeSet<ReleaseDigest> =
+        ledger.quarantined(&handle.name)?.into_iter().map(|entry| entry.release).collect();
+    let stays = |digest: &ReleaseDigest| *digest == live.digest || quarantined.contains(digest);
+    let doomed: Vec<ReleaseDigest> =
+        releases.iter().skip(KEEP).map(|(digest, ..)| digest.clone()).filter(|digest| !stays(digest)).collect();
+    if doomed.is_empty() {
+        return Ok(());
+    }
+    let kept: BTreeSet<String> = releases
+        .iter()
+        .filter(|(digest, ..)| !doomed.contains(digest))
+        .filter_map(|(digest, ..)| ledger.release(&handle.name, digest).ok().flatten())
+        .flat_map(|release| built(&release))
+        .collect();
+    for digest in doomed {
+        let release = ledger.release(&handle.name, &digest)?;
+        let images = release.iter().flat_map(built).filter(|image| !kept.contains(image)).collect();
+        remove(handle, &digest, images);
+        if let Some(release) = release {
+            // Other releases may stand at the same commit; theirs is kept again when they are next rolled out.
+            drop(handle.source.unkeep(&release.revision));
+        }
+        ledger.remove_release(&handle.name, &digest)?;
+    }
+    Ok(())
+}
+
+fn built(release: &Release) -> Vec<String> {
+    release
+        .images
+        .values()
+        .filter_map(|source| match source {
+            ImageSource::Build { name, .. } => Some(name.clone()),
+            ImageSource::Registry { .. } => None,
+        })
+        .collect()
+}
+
+fn remove(handle: &Handle, digest: &ReleaseDigest, images: Vec<String>) {
+    if let Err(error) = Releases::new(&handle.context.data_dir).remove_release(&handle.name, digest) {
+        tracing::warn!(app = %handle.name, %error, "files of an old release stay");
+    }
+    let engine = std::sync::Arc::clone(&handle.context.engine);
+    tokio::spawn(async move {
+        for image in images {
+            if let Err(error) = engine.remove_image(&image).await {
+                tracing::warn!(image, %error, "an old image stays");
+            }
+        }
+    });
+}

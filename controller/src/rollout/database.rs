@@ -1,0 +1,584 @@
+//! The database's part of a rollout: facts, migrations, backups, restores.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use evenkeel_core::database::redact::Redactor;
+use evenkeel_core::database::fingerprint::{additive, compare};
+use evenkeel_core::database::{Backup, Fingerprint, Reason as BackupReason, Rehearsal, SchemaWord, classify};
+use evenkeel_core::manifest::Database;
+use evenkeel_core::name::{ContainerId, ReleaseDigest, RolloutId, SchemaRevision, ServiceName};
+use evenkeel_core::observed::Container;
+use evenkeel_core::plan::{DatabaseFacts, Direction, HalfDone, Hints, Observed, backstage, revisions};
+use evenkeel_core::release::{Outputs, RehearsedFrom, Release};
+use evenkeel_core::spec::names;
+use evenkeel_core::secret::Secret;
+use evenkeel_core::status::{Phase, Reason};
+use serde::{Deserialize, Serialize};
+
+use super::run::{Run, fact};
+use super::{Context, Failure};
+use crate::database::{
+    BackupRequest, DatabaseError, Ended, Limits, Lock, Observation, OneOff, Outcome, Programs, Quarry, RehearsalRequest, Store, Target,
+};
+use crate::verify::address;
+
+/// How long another rollout's lock is waited for.
+const LOCK_WAIT: Duration = Duration::from_secs(30);
+/// How long a database that has just been started may take to accept.
+const CONNECT_TRIES: u32 = 20;
+
+/// A migration that was begun: enough to believe the database again after a crash.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Begun {
+    direction: Direction,
+    with: ReleaseDigest,
+    from: BTreeSet<SchemaRevision>,
+    to: BTreeSet<SchemaRevision>,
+}
+
+impl From<DatabaseError> for Failure {
+    fn from(error: DatabaseError) -> Self {
+        let message = error.to_string();
+        match error {
+            DatabaseError::Engine(error) => error.into(),
+            error if error.transient() => Self::transient(Reason::PreflightFailed, message),
+            _ => Self::release(Reason::MigrationFailed, message),
+        }
+    }
+}
+
+/// What the planner has to know about the database.
+pub(super) async fn facts(
+    context: &Context,
+    release: &Release,
+    outputs: &Outputs,
+    observed: &Observed,
+    serving: &BTreeMap<ServiceName, ContainerId>,
+    hints: &Hints,
+    rollout: Option<RolloutId>,
+) -> Result<Option<DatabaseFacts>, Failure> {
+    let Some(spec) = &release.manifest.spec.database else { return Ok(None) };
+    let mut facts = DatabaseFacts::default();
+    let Some(target) = target(release, spec, &observed.containers, serving)? else { return Ok(Some(facts)) };
+    let seen = match crate::database::observe(&target).await {
+        Ok(seen) => seen,
+        Err(error) => {
+            facts.unreachable = Some(error.to_string());
+            return Ok(Some(facts));
+        }
+    };
+    if let Some(rollout) = rollout {
+        believe(context, rollout, &seen)?;
+    }
+    facts.blocked = emptied(context, &seen)?;
+    facts.word = word(context, outputs, &seen)?;
+    remember(context, &facts, &seen)?;
+    let looks_closer = hints.reverting || matches!(facts.word, Some(SchemaWord::Behind | SchemaWord::Empty));
+    if looks_closer {
+        let now = crate::database::fingerprint(&target).await?;
+        facts.half_done = half_done(context, rollout, &seen, &now)?;
+        facts.fingerprint = now.digest();
+    }
+    facts.fenced_backup = hints.was_fenced && fact_of::<String>(context, rollout, fact::BACKUP)?.is_some();
+    facts.current = Some(seen.current.revisions);
+    Ok(Some(facts))
+}
+
+fn fact_of<T: serde::de::DeserializeOwned>(
+    context: &Context,
+    rollout: Option<RolloutId>,
+    key: &str,
+) -> Result<Option<T>, Failure> {
+    let Some(rollout) = rollout else { return Ok(None) };
+    let value = context.ledger.fact(rollout, key)?;
+    Ok(value.and_then(|value| serde_json::from_value(value).ok()))
+}
+
+/// A migration that reached its end before the process could note it is noted now.
+fn believe(context: &Context, rollout: RolloutId, seen: &Observation) -> Result<(), Failure> {
+    let Some(begun) = fact_of::<Begun>(context, Some(rollout), fact::MIGRATING)? else { return Ok(()) };
+    let noted = context.ledger.applied(&context.app)?.into_iter().max_by_key(|applied| applied.at);
+    let is_noted = noted.is_some_and(|noted| noted.rollout == rollout && noted.to == begun.to);
+    if seen.current.revisions == begun.to && !is_noted {
+        context.ledger.record_applied(&context.app, rollout, &begun.with, begun.direction, &begun.from, &begun.to)?;
+    }
+    Ok(())
+}
+
+/// A database that should hold something, and is empty, is somebody's mistake: nothing is migrated into it.
+fn emptied(context: &Context, seen: &Observation) -> Result<Option<(Reason, String)>, Failure> {
+    let record = context.ledger.app(&context.app)?;
+    let Some(last) = record.schema.filter(|last| !last.is_empty()) else { return Ok(None) };
+    if !seen.current.revisions.is_empty() {
+        return Ok(None);
+    }
+    let other = record.system_identifier.is_some_and(|id| id != seen.system_identifier);
+    let how = if other { "another database cluster stands in its place" } else { "its revision table is empty or gone" };
+    Ok(Some((
+        Reason::DatabaseDiverged,
+        format!(
+            "the database was at {} and holds no revision now: {how}. Nothing is migrated into it. Put the right volume back, \
+             or restore a backup with `evenkeel backup restore {} ID`",
+            revisions(&last),
+            context.app
+        ),
+    )))
+}
+
+fn word(context: &Context, outputs: &Outputs, seen: &Observation) -> Result<Option<SchemaWord>, Failure> {
+    let Some(desired) = &outputs.scripts else { return Ok(None) };
+    let mut known = Vec::new();
+    for (digest, ..) in context.ledger.releases(&context.app)? {
+        known.extend(context.ledger.outputs(&context.app, &digest)?.scripts);
+    }
+    let last = context.ledger.app(&context.app)?.schema;
+    Ok(Some(classify(&seen.current, desired, &known.iter().collect::<Vec<_>>(), last.as_ref())))
+}
+
+fn remember(context: &Context, facts: &DatabaseFacts, seen: &Observation) -> Result<(), Failure> {
+    let trusted = matches!(facts.word, Some(SchemaWord::AtHead | SchemaWord::Behind)) && facts.blocked.is_none();
+    let record = context.ledger.app(&context.app)?;
+    let same = record.schema.as_ref() == Some(&seen.current.revisions)
+        && record.system_identifier.as_deref() == Some(seen.system_identifier.as_str());
+    if trusted && !same && !seen.current.revisions.is_empty() {
+        context.ledger.set_schema(&context.app, &seen.current.revisions, &seen.system_identifier)?;
+    }
+    Ok(())
+}
+
+/// What a migration of this rollout left behind whose revision did not move.
+fn half_done(
+    context: &Context,
+    rollout: Option<RolloutId>,
+    seen: &Observation,
+    now: &Fingerprint,
+) -> Result<Option<HalfDone>, Failure> {
+    let Some(begun) = fact_of::<Begun>(context, rollout, fact::MIGRATING)? else { return Ok(None) };
+    let Some(before) = fact_of::<Fingerprint>(context, rollout, fact::FINGERPRINT)? else { return Ok(None) };
+    let differences = compare(&before, now);
+    if seen.current.revisions != begun.from || differences.is_empty() {
+        return Ok(None);
+    }
+    let invalid: BTreeSet<String> =
+        now.invalid_indexes().difference(&before.invalid_indexes()).cloned().collect();
+    let swept = now.clone().without_indexes(&invalid);
+    Ok(Some(HalfDone {
+        additive: additive(&before, &swept).is_ok(),
+        invalid_indexes: invalid.into_iter().collect(),
+        differences,
+    }))
+}
+
+/// The database of a release; `None` while its container does not run.
+fn target(
+    release: &Release,
+    spec: &Database,
+    containers: &[Container],
+    serving: &BTreeMap<ServiceName, ContainerId>,
+) -> Result<Option<Target>, Failure> {
+    let mut target = match (&spec.service, &spec.url_from) {
+        (Some(service), _) => {
+            let of_service = |container: &&Container| {
+                container.service().as_ref() == Some(service)
+                    && container.running()
+                    && !evenkeel_core::plan::temporary(container)
+            };
+            let recorded = containers.iter().filter(of_service).find(|it| serving.get(service) == Some(&it.id));
+            let Some(container) = recorded.or_else(|| containers.iter().find(of_service)) else { return Ok(None) };
+            let Some(host) = address(container, &backstage(&release.project.name)) else { return Ok(None) };
+            in_project(release, service, container, host)
+        }
+        (None, Some(variable)) => Target::from_url(&variable_of(release, variable)?)?,
+        (None, None) => return Ok(None),
+    };
+    target.name = spec.name.clone().unwrap_or(target.name);
+    target.user = spec.user.clone().unwrap_or(target.user);
+    if let Some(variable) = &spec.password_from {
+        target.password = Some(variable_of(release, variable)?);
+    }
+    target.version_table.clone_from(&spec.migrations.version_table);
+    target.version_table_schema.clone_from(&spec.migrations.version_table_schema);
+    Ok(Some(target))
+}
+
+/// As the official image is told: `POSTGRES_USER`, `POSTGRES_PASSWORD`, `POSTGRES_DB`.
+fn in_project(release: &Release, service: &ServiceName, container: &Container, host: String) -> Target {
+    let environment = release.project.services.get(service).map(|service| service.environment.clone()).unwrap_or_default();
+    let value = |name: &str| environment.get(name).map(|value| value.expose().to_owned());
+    let user = value("POSTGRES_USER").unwrap_or_else(|| "postgres".to_owned());
+    Target {
+        host,
+        port: 5432,
+        name: value("POSTGRES_DB").unwrap_or_else(|| user.clone()),
+        user,
+        password: environment.get("POSTGRES_PASSWORD").cloned(),
+        programs: Some(Programs::Server(container.id.clone())),
+        version_table: String::new(),
+        version_table_schema: String::new(),
+    }
+}
+
+fn variable_of(release: &Release, variable: &evenkeel_core::manifest::Variable) -> Result<Secret, Failure> {
+    let service = release.project.services.get(&variable.service);
+    service.and_then(|service| service.environment.get(&variable.env)).cloned().ok_or_else(|| Failure::Blocked {
+        reason: Reason::ManifestInvalid,
+        message: format!("service {} has no environment variable {}, which the manifest names", variable.service, variable.env),
+    })
+}
+
+impl Context {
+    /// The database of a release as it runs now.
+    async fn database(&self, release: &Release) -> Result<Target, Failure> {
+        let spec = release.manifest.spec.database.as_ref();
+        let spec = spec.ok_or_else(|| Failure::Blocked {
+            reason: Reason::ManifestInvalid,
+            message: "the application has no database".to_owned(),
+        })?;
+        let containers = self.engine.containers(&release.project.name).await?;
+        let serving = self.ledger.serving(&self.app)?;
+        target(release, spec, &containers, &serving)?
+            .ok_or_else(|| Failure::transient(Reason::PreflightFailed, "the database's container does not run"))
+    }
+
+    fn store(&self) -> Store {
+        Store::new(self.backup_dir())
+    }
+
+    fn backup_made(&self, backup: &Backup) {
+        self.metrics.backup(&self.app, backup.size, backup.created_at, backup.good());
+    }
+}
+
+/// Makes a backup, decodes it, and lets old ones go.
+pub(crate) async fn backup_now(
+    context: &Context,
+    release: &Release,
+    rollout: Option<RolloutId>,
+    reason: BackupReason,
+) -> Result<Backup, Failure> {
+    let target = context.database(release).await?;
+    let service = &release.manifest.spec.database.as_ref().map(|database| database.migrations.service.clone());
+    let image = service.as_ref().and_then(|service| release.images.get(service)).map(|source| source.reference().to_owned());
+    let request = BackupRequest { reason, image, now: jiff::Timestamp::now() };
+    let store = context.store();
+    let backup = store.create(context.engine.as_ref(), &target, request).await.map_err(backup_failure)?;
+    context.backup_made(&backup);
+    let json = serde_json::to_value(&backup).unwrap_or_default();
+    context.ledger.put_backup(&context.app, rollout, &backup.id, &json)?;
+    prune(context, release, &store).await?;
+    Ok(backup)
+}
+
+fn backup_failure(error: DatabaseError) -> Failure {
+    match Failure::from(error) {
+        Failure::Release { message, .. } => Failure::transient(Reason::BackupFailed, message),
+        Failure::Transient { message, .. } => Failure::transient(Reason::BackupFailed, message),
+        other => other,
+    }
+}
+
+/// Old backups go, but never the last good one, nor one that the open rollout points to.
+async fn prune(context: &Context, release: &Release, store: &Store) -> Result<(), Failure> {
+    let keep = release.manifest.spec.database.as_ref().map_or(14, |database| database.backup.keep);
+    let open = context.ledger.open_rollout(&context.app)?.map(|open| open.id);
+    let pointed: BTreeSet<String> = context
+        .ledger
+        .backups(&context.app)?
+        .into_iter()
+        .filter(|backup| backup.rollout.is_some() && backup.rollout == open)
+        .map(|backup| backup.id)
+        .collect();
+    for gone in store.prune(usize::try_from(keep).unwrap_or(usize::MAX), &pointed).await? {
+        context.ledger.remove_backup(&context.app, &gone)?;
+    }
+    Ok(())
+}
+
+/// Verifies a backup; with `restored` also by restoring it beside.
+pub(crate) async fn verify_now(
+    context: &Context,
+    release: &Release,
+    id: &str,
+    restored: bool,
+) -> Result<Backup, Failure> {
+    let target = context.database(release).await?;
+    let backup = context.store().verify(context.engine.as_ref(), &target, id, restored, jiff::Timestamp::now()).await?;
+    let json = serde_json::to_value(&backup).unwrap_or_default();
+    context.ledger.put_backup(&context.app, None, id, &json)?;
+    context.backup_made(&backup);
+    Ok(backup)
+}
+
+/// Puts a backup in place of the database; the name under which the replaced one is kept.
+pub(crate) async fn restore_now(context: &Context, release: &Release, id: &str) -> Result<String, Failure> {
+    let target = context.database(release).await?;
+    let lock = Lock::acquire(&target, LOCK_WAIT).await?;
+    let tag = jiff::Timestamp::now().as_second().to_string();
+    let restored = context.store().restore(context.engine.as_ref(), &target, id, &tag).await?;
+    drop(lock);
+    let seen = crate::database::observe(&target).await?;
+    context.ledger.set_schema(&context.app, &seen.current.revisions, &seen.system_identifier)?;
+    Ok(restored.kept_as)
+}
+
+impl Run<'_> {
+    /// The database, once it accepts: one that was just started takes a moment.
+    async fn database(&self) -> Result<Target, Failure> {
+        let mut tries = 0;
+        loop {
+            let target = self.context.database(self.target).await?;
+            match target.connect().await {
+                Ok(_) => return Ok(target),
+                Err(error) if error.transient() && tries < CONNECT_TRIES => {
+                    tries += 1;
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// One rollout at a time per database. Taken anew where the server has restarted meanwhile.
+    async fn locked(&self, target: &Target) -> Result<(), Failure> {
+        let mut lock = self.lock.lock().await;
+        let held = match lock.as_ref() {
+            Some(lock) => lock.is_held().await,
+            None => false,
+        };
+        if !held {
+            *lock = None;
+            *lock = Some(Lock::acquire(target, LOCK_WAIT).await?);
+        }
+        Ok(())
+    }
+
+    /// The migration tool in a container of a release's image.
+    async fn one_off(&self, release: &Release, instead: &[(String, String)]) -> Result<OneOff, Failure> {
+        let Some(spec) = &release.manifest.spec.database else {
+            return Err(Failure::release(Reason::MigrationFailed, "the release has no database"));
+        };
+        let migrations = &spec.migrations;
+        let name = format!("{}-migration", release.project.name);
+        let container = self
+            .making_for(release, &migrations.service, |making| {
+                making.one_off(&name, &migrations.command, migrations.workdir.as_deref(), instead)
+            })
+            .await?;
+        Ok(OneOff { spec: container, command: migrations.command.clone(), quarry: self.quarry(release).await? })
+    }
+
+    /// Sessions from the private network that belong to nobody alive were left by a migration that was killed.
+    async fn quarry(&self, release: &Release) -> Result<Quarry, Failure> {
+        let name = backstage(&release.project.name);
+        let Some(network) = self.context.engine.network(&name).await? else { return Ok(Quarry::default()) };
+        let containers = self.context.engine.containers(&release.project.name).await?;
+        let addresses = containers
+            .iter()
+            .filter(|container| container.running())
+            .filter_map(|container| container.networks.get(&name)?.ip_address.parse().ok());
+        let gateways = network.subnets.iter().filter_map(|subnet| gateway(subnet));
+        let alive: BTreeSet<IpAddr> = addresses.chain(gateways).collect();
+        Ok(Quarry { addresses: BTreeSet::new(), subnets: network.subnets, alive })
+    }
+
+    pub(super) async fn read_scripts(&self, _service: &ServiceName) -> Result<Option<String>, Failure> {
+        let one_off = self.one_off(self.target, &[]).await?;
+        let scripts = crate::database::scripts(self.context.engine.as_ref(), &one_off).await?;
+        let heads = revisions(&scripts.heads);
+        let ledger = &self.context.ledger;
+        let mut outputs = ledger.outputs(&self.context.app, &self.target.digest)?;
+        outputs.scripts = Some(scripts);
+        ledger.put_outputs(&self.context.app, &self.target.digest, &outputs)?;
+        Ok(Some(format!("head {heads}")))
+    }
+
+    /// Tries the migration on a scratch server; what it shows decides how it is made, and whether it may be taken back.
+    pub(super) async fn rehearse(
+        &self,
+        from: &BTreeSet<SchemaRevision>,
+        to: &BTreeSet<SchemaRevision>,
+    ) -> Result<Option<String>, Failure> {
+        let target = self.database().await?;
+        let fingerprint = crate::database::fingerprint(&target).await?.digest();
+        let Some(service) = self.target.database_service() else {
+            return self.rehearsed(from, fingerprint, Rehearsal { runs: true, ..Rehearsal::default() });
+        };
+        let name = format!("{}-rehearsal", self.target.project.name);
+        let scratch = self.making(service, |making| making.scratch(&name)).await?;
+        let aliases = self.target.project.services.get(service).map(|it| names(service, it)).unwrap_or_default();
+        let instead: Vec<(String, String)> = aliases.into_iter().map(|alias| (name.clone(), alias)).collect();
+        let Some(to) = to.iter().next().cloned() else { return Ok(None) };
+        let request = RehearsalRequest {
+            target: &target,
+            scratch,
+            one_off: self.one_off(self.target, &instead).await?,
+            from: from.clone(),
+            to,
+            limits: limits(self.target),
+        };
+        let rehearsal = crate::database::rehearse(self.context.engine.as_ref(), &request).await?;
+        self.rehearsed(from, fingerprint, rehearsal)
+    }
+
+    fn rehearsed(
+        &self,
+        from: &BTreeSet<SchemaRevision>,
+        fingerprint: String,
+        rehearsal: Rehearsal,
+    ) -> Result<Option<String>, Failure> {
+        if !rehearsal.runs {
+            let tail = rehearsal.failure.map(|failure| failure.tail).unwrap_or_default();
+            let tail: Vec<String> = tail.iter().map(|line| format!("  | {line}")).collect();
+            return Err(Failure::release(
+                Reason::MigrationFailed,
+                format!("the migration fails in rehearsal, on a scratch server; nothing was touched\nits last lines:\n{}", tail.join("\n")),
+            ));
+        }
+        let found = format!(
+            "{}; its downgrade {}; {:.1} s",
+            if rehearsal.additive { "it only adds" } else { "it is not additive" },
+            if rehearsal.exact { "leads back exactly" } else { "does not lead back exactly" },
+            rehearsal.seconds
+        );
+        let ledger = &self.context.ledger;
+        let mut outputs = ledger.outputs(&self.context.app, &self.target.digest)?;
+        outputs.rehearsal = Some(RehearsedFrom { from: from.clone(), fingerprint, rehearsal });
+        ledger.put_outputs(&self.context.app, &self.target.digest, &outputs)?;
+        Ok(Some(found))
+    }
+
+    pub(super) async fn backup(&self) -> Result<Option<String>, Failure> {
+        let target = self.database().await?;
+        self.locked(&target).await?;
+        let reason = if self.reverting() { BackupReason::Revert } else { BackupReason::Migration };
+        let backup = backup_now(self.context, self.target, Some(self.id), reason).await?;
+        if !self.reverting() {
+            self.set_fact(fact::BACKUP, &backup.id)?;
+        }
+        Ok(Some(format!("backup {}: {} bytes, {} rows, decoded in full", backup.id, backup.size, backup.total_rows())))
+    }
+
+    /// Moves the schema, and believes only what the database says afterwards.
+    pub(super) async fn migrate(
+        &self,
+        direction: Direction,
+        with: &ReleaseDigest,
+        from: &BTreeSet<SchemaRevision>,
+        to: &BTreeSet<SchemaRevision>,
+    ) -> Result<Option<String>, Failure> {
+        let release = self.release_with(with)?;
+        let target = self.database().await?;
+        self.locked(&target).await?;
+        let one_off = self.one_off(&release, &[]).await?;
+        crate::database::hunt(&target, &one_off.quarry, LOCK_WAIT).await?;
+        let seen = crate::database::observe(&target).await?;
+        if seen.current.revisions == *to {
+            return self.migrated(direction, with, from, &seen).map(|()| Some("it was done already".to_owned()));
+        }
+        let begun = Begun { direction, with: with.clone(), from: from.clone(), to: to.clone() };
+        if !self.reverting() {
+            self.set_fact(fact::FINGERPRINT, &crate::database::fingerprint(&target).await?)?;
+        }
+        self.set_fact(fact::MIGRATING, &begun)?;
+        self.context.say(Phase::Migrating, format!("{} → {}", revisions(from), revisions(to)));
+        let arguments = arguments(direction, to);
+        let engine = self.context.engine.as_ref();
+        let outcome = crate::database::run(engine, &one_off, &arguments, &target, limits(&release)).await?;
+        let seen = crate::database::observe(&target).await?;
+        if seen.current.revisions == *to {
+            self.migrated(direction, with, from, &seen)?;
+            return Ok(Some(format!("{:.1} s", outcome.took.as_secs_f64())));
+        }
+        Err(Failure::release(Reason::MigrationFailed, explained(&outcome, &arguments, &seen)))
+    }
+
+    fn release_with(&self, digest: &ReleaseDigest) -> Result<Release, Failure> {
+        if *digest == self.target.digest {
+            return Ok(self.target.clone());
+        }
+        self.context.ledger.release(&self.context.app, digest)?.ok_or_else(|| {
+            Failure::release(Reason::RevertFailed, format!("the ledger has no release {}", digest.short()))
+        })
+    }
+
+    fn migrated(
+        &self,
+        direction: Direction,
+        with: &ReleaseDigest,
+        from: &BTreeSet<SchemaRevision>,
+        seen: &Observation,
+    ) -> Result<(), Failure> {
+        let ledger = &self.context.ledger;
+        let to = &seen.current.revisions;
+        ledger.record_applied(&self.context.app, self.id, with, direction, from, to)?;
+        Ok(ledger.set_schema(&self.context.app, to, &seen.system_identifier)?)
+    }
+
+    pub(super) async fn restore(&self) -> Result<Option<String>, Failure> {
+        let Some(id) = self.fact::<String>(fact::BACKUP)? else {
+            return Err(Failure::release(Reason::RevertFailed, "the rollout has no backup to restore"));
+        };
+        let target = self.database().await?;
+        self.locked(&target).await?;
+        let restored = self.context.store().restore(self.context.engine.as_ref(), &target, &id, &self.id.to_string()).await?;
+        let seen = crate::database::observe(&target).await?;
+        self.context.ledger.set_schema(&self.context.app, &seen.current.revisions, &seen.system_identifier)?;
+        Ok(Some(format!("backup {id} is in place; what was there is kept as database {}", restored.kept_as)))
+    }
+
+    pub(super) async fn drop_invalid_indexes(&self, indexes: &[String]) -> Result<Option<String>, Failure> {
+        let target = self.database().await?;
+        self.locked(&target).await?;
+        crate::database::drop_indexes(&target, indexes).await?;
+        Ok(None)
+    }
+}
+
+fn arguments(direction: Direction, to: &BTreeSet<SchemaRevision>) -> Vec<String> {
+    let verb = match direction {
+        Direction::Up => "upgrade",
+        Direction::Down => "downgrade",
+    };
+    let to = to.iter().next().map_or_else(|| "base".to_owned(), ToString::to_string);
+    vec![verb.to_owned(), to]
+}
+
+fn limits(release: &Release) -> Limits {
+    let migrations = release.manifest.spec.database.as_ref().map(|database| &database.migrations);
+    Limits {
+        timeout: migrations.map_or(Duration::from_secs(600), |migrations| migrations.timeout),
+        max_blocking: migrations.map_or(Duration::from_secs(5), |migrations| migrations.max_blocking),
+    }
+}
+
+/// What a migration that did not get there has to say for itself.
+fn explained(outcome: &Outcome, arguments: &[String], seen: &Observation) -> String {
+    let how = match &outcome.ended {
+        Ended::Finished => format!("exited with code {}", outcome.exit_code),
+        Ended::TimedOut => format!("took longer than {:.0} s and was ended", outcome.took.as_secs_f64()),
+        Ended::CancelledForBlocking(blocking) => format!("was ended, because it kept others waiting: {blocking}"),
+    };
+    let tail: Vec<String> = outcome.tail.iter().map(|line| format!("  | {line}")).collect();
+    format!(
+        "`{}` {how}; the schema is at {}\nits last lines:\n{}",
+        arguments.join(" "),
+        revisions(&seen.current.revisions),
+        tail.join("\n")
+    )
+}
+
+/// A network's gateway: the first address, as the engine gives it out. The host's own sessions come from there.
+fn gateway(subnet: &str) -> Option<IpAddr> {
+    let address: std::net::Ipv4Addr = subnet.split_once('/')?.0.parse().ok()?;
+    Some(IpAddr::V4(std::net::Ipv4Addr::from(u32::from(address) + 1)))
+}
+
+/// Takes the secrets of every service out of a text.
+pub(super) fn redacted(release: &Release, text: &str) -> String {
+    let redactors: Vec<Redactor> =
+        release.project.services.values().map(|service| Redactor::new(&service.environment, [])).collect();
+    let lines = text.lines().map(|line| redactors.iter().fold(line.to_owned(), |line, redactor| redactor.line(&line)));
+    lines.collect::<Vec<_>>().join("\n")
+}

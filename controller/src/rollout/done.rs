@@ -1,0 +1,80 @@
+//! Tells from reality whether an effect is already made.
+//!
+//! Three effects cannot be told: a hook (at least once), the smoke checks (those that are not `GET` or `HEAD`: at most once,
+//! recorded before they are sent) and the proofs, which only read and are simply made again.
+
+use evenkeel_core::container::label;
+use evenkeel_core::observed::State;
+use evenkeel_core::plan::{Effect, Role};
+
+use super::Failure;
+use super::run::Run;
+
+impl Run<'_> {
+    pub(super) async fn done(&self, effect: &Effect) -> Result<bool, Failure> {
+        let engine = &self.context.engine;
+        Ok(match effect {
+            Effect::Build { image, .. } => engine.image(image).await?.is_some() && self.images_recorded(image)?,
+            Effect::Pull { reference, .. } => engine.image(reference).await?.is_some() && self.images_recorded(reference)?,
+            Effect::CreateNetwork { name, .. } | Effect::CreateBackstage { name } => engine.network(name).await?.is_some(),
+            Effect::CreateVolume { name, .. } => engine.volume_exists(name).await?,
+            Effect::Attach { container, network } => {
+                self.maybe_find(container).await?.is_some_and(|container| container.networks.contains_key(network))
+            }
+            Effect::Create { container, role } => self.maybe_find(container).await?.is_some_and(|container| {
+                container.label(label::ROLE) == Some(role.as_str())
+                    && container.label(label::RELEASE) == Some(self.target.digest.short())
+            }),
+            Effect::Start { container } => self.started(container).await?,
+            Effect::Unpause { container } => {
+                self.maybe_find(container).await?.is_some_and(|container| container.state != State::Paused)
+            }
+            Effect::SetRestart { container, policy } => {
+                self.maybe_find(container).await?.is_some_and(|container| container.restart == *policy)
+            }
+            Effect::SetLimits { container, memory, nano_cpus } => self
+                .maybe_find(container)
+                .await?
+                .is_some_and(|container| container.memory == *memory && container.nano_cpus == *nano_cpus),
+            Effect::Rename { container, to } => {
+                let to = evenkeel_core::plan::Subject { name: to.clone(), ..container.clone() };
+                self.maybe_find(&to).await?.is_some_and(|container| container.name == to.name)
+            }
+            Effect::Stop { container } => self.maybe_find(container).await?.is_none_or(|container| {
+                matches!(container.state, State::Exited | State::Created | State::Dead)
+            }),
+            Effect::Remove { container } => self.maybe_find(container).await?.is_none(),
+            Effect::Tag { image, tag, .. } => {
+                let (image, tag) = (engine.image(image).await?, engine.image(tag).await?);
+                image.is_some() && image.map(|image| image.id) == tag.map(|image| image.id)
+            }
+            Effect::Join { .. }
+            | Effect::Materialise
+            | Effect::ReadScripts { .. }
+            | Effect::Rehearse { .. }
+            | Effect::Prove { .. }
+            | Effect::Backup { .. }
+            | Effect::Migrate { .. }
+            | Effect::Restore { .. }
+            | Effect::DropInvalidIndexes { .. }
+            | Effect::Hook { .. }
+            | Effect::Smoke
+            | Effect::Bake { .. }
+            | Effect::MarkLive => false,
+        })
+    }
+
+    fn images_recorded(&self, reference: &str) -> Result<bool, Failure> {
+        let outputs = self.context.ledger.outputs(&self.context.app, &self.target.digest)?;
+        let mut users = self.target.images.iter().filter(|(_, source)| source.reference() == reference);
+        Ok(users.all(|(service, _)| outputs.images.contains_key(service)))
+    }
+
+    /// A running container counts as started only once the ledger knows that it serves, where starting makes it serve.
+    async fn started(&self, subject: &evenkeel_core::plan::Subject) -> Result<bool, Failure> {
+        let Some(container) = self.maybe_find(subject).await? else { return Ok(false) };
+        let private = [Role::Successor, Role::StandIn].iter().any(|role| container.label(label::ROLE) == Some(role.as_str()));
+        let known = self.context.ledger.serving(&self.context.app)?.get(&subject.service) == Some(&container.id);
+        Ok(container.running() && (private || known))
+    }
+}

@@ -1,0 +1,103 @@
+//! Carries a plan out: for each step the intent is journalled, the effect made, the observation journalled.
+
+use std::time::Instant;
+
+use evenkeel_core::plan::{Effect, Plan, Step};
+use evenkeel_core::status::Phase;
+
+use super::Failure;
+use super::run::Run;
+
+/// How a step ended, for the journal.
+pub(super) enum Made {
+    /// It was made now; what it found out.
+    Now(Option<String>),
+    /// It had been made before.
+    Already,
+}
+
+impl Run<'_> {
+    /// Carries out every step of a plan, or stops at the first that fails.
+    pub(super) async fn execute(&self, stage: &str, plan: &Plan) -> Result<(), Failure> {
+        let ledger = &self.context.ledger;
+        let number = ledger.put_plan(self.id, stage, plan)?;
+        for (index, step) in plan.steps.iter().enumerate() {
+            self.interruption(step)?;
+            let phase = if self.reverting() { Phase::Reverting } else { phase(&step.effect) };
+            self.context.say(phase, format!("{} {}", step.effect.name(), step.effect.subject()).trim());
+            tracing::info!(app = %self.context.app, rollout = %self.id, step = step.effect.name(), subject = step.effect.subject(), why = step.why, "step");
+            let began = Instant::now();
+            let entry = ledger.begin_step(self.id, number, index, stage, step)?;
+            let result = self.step(step).await.map_err(|failure| failure.redacted(self.target));
+            let (outcome, detail) = journal(&result);
+            self.context.metrics.step_finished(step.effect.name(), outcome, began.elapsed().as_secs_f64());
+            ledger.finish_step(entry, outcome, detail.as_deref())?;
+            result?;
+        }
+        Ok(())
+    }
+
+    /// What reality already shows is not done again; and an answer that was lost does not make a failure.
+    async fn step(&self, step: &Step) -> Result<Made, Failure> {
+        if self.done(&step.effect).await? {
+            return Ok(Made::Already);
+        }
+        match self.perform(&step.effect).await {
+            Ok(detail) => Ok(Made::Now(detail)),
+            Err(failure @ Failure::Cancelled(_)) => Err(failure),
+            Err(failure) => match self.done(&step.effect).await {
+                Ok(true) => Ok(Made::Now(Some(format!("done, though: {failure}")))),
+                _ => Err(failure),
+            },
+        }
+    }
+
+    /// A newer commit ends what can be ended: never in the middle of a take-over, never a migration.
+    fn interruption(&self, step: &Step) -> Result<(), Failure> {
+        let stoppable = matches!(step.effect, Effect::Build { .. } | Effect::Pull { .. } | Effect::Rehearse { .. } | Effect::Prove { .. } | Effect::Bake { .. });
+        if stoppable && !self.reverting() && self.cancel.is_cancelled() {
+            return Err(Failure::Cancelled("something newer is wanted".to_owned()));
+        }
+        if self.parked.is_cancelled() {
+            return Err(Failure::Cancelled("evenkeel is going down; the rollout goes on when it is back".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+fn journal(result: &Result<Made, Failure>) -> (&'static str, Option<String>) {
+    match result {
+        Ok(Made::Now(detail)) => ("done", detail.clone()),
+        Ok(Made::Already) => ("already", None),
+        Err(Failure::Cancelled(why)) => ("cancelled", Some(why.clone())),
+        Err(failure) => ("failed", Some(failure.to_string())),
+    }
+}
+
+/// The phase that a step belongs to.
+fn phase(effect: &Effect) -> Phase {
+    match effect {
+        Effect::Materialise
+        | Effect::Build { .. }
+        | Effect::Pull { .. }
+        | Effect::CreateNetwork { .. }
+        | Effect::CreateBackstage { .. }
+        | Effect::CreateVolume { .. }
+        | Effect::ReadScripts { .. }
+        | Effect::Rehearse { .. }
+        | Effect::Attach { .. } => Phase::Building,
+        Effect::Backup { .. } => Phase::BackingUp,
+        Effect::Migrate { .. } | Effect::Restore { .. } | Effect::DropInvalidIndexes { .. } => Phase::Migrating,
+        Effect::Create { .. } | Effect::Start { .. } | Effect::Unpause { .. } | Effect::Prove { .. } => Phase::Proving,
+        Effect::Join { .. }
+        | Effect::SetRestart { .. }
+        | Effect::SetLimits { .. }
+        | Effect::Rename { .. }
+        | Effect::Stop { .. }
+        | Effect::Remove { .. }
+        | Effect::Tag { .. }
+        | Effect::Hook { .. }
+        | Effect::MarkLive => Phase::Switching,
+        Effect::Smoke | Effect::Bake { .. } => Phase::Baking,
+    }
+}

@@ -1,0 +1,101 @@
+//! Every way in which a rollout can end early, and what follows from it: one place for the retry policy.
+
+use evenkeel_core::plan::Blocked;
+use evenkeel_core::status::Reason;
+
+use crate::engine::EngineError;
+use crate::ledger::LedgerError;
+use crate::verify::VerifyError;
+
+/// Why a step, and with it the rollout, did not go on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The release is at fault: it is put back, and quarantined.
+    #[error("{message}")]
+    Release {
+        /// The condition's word.
+        reason: Reason,
+        /// The evidence.
+        message: String,
+    },
+    /// Something around it is at fault: tried again, later and later.
+    #[error("{message}")]
+    Transient {
+        /// The condition's word.
+        reason: Reason,
+        /// What.
+        message: String,
+    },
+    /// Something newer is wanted, or the process is going down.
+    #[error("{0}")]
+    Cancelled(String),
+    /// Nothing can be done until somebody changes something.
+    #[error("{message}")]
+    Blocked {
+        /// The condition's word.
+        reason: Reason,
+        /// What, and what to do.
+        message: String,
+    },
+}
+
+impl Failure {
+    pub(crate) fn release(reason: Reason, message: impl Into<String>) -> Self {
+        Self::Release { reason, message: message.into() }
+    }
+
+    pub(crate) fn transient(reason: Reason, message: impl Into<String>) -> Self {
+        Self::Transient { reason, message: message.into() }
+    }
+}
+
+impl Failure {
+    /// The same, with the release's secrets taken out: containers print what they like.
+    pub(super) fn redacted(mut self, release: &evenkeel_core::release::Release) -> Self {
+        let (Self::Release { message, .. } | Self::Transient { message, .. } | Self::Blocked { message, .. }) = &mut self
+        else {
+            return self;
+        };
+        *message = super::database::redacted(release, message);
+        self
+    }
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        let message = error.to_string();
+        match error {
+            EngineError::Unreachable { .. } | EngineError::Timeout { .. } | EngineError::NoSpace { .. } => {
+                Self::transient(Reason::EngineUnreachable, message)
+            }
+            EngineError::BuildFailed { tail, .. } => {
+                let tail: Vec<String> = tail.iter().map(|line| format!("  | {line}")).collect();
+                Self::release(Reason::BuildFailed, format!("{message}\nits last lines:\n{}", tail.join("\n")))
+            }
+            EngineError::PullFailed { transient: true, .. } => Self::transient(Reason::BuildFailed, message),
+            EngineError::PullFailed { .. } => Self::release(Reason::BuildFailed, message),
+            EngineError::Refused { .. } => Self::release(Reason::ProbeFailed, message),
+        }
+    }
+}
+
+impl From<LedgerError> for Failure {
+    fn from(error: LedgerError) -> Self {
+        Self::transient(Reason::EngineUnreachable, error.to_string())
+    }
+}
+
+impl From<Blocked> for Failure {
+    fn from(blocked: Blocked) -> Self {
+        Self::Blocked { reason: blocked.reason, message: blocked.message }
+    }
+}
+
+/// A verification that failed, under the word of its step.
+pub(crate) fn verification(error: VerifyError, reason: Reason) -> Failure {
+    match error {
+        VerifyError::Failed(message) => Failure::Release { reason, message },
+        VerifyError::Cancelled(message) => Failure::Cancelled(message),
+        VerifyError::Unreachable(message) => Failure::transient(Reason::EngineUnreachable, message),
+    }
+}

@@ -1,0 +1,185 @@
+//! Observes: everything that a plan is made from, read at one moment.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use evenkeel_core::compose::{MountSource, PullPolicy};
+use evenkeel_core::name::{ContainerId, ReleaseDigest, RolloutId, ServiceName};
+use evenkeel_core::plan::{DatabaseFacts, Facts, Hints, KnownScripts, Observed, backstage};
+use evenkeel_core::release::{ImageSource, Outputs, Release};
+
+use super::{Context, Failure};
+use crate::source::Releases;
+
+/// Owned facts; [`Gathered::facts`] lends them to the planner.
+pub(crate) struct Gathered {
+    pub(crate) outputs: Outputs,
+    pub(crate) observed: Observed,
+    pub(crate) database: Option<DatabaseFacts>,
+    pub(crate) known_scripts: Vec<KnownScripts>,
+    pub(crate) known: BTreeSet<ContainerId>,
+    pub(crate) serving: BTreeMap<ServiceName, ContainerId>,
+    pub(crate) hints: Hints,
+    pub(crate) live: Option<Release>,
+}
+
+impl Gathered {
+    /// Looks at everything that concerns a release.
+    pub(crate) async fn look(
+        context: &Context,
+        release: &Release,
+        hints: Hints,
+        rollout: Option<RolloutId>,
+    ) -> Result<Self, Failure> {
+        let ledger = &context.ledger;
+        let mut outputs = ledger.outputs(&context.app, &release.digest)?;
+        let observed = observe(context, release).await?;
+        note_images(context, release, &observed, &mut outputs)?;
+        let record = ledger.app(&context.app)?;
+        let live = match &record.live_release {
+            Some(digest) => ledger.release(&context.app, digest)?,
+            None => None,
+        };
+        let hints = Hints { applied: applied(context)?, ..hints };
+        let serving = ledger.serving(&context.app)?;
+        let database =
+            super::database::facts(context, release, &outputs, &observed, &serving, &hints, rollout).await?;
+        Ok(Self {
+            database,
+            known_scripts: known_scripts(context)?,
+            known: ledger.containers(&context.app)?.into_iter().map(|container| container.id).collect(),
+            serving,
+            hints,
+            live,
+            observed,
+            outputs,
+        })
+    }
+
+    /// The facts, for the planner.
+    pub(crate) fn facts<'a>(&'a self, release: &'a Release, rollout: RolloutId) -> Facts<'a> {
+        Facts {
+            desired: release,
+            outputs: &self.outputs,
+            live: self.live.as_ref(),
+            observed: &self.observed,
+            database: self.database.as_ref(),
+            known_scripts: &self.known_scripts,
+            rollout,
+            known: &self.known,
+            serving: &self.serving,
+            hints: &self.hints,
+        }
+    }
+}
+
+/// What the engine shows of a release's project.
+async fn observe(context: &Context, release: &Release) -> Result<Observed, Failure> {
+    let engine = context.engine.as_ref();
+    let project = &release.project;
+    let mut observed = Observed { containers: engine.containers(&project.name).await?, ..Observed::default() };
+    let names = project.networks.values().map(|network| network.name.clone()).chain([backstage(&project.name)]);
+    for name in names {
+        if let Some(network) = engine.network(&name).await? {
+            observed.networks.insert(name, network);
+        }
+    }
+    for volume in project.volumes.values() {
+        if engine.volume_exists(&volume.name).await? {
+            observed.volumes.insert(volume.name.clone());
+        }
+    }
+    for reference in references(release) {
+        if let Some(image) = engine.image(&reference).await? {
+            observed.images.insert(reference, image);
+        }
+    }
+    observed.materialised = materialised(context, release);
+    observed.port_holders = port_holders(context, release).await?;
+    Ok(observed)
+}
+
+/// Every name under which the release looks for an image.
+fn references(release: &Release) -> BTreeSet<String> {
+    let mut references = BTreeSet::new();
+    for source in release.images.values() {
+        references.insert(source.reference().to_owned());
+        if let ImageSource::Build { tag: Some(tag), .. } = source {
+            references.insert(tag.clone());
+        }
+    }
+    references
+}
+
+fn materialised(context: &Context, release: &Release) -> bool {
+    let files = Releases::new(&context.data_dir).directory(&context.app, &release.digest);
+    mounted_files(release).iter().all(|path| files.join(path).exists())
+}
+
+/// Files and directories of the repository that containers mount.
+pub(super) fn mounted_files(release: &Release) -> BTreeSet<String> {
+    let mounts = release.project.services.values().flat_map(|service| &service.mounts);
+    mounts
+        .filter_map(|mount| match &mount.source {
+            MountSource::Repository { path, .. } => Some(path.clone()),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Who else holds the ports that the project publishes.
+async fn port_holders(context: &Context, release: &Release) -> Result<BTreeMap<(u16, String), String>, Failure> {
+    let mut holders = BTreeMap::new();
+    for port in release.project.services.values().flat_map(|service| &service.ports) {
+        let Some(published) = port.published else { continue };
+        if let Some((name, project)) = context.engine.port_holder(published, &port.protocol).await? {
+            if project.as_deref() != Some(release.project.name.as_str()) {
+                let of = project.map(|project| format!(" of project {project}")).unwrap_or_default();
+                holders.insert((published, port.protocol.clone()), format!("container {name}{of}"));
+            }
+        }
+    }
+    Ok(holders)
+}
+
+/// The ids of images that are there already are outputs too: with them a moved tag is noticed.
+fn note_images(context: &Context, release: &Release, observed: &Observed, outputs: &mut Outputs) -> Result<(), Failure> {
+    let before = outputs.images.clone();
+    for (service, source) in &release.images {
+        let policy = release.project.services.get(service).map(|service| service.pull_policy);
+        if policy == Some(PullPolicy::Always) {
+            continue;
+        }
+        if let (None, Some(image)) = (outputs.images.get(service), observed.images.get(source.reference())) {
+            outputs.images.insert(service.clone(), image.id.clone());
+        }
+    }
+    if outputs.images != before && context.ledger.release(&context.app, &release.digest)?.is_some() {
+        context.ledger.put_outputs(&context.app, &release.digest, outputs)?;
+    }
+    Ok(())
+}
+
+fn applied(context: &Context) -> Result<Vec<BTreeSet<evenkeel_core::name::SchemaRevision>>, Failure> {
+    // The last move only: what somebody moved by hand since is not evenkeel's to take down.
+    let last = context.ledger.applied(&context.app)?.into_iter().max_by_key(|applied| applied.at);
+    Ok(last.into_iter().map(|applied| applied.to).collect())
+}
+
+/// Releases of the past whose images can move the schema down; the newest first.
+fn known_scripts(context: &Context) -> Result<Vec<KnownScripts>, Failure> {
+    let mut known = Vec::new();
+    let releases: Vec<ReleaseDigest> =
+        context.ledger.releases(&context.app)?.into_iter().map(|(digest, ..)| digest).collect();
+    for digest in releases {
+        let outputs = context.ledger.outputs(&context.app, &digest)?;
+        let Some(scripts) = outputs.scripts else { continue };
+        let rehearsal = outputs.rehearsal.map(|rehearsed| rehearsed.rehearsal);
+        known.push(KnownScripts {
+            release: digest,
+            scripts,
+            additive: rehearsal.as_ref().is_some_and(|rehearsal| rehearsal.additive),
+            exact: rehearsal.as_ref().is_some_and(|rehearsal| rehearsal.exact),
+        });
+    }
+    Ok(known)
+}

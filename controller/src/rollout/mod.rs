@@ -1,0 +1,18 @@
+//! A rollout: plan, carry out step by step, journal, and put everything back when it fails.
+
+mod context;
+mod database;
+mod done;
+mod execute;
+mod failure;
+mod gather;
+mod perform;
+mod prepare;
+mod run;
+
+pub(crate) use context::{Context, Live};
+pub(crate) use database::{backup_now, restore_now, verify_now};
+pub(crate) use failure::Failure;
+pub(crate) use gather::Gathered;
+pub(crate) use prepare::context_request;
+pub(crate) use run::{End, Order, outcome, resume_as_revert, run};

@@ -1,0 +1,442 @@
+//! Performs one effect.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use evenkeel_core::compose::RestartPolicy;
+use evenkeel_core::container::{ContainerSpec, Endpoint, label};
+use evenkeel_core::name::{ContainerId, ServiceName};
+use evenkeel_core::observed::Container;
+use evenkeel_core::plan::{Effect, Role, Subject, anonymous_volumes, backstage};
+use evenkeel_core::spec::{Making, own_endpoints};
+use evenkeel_core::status::{Phase, Reason};
+
+use super::Failure;
+use super::failure::verification;
+use super::run::{Run, fact};
+use crate::engine::{Exec, NetworkSpec, VolumeSpec};
+use crate::source::Releases;
+use crate::verify::{BakeSubject, Baking, ProofSubject, Reach, bake, prove, smoke};
+
+impl Run<'_> {
+    /// Makes the effect; what it found out, for the journal.
+    pub(super) async fn perform(&self, effect: &Effect) -> Result<Option<String>, Failure> {
+        match effect {
+            Effect::Materialise => self.materialise().await,
+            Effect::Build { service, image } => self.build(service, image).await,
+            Effect::Pull { service, reference } => self.pull(service, reference).await,
+            Effect::CreateNetwork { key, .. } => self.create_network(key).await,
+            Effect::CreateBackstage { name } => self.create_backstage(name).await,
+            Effect::CreateVolume { key, .. } => self.create_volume(key).await,
+            Effect::ReadScripts { service } => self.read_scripts(service).await,
+            Effect::Rehearse { from, to } => self.rehearse(from, to).await,
+            Effect::Attach { container, network } => self.attach(container, network).await,
+            Effect::Create { container, role } => self.create(container, *role).await,
+            Effect::Start { container } => self.start(container).await,
+            Effect::Unpause { container } => self.on(container, |run, id| Box::pin(async move { run.context.engine.unpause(&id).await })).await,
+            Effect::Prove { containers } => self.prove(containers).await,
+            Effect::Join { container, role } => self.join(container, *role).await,
+            Effect::SetRestart { container, policy } => self.set_restart(container, *policy).await,
+            Effect::SetLimits { container, memory, nano_cpus } => {
+                let id = self.find(container).await?.id;
+                self.context.engine.set_limits(id.as_str(), *memory, *nano_cpus).await?;
+                Ok(None)
+            }
+            Effect::Rename { container, to } => {
+                let id = self.find(container).await?.id;
+                self.context.engine.rename(id.as_str(), to).await?;
+                Ok(None)
+            }
+            Effect::Stop { container } => self.on(container, |run, id| Box::pin(async move { run.context.engine.stop(&id, None).await })).await,
+            Effect::Remove { container } => self.remove(container).await,
+            Effect::Tag { image, tag, .. } => self.tag(image, tag).await,
+            Effect::Backup { .. } => self.backup().await,
+            Effect::Migrate { direction, with, from, to } => self.migrate(*direction, with, from, to).await,
+            Effect::Restore { .. } => self.restore().await,
+            Effect::DropInvalidIndexes { indexes } => self.drop_invalid_indexes(indexes).await,
+            Effect::Hook { service, command, .. } => self.hook(service, command).await,
+            Effect::Smoke => self.smoke().await,
+            Effect::Bake { seconds } => self.bake(*seconds).await,
+            Effect::MarkLive => self.mark_live(),
+        }
+    }
+
+    /// The container that a step is about: by id where the plan knew it, else by name, and then only one that this rollout made.
+    pub(super) async fn find(&self, subject: &Subject) -> Result<Container, Failure> {
+        self.maybe_find(subject).await?.ok_or_else(|| {
+            Failure::release(Reason::ProbeFailed, format!("container {} of service {} is gone", subject.name, subject.service))
+        })
+    }
+
+    pub(super) async fn maybe_find(&self, subject: &Subject) -> Result<Option<Container>, Failure> {
+        let engine = &self.context.engine;
+        if let Some(id) = &subject.id {
+            return Ok(engine.container(id.as_str()).await?);
+        }
+        let found = engine.container(&subject.name).await?;
+        let rollout = self.id.to_string();
+        Ok(found.filter(|container| {
+            container.label(label::ROLLOUT) == Some(&rollout)
+                && container.label(label::APP) == Some(self.context.app.as_str())
+        }))
+    }
+
+    async fn on<F>(&self, subject: &Subject, act: F) -> Result<Option<String>, Failure>
+    where
+        F: for<'r> FnOnce(
+            &'r Self,
+            String,
+        ) -> std::pin::Pin<Box<dyn Future<Output = Result<(), crate::engine::EngineError>> + Send + 'r>>,
+    {
+        let Some(container) = self.maybe_find(subject).await? else { return Ok(Some("it is gone".to_owned())) };
+        act(self, container.id.to_string()).await?;
+        Ok(None)
+    }
+
+    async fn create_network(&self, key: &str) -> Result<Option<String>, Failure> {
+        let project = &self.target.project;
+        let Some(network) = project.networks.get(key) else { return Ok(None) };
+        let mut labels = network.labels.clone();
+        labels.insert(label::COMPOSE_PROJECT.to_owned(), project.name.to_string());
+        labels.insert(label::COMPOSE_NETWORK.to_owned(), key.to_owned());
+        let spec = NetworkSpec {
+            name: network.name.clone(),
+            driver: network.driver.clone(),
+            options: network.driver_opts.clone(),
+            internal: network.internal,
+            attachable: network.attachable,
+            enable_ipv6: network.enable_ipv6,
+            ipam: network.ipam.clone(),
+            labels,
+        };
+        Ok(Some(self.context.engine.create_network(&spec).await?))
+    }
+
+    /// The private network: internal, and small, outside the engine's own pools and everything that it knows of.
+    async fn create_backstage(&self, name: &str) -> Result<Option<String>, Failure> {
+        let project = &self.target.project;
+        let used: Vec<String> = self.context.engine.networks().await?.into_iter().flat_map(|network| network.subnets).collect();
+        let subnet = evenkeel_core::subnet::free(project.name.as_str(), &used).ok_or_else(|| {
+            Failure::transient(Reason::PreflightFailed, "no subnet of 10.231.0.0/16 is free for the private network")
+        })?;
+        let labels = BTreeMap::from([
+            (label::APP.to_owned(), self.context.app.to_string()),
+            (label::COMPOSE_PROJECT.to_owned(), project.name.to_string()),
+            (label::COMPOSE_NETWORK.to_owned(), "backstage".to_owned()),
+        ]);
+        let pool = evenkeel_core::compose::IpamPool { subnet: Some(subnet.clone()), ..Default::default() };
+        let spec =
+            NetworkSpec { name: name.to_owned(), internal: true, ipam: vec![pool], labels, ..NetworkSpec::default() };
+        self.context.engine.create_network(&spec).await?;
+        Ok(Some(subnet))
+    }
+
+    async fn create_volume(&self, key: &str) -> Result<Option<String>, Failure> {
+        let project = &self.target.project;
+        let Some(volume) = project.volumes.get(key) else { return Ok(None) };
+        let mut labels = volume.labels.clone();
+        labels.insert(label::COMPOSE_PROJECT.to_owned(), project.name.to_string());
+        labels.insert(label::COMPOSE_VOLUME.to_owned(), key.to_owned());
+        let spec = VolumeSpec {
+            name: volume.name.clone(),
+            driver: volume.driver.clone(),
+            options: volume.driver_opts.clone(),
+            labels,
+        };
+        self.context.engine.create_volume(&spec).await?;
+        Ok(None)
+    }
+
+    async fn attach(&self, subject: &Subject, network: &str) -> Result<Option<String>, Failure> {
+        let container = self.find(subject).await?;
+        let endpoint = Endpoint { network: network.to_owned(), ..Endpoint::default() };
+        self.context.engine.connect(container.id.as_str(), &endpoint).await?;
+        Ok(None)
+    }
+
+    /// What a container of the target release is made from.
+    pub(super) async fn making<T>(
+        &self,
+        service: &ServiceName,
+        make: impl FnOnce(&Making<'_>) -> T,
+    ) -> Result<T, Failure> {
+        self.making_for(self.target, service, make).await
+    }
+
+    /// What a container of some release is made from.
+    pub(super) async fn making_for<T>(
+        &self,
+        release: &evenkeel_core::release::Release,
+        service: &ServiceName,
+        make: impl FnOnce(&Making<'_>) -> T,
+    ) -> Result<T, Failure> {
+        let outputs = self.context.ledger.outputs(&self.context.app, &release.digest)?;
+        let image = outputs.images.get(service).ok_or_else(|| {
+            Failure::release(Reason::BuildFailed, format!("no image is recorded for service {service}"))
+        })?;
+        let peers = self.context.engine.containers(&release.project.name).await?;
+        let serving = self.context.ledger.serving(&self.context.app)?;
+        let files = Releases::new(&self.context.data_dir).directory(&self.context.app, &release.digest);
+        let network = self.context.engine.network(&backstage(&release.project.name)).await?;
+        Ok(make(&Making {
+            release,
+            service,
+            image,
+            rollout: self.id,
+            peers: &peers,
+            serving: &serving,
+            files: &files.to_string_lossy(),
+            backstage: network.is_some(),
+        }))
+    }
+
+    async fn create(&self, subject: &Subject, role: Role) -> Result<Option<String>, Failure> {
+        self.clear_name(&subject.name).await?;
+        let mut spec = self.making(&subject.service, |making| making.container(&subject.name, role)).await?;
+        if role == Role::Replacement {
+            self.carry_over(subject, &mut spec).await?;
+        }
+        let id = self.context.engine.create(&spec).await?;
+        let ledger = &self.context.ledger;
+        ledger.record_container(&self.context.app, &subject.service, &id, &subject.name, Some(self.id), role.as_str())?;
+        Ok(Some(id.to_string()))
+    }
+
+    /// Anonymous volumes go from container to container, as with Compose: what is in them is the service's.
+    async fn carry_over(&self, subject: &Subject, spec: &mut ContainerSpec) -> Result<(), Failure> {
+        let Some(old) = self.context.ledger.serving(&self.context.app)?.remove(&subject.service) else { return Ok(()) };
+        let Some(old) = self.context.engine.container(old.as_str()).await? else { return Ok(()) };
+        let image = self.context.engine.image(&spec.image).await?;
+        for target in anonymous_volumes(&spec.service, image.as_ref()) {
+            let Some((volume, ..)) = old.mounts.iter().find(|(source, at, _)| *at == target && !source.starts_with('/')) else {
+                continue;
+            };
+            spec.binds.push(format!("{volume}:{target}"));
+            spec.anonymous.retain(|anonymous| *anonymous != target);
+        }
+        Ok(())
+    }
+
+    /// A left-over of ours, from a try that did not get as far as the journal, makes room.
+    async fn clear_name(&self, name: &str) -> Result<(), Failure> {
+        let Some(there) = self.context.engine.container(name).await? else { return Ok(()) };
+        if there.label(label::APP) == Some(self.context.app.as_str()) && !there.running() {
+            self.context.engine.remove(there.id.as_str(), true).await?;
+            return Ok(());
+        }
+        Err(Failure::Blocked {
+            reason: Reason::PreflightFailed,
+            message: format!("the container name {name} is taken by {}; remove or rename that container", there.id.short()),
+        })
+    }
+
+    async fn start(&self, subject: &Subject) -> Result<Option<String>, Failure> {
+        let container = self.find(subject).await?;
+        self.heal_networks(&container).await?;
+        self.context.engine.start(container.id.as_str()).await?;
+        if container.label(label::ROLE) != Some(Role::Successor.as_str())
+            && container.label(label::ROLE) != Some(Role::StandIn.as_str())
+            || self.is_serving(&subject.service, &container.id)?
+        {
+            self.context.ledger.set_serving(&self.context.app, &subject.service, &container.id)?;
+        }
+        Ok(None)
+    }
+
+    fn is_serving(&self, service: &ServiceName, id: &ContainerId) -> Result<bool, Failure> {
+        Ok(self.context.ledger.serving(&self.context.app)?.get(service) == Some(id))
+    }
+
+    /// A stopped container does not start while it is on a network that was removed and made again.
+    async fn heal_networks(&self, container: &Container) -> Result<(), Failure> {
+        for (name, joined) in &container.networks {
+            let now = self.context.engine.network(name).await?;
+            if now.is_none_or(|network| !joined.network_id.is_empty() && network.id != joined.network_id) {
+                self.context.engine.disconnect(container.id.as_str(), name).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn prove(&self, subjects: &[Subject]) -> Result<Option<String>, Failure> {
+        let mut proofs = Vec::new();
+        for subject in subjects {
+            let container = self.find(subject).await?;
+            proofs.push(self.proof(&subject.service, &container));
+        }
+        let network = backstage(&self.target.project.name);
+        let reach = Reach { engine: self.context.engine.as_ref(), network: &network };
+        let phase = if self.reverting() { Phase::Reverting } else { Phase::Proving };
+        let said = |line: &str| self.context.say(phase, line);
+        let rollout = &self.target.manifest.spec.rollout;
+        let cancel = if self.reverting() { self.parked.clone() } else { self.cancel.clone() };
+        prove(&reach, &proofs, rollout, &cancel, &said).await.map_err(|error| verification(error, Reason::ProbeFailed))?;
+        Ok(None)
+    }
+
+    fn proof(&self, service: &ServiceName, container: &Container) -> ProofSubject {
+        ProofSubject {
+            service: service.clone(),
+            id: container.id.to_string(),
+            name: container.name.clone(),
+            probe: self.target.options(service).probe,
+            one_shot: self.target.project.services.get(service).is_some_and(|service| service.one_shot),
+        }
+    }
+
+    /// Whether what serves after a revert works.
+    pub(super) async fn previous_works(&self) -> Result<(), String> {
+        let serving = self.context.ledger.serving(&self.context.app).map_err(|error| error.to_string())?;
+        let mut proofs = Vec::new();
+        for (service, id) in &serving {
+            let one_shot = self.target.project.services.get(service).is_none_or(|service| service.one_shot);
+            if one_shot {
+                continue;
+            }
+            let container = self.context.engine.container(id.as_str()).await.map_err(|error| error.to_string())?;
+            let container = container.ok_or_else(|| format!("the container of {service} is gone"))?;
+            let mut proof = self.proof(service, &container);
+            if let Some(probe) = &mut proof.probe {
+                probe.start_timeout = probe.start_timeout.min(Duration::from_secs(15));
+            }
+            proofs.push(proof);
+        }
+        let network = backstage(&self.target.project.name);
+        let reach = Reach { engine: self.context.engine.as_ref(), network: &network };
+        let rollout = evenkeel_core::manifest::Rollout { min_healthy: Duration::ZERO, ..self.target.manifest.spec.rollout.clone() };
+        prove(&reach, &proofs, &rollout, &self.parked, &|_| {}).await.map_err(|error| error.to_string())
+    }
+
+    /// From here on it serves. A network that it is on without its names is left and joined again.
+    async fn join(&self, subject: &Subject, role: Role) -> Result<Option<String>, Failure> {
+        let container = self.find(subject).await?;
+        let Some(service) = self.target.project.services.get(&subject.service) else { return Ok(None) };
+        if role == Role::Successor && !self.reverting() {
+            self.note_take_over(&subject.service)?;
+        }
+        for endpoint in own_endpoints(self.target, &subject.service, service) {
+            if let Some(joined) = container.networks.get(&endpoint.network) {
+                if joined.aliases.contains(&subject.service.to_string()) {
+                    continue;
+                }
+                self.context.engine.disconnect(container.id.as_str(), &endpoint.network).await?;
+            }
+            self.context.engine.connect(container.id.as_str(), &endpoint).await?;
+        }
+        if role == Role::Successor {
+            self.context.ledger.set_serving(&self.context.app, &subject.service, &container.id)?;
+        }
+        Ok(None)
+    }
+
+    /// Before the first user reaches it: from now on, putting back means more than removing a candidate.
+    fn note_take_over(&self, service: &ServiceName) -> Result<(), Failure> {
+        if !self.fact::<bool>(fact::TAKEN_OVER)?.unwrap_or(false) {
+            self.set_fact(fact::TAKEN_OVER, &true)?;
+            self.set_fact(fact::TAKEN_OVER_AT, &jiff::Timestamp::now().as_second())?;
+        }
+        let mut old: BTreeMap<ServiceName, ContainerId> = self.fact(fact::OLD)?.unwrap_or_default();
+        if let Some(id) = self.context.ledger.serving(&self.context.app)?.remove(service) {
+            old.entry(service.clone()).or_insert(id);
+            self.set_fact(fact::OLD, &old)?;
+        }
+        Ok(())
+    }
+
+    async fn set_restart(&self, subject: &Subject, policy: RestartPolicy) -> Result<Option<String>, Failure> {
+        let container = self.find(subject).await?;
+        self.context.engine.set_restart(container.id.as_str(), policy).await?;
+        Ok(Some(format!("was {}", serde_json::to_string(&container.restart).unwrap_or_default().trim_matches('"'))))
+    }
+
+    /// Anonymous volumes go only with what was temporary.
+    async fn remove(&self, subject: &Subject) -> Result<Option<String>, Failure> {
+        let Some(container) = self.maybe_find(subject).await? else { return Ok(Some("it is gone".to_owned())) };
+        let temporary = container.label(label::ROLE).is_some_and(|role| role != Role::Replacement.as_str());
+        self.context.engine.remove(container.id.as_str(), temporary).await?;
+        self.context.ledger.forget_container(&container.id)?;
+        Ok(None)
+    }
+
+    async fn tag(&self, image: &str, tag: &str) -> Result<Option<String>, Failure> {
+        let found = self.context.engine.image(image).await?;
+        let found = found.ok_or_else(|| Failure::release(Reason::BuildFailed, format!("image {image} is gone")))?;
+        self.context.engine.tag(&found.id, tag).await?;
+        Ok(None)
+    }
+
+    /// A hook names a service of the project, or a container of the host.
+    async fn hook(&self, service: &str, command: &[String]) -> Result<Option<String>, Failure> {
+        let serving = self.context.ledger.serving(&self.context.app)?;
+        let target = serving.get(service).map_or_else(|| service.to_owned(), ToString::to_string);
+        let exec = Exec { command: command.to_vec(), ..Exec::default() };
+        let outcome = self.context.engine.exec(&target, exec).await?;
+        if outcome.exit_code == 0 {
+            return Ok(None);
+        }
+        Err(Failure::release(
+            Reason::ProbeFailed,
+            format!("hook `{}` in {service} exited with {}: {}", command.join(" "), outcome.exit_code, outcome.stderr.trim()),
+        ))
+    }
+
+    async fn smoke(&self) -> Result<Option<String>, Failure> {
+        let containers = self.context.engine.containers(&self.target.project.name).await?;
+        let serving = self.context.ledger.serving(&self.context.app)?;
+        let find = |service: &ServiceName| {
+            let id = serving.get(service)?;
+            containers.iter().find(|container| container.id == *id).cloned()
+        };
+        let network = backstage(&self.target.project.name);
+        for (index, check) in self.target.manifest.spec.smoke.iter().enumerate() {
+            let key = format!("smoke{index}");
+            let repeatable = check.http.as_ref().is_none_or(|http| matches!(http.method.as_str(), "GET" | "HEAD"));
+            if !repeatable && self.fact::<bool>(&key)?.unwrap_or(false) {
+                continue;
+            }
+            self.set_fact(&key, &true)?;
+            smoke(check, &network, find).await.map_err(|error| verification(error, Reason::ProbeFailed))?;
+        }
+        Ok(None)
+    }
+
+    async fn bake(&self, seconds: u64) -> Result<Option<String>, Failure> {
+        let serving = self.context.ledger.serving(&self.context.app)?;
+        let old: BTreeMap<ServiceName, ContainerId> = self.fact(fact::OLD)?.unwrap_or_default();
+        let rollout = self.id.to_string();
+        let mut subjects = Vec::new();
+        for (service, id) in serving {
+            if !self.target.project.services.get(&service).is_some_and(|service| !service.one_shot) {
+                continue;
+            }
+            let container = self.context.engine.container(id.as_str()).await?;
+            let new = container.as_ref().is_some_and(|container| container.label(label::ROLLOUT) == Some(&rollout));
+            subjects.push(BakeSubject {
+                probe: self.target.options(&service).probe,
+                old: old.get(&service).map(ToString::to_string),
+                id: id.to_string(),
+                new,
+                service,
+            });
+        }
+        let since = self.fact(fact::TAKEN_OVER_AT)?.unwrap_or_else(|| jiff::Timestamp::now().as_second());
+        let spec = &self.target.manifest.spec;
+        let baking = Baking {
+            subjects: &subjects,
+            urls: &spec.probes,
+            patterns: &spec.rollout.fail_on_log,
+            window: Duration::from_secs(seconds),
+            since,
+        };
+        let network = backstage(&self.target.project.name);
+        let reach = Reach { engine: self.context.engine.as_ref(), network: &network };
+        let said = |line: &str| self.context.say(Phase::Baking, format!("bake: {line}"));
+        bake(&reach, &baking, &self.cancel, &said).await.map_err(|error| verification(error, Reason::BakeFailed))?;
+        Ok(None)
+    }
+
+    fn mark_live(&self) -> Result<Option<String>, Failure> {
+        self.context.ledger.set_live(&self.context.app, &self.target.digest, &self.target.revision)?;
+        Ok(None)
+    }
+}

@@ -1,0 +1,140 @@
+//! Effects that make ready: images, files, the migration's scripts.
+
+use std::path::PathBuf;
+
+use evenkeel_core::name::ServiceName;
+use evenkeel_core::observed::Image;
+use evenkeel_core::release::ImageSource;
+use evenkeel_core::status::{Phase, Reason};
+
+use super::Failure;
+use super::gather::mounted_files;
+use super::run::Run;
+use crate::engine::BuildRequest;
+use crate::source::{ContextError, ContextRequest, DockerfileAt, MaterialiseError, Releases};
+
+impl Run<'_> {
+    /// Writes what containers mount from the repository.
+    pub(super) async fn materialise(&self) -> Result<Option<String>, Failure> {
+        let context = self.context.clone();
+        let (revision, digest) = (self.target.revision.clone(), self.target.digest.clone());
+        let paths: Vec<String> = mounted_files(self.target).into_iter().collect();
+        let write = move || -> Result<PathBuf, MaterialiseError> {
+            let checkout = context.source.checkout(&revision)?;
+            Releases::new(&context.data_dir).materialise(&checkout, &context.app, &digest, &paths)
+        };
+        let files = blocking(write).await?.map_err(|error| Failure::transient(Reason::PreflightFailed, error.to_string()))?;
+        Ok(Some(files.display().to_string()))
+    }
+
+    /// Builds straight from the commit's tree.
+    pub(super) async fn build(&self, service: &ServiceName, name: &str) -> Result<Option<String>, Failure> {
+        let Some(ImageSource::Build { build, .. }) = self.target.images.get(service) else {
+            return Err(Failure::release(Reason::BuildFailed, format!("service {service} has no build")));
+        };
+        let (file, dockerfile) = self.write_context(service).await?;
+        let options = &self.target.manifest.spec.build;
+        let request = BuildRequest {
+            tag: name.to_owned(),
+            context: file.clone(),
+            dockerfile,
+            args: build.args.clone(),
+            target: build.target.clone(),
+            labels: self.image_labels(build),
+            network: build.network.clone(),
+            extra_hosts: build.extra_hosts.clone(),
+            shm_size: build.shm_size,
+            platform: self.target.project.services.get(service).and_then(|service| service.platform.clone()),
+            cache: options.cache,
+            pull: build.pull,
+            timeout: options.timeout,
+        };
+        let log = std::sync::Mutex::new(Vec::new());
+        let said = |line: &str| {
+            self.context.say(Phase::Building, format!("{service}: {line}"));
+            log.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(line.to_owned());
+        };
+        // Cancel-safe: the builder stops when nobody listens any more, and what it has built so far is only its cache.
+        let built = tokio::select! {
+            built = self.context.engine.build(request, &said) => built,
+            () = self.cancel.cancelled() => {
+                drop(std::fs::remove_file(&file));
+                return Err(Failure::Cancelled("something newer is wanted".to_owned()));
+            }
+        };
+        drop(std::fs::remove_file(&file));
+        self.keep_log(service, &log.into_inner().unwrap_or_default());
+        self.image_is(name, &built?)?;
+        Ok(None)
+    }
+
+    fn image_labels(&self, build: &evenkeel_core::compose::Build) -> std::collections::BTreeMap<String, String> {
+        let mut labels = build.labels.clone();
+        labels.insert(evenkeel_core::container::label::APP.to_owned(), self.context.app.to_string());
+        labels
+    }
+
+    /// The context as a tar file: its path, and the Dockerfile's name in it.
+    async fn write_context(&self, service: &ServiceName) -> Result<(PathBuf, String), Failure> {
+        let Some(build) = self.target.project.services.get(service).and_then(|service| service.build.clone()) else {
+            return Err(Failure::release(Reason::BuildFailed, format!("service {service} has no build")));
+        };
+        let (context, revision) = (self.context.clone(), self.target.revision.clone());
+        let file = context.build_dir().join(format!("{}-{service}.tar", self.id));
+        let to = file.clone();
+        let write = move || -> Result<String, ContextError> {
+            let checkout = context.source.checkout(&revision)?;
+            let listed = checkout.context(&context_request(&build))?;
+            checkout.write_context(&listed, &to)?;
+            Ok(listed.dockerfile)
+        };
+        let directory = self.context.build_dir();
+        std::fs::create_dir_all(&directory).map_err(|error| {
+            Failure::transient(Reason::BuildFailed, format!("cannot make {}: {error}", directory.display()))
+        })?;
+        let dockerfile = blocking(write).await?.map_err(context_failure)?;
+        Ok((file, dockerfile))
+    }
+
+    /// The whole build log, for `docs/operations.md`'s "where did it go wrong".
+    fn keep_log(&self, service: &ServiceName, lines: &[String]) {
+        let file = self.context.build_dir().join(format!("{service}.log"));
+        if let Err(error) = std::fs::write(&file, lines.join("\n")) {
+            tracing::warn!(app = %self.context.app, file = %file.display(), %error, "the build log cannot be kept");
+        }
+    }
+
+    pub(super) async fn pull(&self, service: &ServiceName, reference: &str) -> Result<Option<String>, Failure> {
+        let said = |line: &str| self.context.say(Phase::Building, format!("{service}: {line}"));
+        let image = self.context.engine.pull(reference, &said).await?;
+        self.image_is(reference, &image)?;
+        Ok(image.digests.first().cloned())
+    }
+
+    /// Records which image a reference means for this release, for every service that uses it.
+    fn image_is(&self, reference: &str, image: &Image) -> Result<(), Failure> {
+        let ledger = &self.context.ledger;
+        let mut outputs = ledger.outputs(&self.context.app, &self.target.digest)?;
+        for (service, _) in self.target.images.iter().filter(|(_, source)| source.reference() == reference) {
+            outputs.images.insert(service.clone(), image.id.clone());
+        }
+        Ok(ledger.put_outputs(&self.context.app, &self.target.digest, &outputs)?)
+    }
+}
+
+/// A build of the model as the source reads it.
+pub(crate) fn context_request(build: &evenkeel_core::compose::Build) -> ContextRequest {
+    let directory = if build.context == "." { String::new() } else { build.context.clone() };
+    let dockerfile = if directory.is_empty() { build.dockerfile.clone() } else { format!("{directory}/{}", build.dockerfile) };
+    ContextRequest { directory, dockerfile: DockerfileAt::Path(dockerfile) }
+}
+
+fn context_failure(error: ContextError) -> Failure {
+    Failure::release(Reason::BuildFailed, error.to_string())
+}
+
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Failure::transient(Reason::PreflightFailed, format!("a task was lost: {error}")))
+}

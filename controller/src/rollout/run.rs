@@ -1,0 +1,323 @@
+//! One rollout from its first plan to its end, and the way back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use evenkeel_core::name::{RolloutId, ServiceName};
+use evenkeel_core::plan::{Before, Effect, Hints, Plan, Stage, Strategy, Subject, make, undo};
+use evenkeel_core::release::Release;
+use evenkeel_core::status::{Outcome, Phase, Reason};
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use super::{Context, Failure, Gathered};
+use crate::database::Lock;
+
+/// Facts of a rollout that its journal keeps beside the steps.
+pub(super) mod fact {
+    /// The new code has served users.
+    pub(crate) const TAKEN_OVER: &str = "takenOver";
+    /// The take-over's moment, Unix seconds.
+    pub(crate) const TAKEN_OVER_AT: &str = "takenOverAt";
+    /// The migration was fenced.
+    pub(crate) const FENCED: &str = "fenced";
+    /// The older code cannot run on the newer schema.
+    pub(crate) const FORCE_FENCED: &str = "forceFenced";
+    /// The id of the newest backup.
+    pub(crate) const BACKUP: &str = "backup";
+    /// The fingerprint before the migration.
+    pub(crate) const FINGERPRINT: &str = "fingerprint";
+    /// The migration that was begun last.
+    pub(crate) const MIGRATING: &str = "migrating";
+    /// What stood before.
+    pub(crate) const BEFORE: &str = "before";
+    /// The old container of every service that was taken over.
+    pub(crate) const OLD: &str = "old";
+}
+
+/// What is asked for.
+pub(crate) struct Order<'a> {
+    /// The application's surroundings.
+    pub(crate) context: &'a Context,
+    /// The release.
+    pub(crate) release: &'a Release,
+    /// The rollout, already begun in the ledger.
+    pub(crate) id: RolloutId,
+    /// The release to fall back to.
+    pub(crate) previous: Option<Release>,
+    /// What is live is put right; there is nothing to go back to.
+    pub(crate) repair: bool,
+    /// Cancelled when a newer release is wanted.
+    pub(crate) cancel: CancellationToken,
+    /// Cancelled when the process goes down.
+    pub(crate) parked: CancellationToken,
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// The release is live.
+    Succeeded,
+    /// Everything is as before.
+    Reverted {
+        /// The word.
+        reason: Reason,
+        /// The evidence.
+        message: String,
+        /// Whether the release is at fault; not, when the older one fails too.
+        at_fault: bool,
+    },
+    /// It could not be put back.
+    RevertFailed(String),
+    /// Something newer is wanted.
+    Cancelled(String),
+    /// What is live could not be put right.
+    Degraded(String),
+    /// Left open, to go on later.
+    Parked(String),
+    /// Left open, to be tried again.
+    Transient {
+        /// The word.
+        reason: Reason,
+        /// What.
+        message: String,
+    },
+    /// Nothing was done, and nothing can be.
+    Blocked {
+        /// The word.
+        reason: Reason,
+        /// What, and what to do.
+        message: String,
+    },
+}
+
+/// A rollout in progress.
+pub(super) struct Run<'a> {
+    pub(super) context: &'a Context,
+    pub(super) id: RolloutId,
+    /// The release that the steps lead to: the new one, or while reverting the previous one.
+    pub(super) target: &'a Release,
+    pub(super) cancel: CancellationToken,
+    pub(super) parked: CancellationToken,
+    reverting: AtomicBool,
+    /// Held from the first look at the database for changing it until the rollout ends.
+    pub(super) lock: Mutex<Option<Lock>>,
+}
+
+impl Run<'_> {
+    pub(super) fn reverting(&self) -> bool {
+        self.reverting.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn fact<T: serde::de::DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Failure> {
+        let value = self.context.ledger.fact(self.id, key)?;
+        Ok(value.and_then(|value| serde_json::from_value(value).ok()))
+    }
+
+    pub(super) fn set_fact<T: serde::Serialize>(&self, key: &str, value: &T) -> Result<(), Failure> {
+        let value = serde_json::to_value(value).unwrap_or_default();
+        Ok(self.context.ledger.set_fact(self.id, key, &value)?)
+    }
+
+    pub(super) fn hints(&self) -> Result<Hints, Failure> {
+        Ok(Hints {
+            reverting: self.reverting(),
+            force_fenced: self.fact(fact::FORCE_FENCED)?.unwrap_or(false),
+            taken_over: self.fact(fact::TAKEN_OVER)?.unwrap_or(false),
+            was_fenced: self.fact(fact::FENCED)?.unwrap_or(false),
+            applied: Vec::new(),
+        })
+    }
+
+    pub(super) async fn look(&self) -> Result<Gathered, Failure> {
+        Gathered::look(self.context, self.target, self.hints()?, Some(self.id)).await
+    }
+}
+
+/// Plans that find out nothing new would go round in circles.
+const PLANS: usize = 16;
+
+/// Takes an application to a release; when that fails, back.
+pub(crate) async fn run(order: &Order<'_>) -> End {
+    let run = Run {
+        context: order.context,
+        id: order.id,
+        target: order.release,
+        cancel: order.cancel.clone(),
+        parked: order.parked.clone(),
+        reverting: AtomicBool::new(false),
+        lock: Mutex::new(None),
+    };
+    match run.advance("deploy").await {
+        Ok(()) => End::Succeeded,
+        Err(Failure::Cancelled(why)) if order.parked.is_cancelled() => End::Parked(why),
+        Err(Failure::Cancelled(why)) => End::Cancelled(why),
+        Err(Failure::Transient { reason, message }) => End::Transient { reason, message },
+        Err(Failure::Blocked { reason, message }) => End::Blocked { reason, message },
+        Err(Failure::Release { message, .. }) if order.repair => End::Degraded(message),
+        Err(Failure::Release { reason, message }) => {
+            let lock = run.lock.into_inner();
+            revert(order, lock, reason, message).await
+        }
+    }
+}
+
+/// Goes on with a rollout that was being put back when the process ended.
+pub(crate) async fn resume_as_revert(order: &Order<'_>, why: &str) -> End {
+    revert(order, None, Reason::ProbeFailed, why.to_owned()).await
+}
+
+async fn revert(order: &Order<'_>, lock: Option<Lock>, reason: Reason, message: String) -> End {
+    let context = order.context;
+    tracing::warn!(app = %context.app, rollout = %order.id, reason = ?reason, message, "the release failed; putting everything back");
+    context.say(Phase::Reverting, first_line(&message));
+    if let Err(error) = context.ledger.set_reverting(order.id, &message) {
+        return End::Transient { reason, message: error.to_string() };
+    }
+    let run = Run {
+        context,
+        id: order.id,
+        target: order.previous.as_ref().unwrap_or(order.release),
+        cancel: CancellationToken::new(),
+        parked: order.parked.clone(),
+        reverting: AtomicBool::new(true),
+        lock: Mutex::new(lock),
+    };
+    let undone = match &order.previous {
+        Some(_) => run.advance("revert").await,
+        None => run.undo().await,
+    };
+    match undone {
+        Ok(()) => reverted(&run, order, reason, message).await,
+        Err(Failure::Cancelled(why)) => End::Parked(why),
+        Err(Failure::Transient { message: why, .. }) => End::Transient { reason, message: format!("{message}\nputting it back waits: {why}") },
+        Err(Failure::Release { message: why, .. } | Failure::Blocked { message: why, .. }) => {
+            End::RevertFailed(format!("{message}\nputting it back failed: {why}"))
+        }
+    }
+}
+
+/// When the previous release fails too, the fault is not the new one's.
+async fn reverted(run: &Run<'_>, order: &Order<'_>, reason: Reason, message: String) -> End {
+    let works = match &order.previous {
+        Some(_) => run.previous_works().await,
+        None => Ok(()),
+    };
+    match works {
+        Ok(()) => End::Reverted { reason, message, at_fault: true },
+        Err(why) => End::Reverted {
+            reason,
+            message: format!("{message}\nthe previous release does not work either: {why}"),
+            at_fault: false,
+        },
+    }
+}
+
+impl Run<'_> {
+    /// Plans and carries out until nothing is left to do.
+    async fn advance(&self, label: &str) -> Result<(), Failure> {
+        let mut last: Option<Plan> = None;
+        for _ in 0..PLANS {
+            let gathered = self.look().await?;
+            self.remember_before(&gathered)?;
+            let plan = make(&gathered.facts(self.target, self.id))?;
+            if plan.is_empty() {
+                return Ok(());
+            }
+            if last.as_ref() == Some(&plan) {
+                return Err(Failure::release(Reason::ProbeFailed, format!("step {} changes nothing", plan.steps[0].effect.name())));
+            }
+            let stage = if plan.stage == Stage::Prepare && !self.reverting() { "prepare" } else { label };
+            match self.carry_out(stage, &plan).await? {
+                Then::Finished => return Ok(()),
+                Then::PlanAgain => last = Some(plan),
+            }
+        }
+        Err(Failure::release(Reason::ProbeFailed, "planning came to no end"))
+    }
+
+    async fn carry_out(&self, stage: &str, plan: &Plan) -> Result<Then, Failure> {
+        let moves_up = |effect: &Effect| {
+            matches!(effect, Effect::Migrate { direction: evenkeel_core::plan::Direction::Up, .. })
+        };
+        if plan.strategy == Strategy::Fenced && plan.steps.iter().any(|step| moves_up(&step.effect)) {
+            self.set_fact(fact::FENCED, &true)?;
+        }
+        let result = self.execute(stage, plan).await;
+        match result {
+            Ok(()) if plan.stage == Stage::Deploy => Ok(Then::Finished),
+            Ok(()) => Ok(Then::PlanAgain),
+            Err(Failure::Release { message, .. }) if self.older_code_on_newer_schema(plan)? => {
+                tracing::warn!(app = %self.context.app, message, "the older code cannot run on the newer schema: fencing");
+                self.set_fact(fact::FORCE_FENCED, &true)?;
+                Ok(Then::PlanAgain)
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Whether what failed was older code proven on a newer schema: then the schema has to go down first, behind a fence.
+    fn older_code_on_newer_schema(&self, plan: &Plan) -> Result<bool, Failure> {
+        let goes_down = plan.steps.iter().any(|step| {
+            matches!(&step.effect, Effect::Migrate { direction: evenkeel_core::plan::Direction::Down, .. })
+        });
+        let forced = self.fact::<bool>(fact::FORCE_FENCED)?.unwrap_or(false);
+        let taken_over = self.fact::<bool>(fact::TAKEN_OVER)?.unwrap_or(false) && !self.reverting();
+        Ok(goes_down && plan.strategy == Strategy::Online && !forced && !taken_over)
+    }
+
+    /// What stood before the first step, for the way back where no earlier release is known.
+    fn remember_before(&self, gathered: &Gathered) -> Result<(), Failure> {
+        if self.reverting() || self.fact::<BTreeMap<ServiceName, Before>>(fact::BEFORE)?.is_some() {
+            return Ok(());
+        }
+        let facts = gathered.facts(self.target, self.id);
+        let ours = self.id.to_string();
+        let mut before = BTreeMap::new();
+        for name in self.target.project.services.keys() {
+            for container in facts.containers_of(name) {
+                if container.label(evenkeel_core::container::label::ROLLOUT) == Some(&ours) {
+                    continue;
+                }
+                let subject =
+                    Subject { service: name.clone(), name: container.name.clone(), id: Some(container.id.clone()) };
+                let was = Before { container: subject, restart: container.restart, running: container.running() };
+                before.insert(name.clone(), was);
+            }
+        }
+        self.set_fact(fact::BEFORE, &before)
+    }
+
+    /// The way back of a first release.
+    async fn undo(&self) -> Result<(), Failure> {
+        let gathered = self.look().await?;
+        let before: BTreeMap<ServiceName, Before> = self.fact(fact::BEFORE)?.unwrap_or_default();
+        let plan = undo(&gathered.facts(self.target, self.id), &before);
+        self.execute("revert", &plan).await?;
+        let kept: BTreeSet<&ServiceName> = before.keys().chain(self.target.database_service()).collect();
+        for service in self.context.ledger.serving(&self.context.app)?.keys().filter(|name| !kept.contains(name)) {
+            self.context.ledger.clear_serving(&self.context.app, service)?;
+        }
+        Ok(())
+    }
+}
+
+enum Then {
+    Finished,
+    PlanAgain,
+}
+
+/// The outcome that the ledger records; `None` while the rollout stays open.
+pub(crate) fn outcome(end: &End) -> Option<Outcome> {
+    match end {
+        End::Succeeded => Some(Outcome::Succeeded),
+        End::Reverted { .. } => Some(Outcome::Reverted),
+        End::RevertFailed(_) => Some(Outcome::RevertFailed),
+        End::Cancelled(_) | End::Blocked { .. } | End::Degraded(_) => Some(Outcome::Cancelled),
+        End::Parked(_) | End::Transient { .. } => None,
+    }
+}
+
+pub(crate) fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or("")
+}

@@ -1,0 +1,203 @@
+use super::*;
+
+fn ignored(patterns: &str, path: &str) -> bool {
+    Ignore::parse(patterns).unwrap().ignores(path)
+}
+
+/// (patterns, path, ignored?)
+const CASES: &[(&str, &str, bool)] = &[
+    // Plain names are anchored at the root and take whole directories.
+    ("foo", "foo", true),
+    ("foo", "foo/bar/baz", true),
+    ("foo", "bar/foo", false),
+    ("foo", "foobar", false),
+    ("foo/bar", "foo/bar/x", true),
+    ("foo/bar", "foo/x", false),
+    // Tidying: leading and trailing slashes, dots, blanks.
+    ("/foo", "foo", true),
+    ("/foo", "bar/foo", false),
+    ("foo/", "foo", true),
+    ("foo/", "foo/bar", true),
+    ("./foo", "foo", true),
+    ("foo/./bar", "foo/bar", true),
+    ("foo//bar", "foo/bar", true),
+    ("foo/../bar", "bar", true),
+    ("/../foo", "foo", true),
+    ("../foo", "foo", false),
+    ("  foo\t", "foo", true),
+    (".", "foo", false),
+    ("/", "foo", false),
+    // Comments, blank lines, line ends, a byte order mark.
+    ("# foo\n\n   \nbar", "bar", true),
+    ("#foo", "#foo", false),
+    (" #foo", "#foo", true),
+    ("\\#foo", "#foo", true),
+    ("foo\r\nbar\r\n", "foo", true),
+    ("\u{feff}foo", "foo", true),
+    // `*` and `?` stay within a name.
+    ("*", "foo", true),
+    ("*", "foo/bar", true),
+    ("*", ".hidden", true),
+    ("*.md", "README.md", true),
+    ("*.md", "docs/README.md", false),
+    ("*.md", "README.md/x", true),
+    ("*/*.md", "docs/README.md", true),
+    ("*/*.md", "a/b/README.md", false),
+    ("*/temp*", "a/temporary/x", true),
+    ("temp?", "tempa", true),
+    ("temp?", "temp", false),
+    ("temp?", "temp/", false),
+    ("a*b", "a/b", false),
+    ("a*b*c", "aXbYc", true),
+    ("a*b*c", "abcb", false),
+    ("f?o", "f/o", false),
+    // `**`.
+    ("**", "a", true),
+    ("**", "a/b/c", true),
+    ("**/", "a/b", true),
+    ("**/foo", "foo", true),
+    ("**/foo", "a/foo", true),
+    ("**/foo", "a/b/foo/c", true),
+    ("**/foo", "afoo", false),
+    ("**/*.go", "a.go", true),
+    ("**/*.go", "a/b/c.go", true),
+    ("**/*.go", "a/b/c.gox", false),
+    ("**/.git", ".git/config", true),
+    ("**/__pycache__", "a/b/__pycache__/c.pyc", true),
+    ("foo/**", "foo/a", true),
+    ("foo/**", "foo", false),
+    ("foo/**", "foo/a/b", true),
+    ("foo/**", "x/foo/a", false),
+    ("foo**", "foobar", true),
+    ("foo**", "foo/bar", true),
+    ("foo/**/bar", "foo/bar", true),
+    ("foo/**/bar", "foo/a/b/bar", true),
+    ("foo/**/bar", "foo/abar", false),
+    ("foo/**/bar/*", "foo/x/bar/y", true),
+    ("**/foo/**", "a/foo/b", true),
+    ("**/foo/**", "foo", false),
+    ("**/**/foo", "a/b/foo", true),
+    ("**foo", "a/xfoo", true),
+    ("**.txt", "a/b.txt", true),
+    ("a**b", "ab", true),
+    ("a**b", "axb", false),
+    ("a**b", "ax/b", true),
+    ("**file", "dir/dir/file", true),
+    ("**/dir2/*", "dir/dir2/file", true),
+    ("**/dir2/*", "dir/dir2/dir2/file", true),
+    ("dir/**/file*", "dir/dir2/file.txt", true),
+    // Classes and escapes.
+    ("[a-c]x", "bx", true),
+    ("[a-c]x", "dx", false),
+    ("[^a-c]x", "dx", true),
+    ("[^a-c]x", "ax", false),
+    ("[!a]x", "!x", true),
+    ("[a\\-c]x", "-x", true),
+    ("[\\]]x", "]x", true),
+    ("a\\*b", "a*b", true),
+    ("a\\*b", "axb", false),
+    ("a]b", "a]b", true),
+    ("a.b", "axb", false),
+    ("a+b(c)|{d}$^", "a+b(c)|{d}$^", true),
+    ("ä?ö", "äüö", true),
+    ("Foo", "foo", false),
+    // Exceptions; the last match decides.
+    ("*\n!keep", "keep", false),
+    ("*\n!keep", "keep/below", false),
+    ("*\n!keep", "other", true),
+    ("*.md\n!README.md", "README.md", false),
+    ("*.md\n!README*.md\nREADME-secret.md", "README-secret.md", true),
+    ("*.md\nREADME-secret.md\n!README*.md", "README-secret.md", false),
+    ("!keep\n*", "keep", true),
+    ("a\n!a/b/c", "a/b/c", false),
+    ("a\n!a/b/c", "a/b/d", true),
+    ("a\n!a/b\na/b/secret", "a/b/secret", true),
+    ("a\n!a/b\na/b/secret", "a/b/open", false),
+    ("*\n!src\nsrc/**/*.log", "src/a/b.log", true),
+    ("*\n!src\nsrc/**/*.log", "src/a/b.py", false),
+    ("**\n!**/*.go", "a/b/c.go", false),
+    ("**\n! a", "a", false),
+    ("*\n!/a", "a/x", false),
+    ("*\n!./a/", "a/x", false),
+];
+
+#[test]
+fn decides_as_docker_does() {
+    for (patterns, path, expected) in CASES {
+        assert_eq!(ignored(patterns, path), *expected, "{patterns:?} on {path:?}");
+    }
+}
+
+#[test]
+fn malformed_patterns_are_located() {
+    for (text, line) in [
+        ("a\n\n[b", 3),
+        ("!", 1),
+        ("# c\na\\", 2),
+        ("[]", 1),
+        ("[z-a]", 1),
+        ("a[^", 1),
+        ("[a-", 1),
+        ("[ab-]", 1),
+        ("[-a]", 1),
+    ] {
+        let error = Ignore::parse(text).unwrap_err();
+        assert_eq!(error.line, line, "{text:?}: {error}");
+    }
+}
+
+#[test]
+fn a_hostile_pattern_takes_no_time() {
+    let pattern = format!("{}b", "*a".repeat(200));
+    assert!(!ignored(&pattern, &"a".repeat(2000)));
+    assert!(!ignored(&format!("{}x", "**/".repeat(100)), &"a/".repeat(500)));
+}
+
+/// The same table against Docker's own command line and engine: `cargo test -- --ignored decides_like_a_real_docker`.
+#[test]
+#[ignore = "needs a Docker Engine and takes a minute"]
+fn decides_like_a_real_docker() {
+    for (patterns, path, expected) in CASES {
+        // Not a file's name; and the old builder's client, unlike BuildKit's, does not look into an ignored directory for an
+        // exception that begins with a wildcard.
+        if path.ends_with('/') || patterns.contains("!**") {
+            continue;
+        }
+        let sent = docker::sends(patterns, path);
+        assert_eq!(!sent, *expected, "{patterns:?} on {path:?}");
+    }
+}
+
+mod docker {
+    use std::path::Path;
+    use std::process::{Command, Stdio};
+
+    /// Whether the file reaches an image by way of `COPY . /`.
+    pub(super) fn sends(patterns: &str, path: &str) -> bool {
+        let directory = tempfile::TempDir::new().unwrap();
+        let file = directory.path().join(path);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, "x").unwrap();
+        std::fs::write(directory.path().join(".dockerignore"), patterns).unwrap();
+        // An image without any content cannot be made into a container.
+        std::fs::write(directory.path().join("Dockerfile"), "FROM scratch\nCOPY . /x/\nCMD [\"x\"]\n")
+            .unwrap();
+        let name = format!("source-ignore-{}", std::process::id());
+        docker(directory.path(), &["build", "-q", "-t", &name, "."]);
+        docker(directory.path(), &["create", "--name", &name, &name]);
+        docker(directory.path(), &["cp", &format!("{name}:/x"), "out"]);
+        docker(directory.path(), &["rm", &name]);
+        docker(directory.path(), &["rmi", &name]);
+        assert!(
+            directory.path().join("out/Dockerfile").is_file() || patterns.contains('*'),
+            "nothing was sent"
+        );
+        directory.path().join("out").join(path).is_file()
+    }
+
+    fn docker(directory: &Path, arguments: &[&str]) -> String {
+        let mut command = Command::new("docker");
+        command.args(arguments).current_dir(directory).env("DOCKER_BUILDKIT", "0").stderr(Stdio::null());
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    }
+}

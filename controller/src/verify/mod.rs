@@ -1,0 +1,25 @@
+//! Whether what runs works: probes, the proof of a candidate, the bake, smoke checks.
+
+mod bake;
+mod probe;
+mod prove;
+mod smoke;
+
+pub(crate) use bake::{BakeSubject, Baking, bake};
+pub(crate) use probe::{Reach, address};
+pub(crate) use prove::{ProofSubject, prove};
+pub(crate) use smoke::smoke;
+
+/// Why something did not pass.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum VerifyError {
+    /// It failed; the evidence.
+    #[error("{0}")]
+    Failed(String),
+    /// A newer commit, or an operator, ended it.
+    #[error("{0}")]
+    Cancelled(String),
+    /// The engine is away for longer than anybody should wait.
+    #[error("{0}")]
+    Unreachable(String),
+}

@@ -1,0 +1,132 @@
+//! The proof: containers have to show that they work, without a break, before anybody depends on them.
+
+use std::time::{Duration, Instant};
+
+use evenkeel_core::manifest::{Probe, Rollout};
+use evenkeel_core::name::ServiceName;
+use evenkeel_core::verdict::{Judgement, Limits, Sample, Verdict};
+use tokio_util::sync::CancellationToken;
+
+use super::probe::{Reach, probe_once};
+use super::VerifyError;
+use crate::engine::EngineError;
+
+/// A container to be proven.
+pub(crate) struct ProofSubject {
+    /// Its service.
+    pub(crate) service: ServiceName,
+    /// Its id.
+    pub(crate) id: String,
+    /// Its name, for people.
+    pub(crate) name: String,
+    /// What shows that it works.
+    pub(crate) probe: Option<Probe>,
+    /// It runs to its end: exit code 0 proves it.
+    pub(crate) one_shot: bool,
+}
+
+/// How long the engine may be away during a proof.
+const ENGINE_PATIENCE: Duration = Duration::from_secs(120);
+
+/// Waits until every container is proven. `said` hears what is still missing.
+///
+/// Cancel-safe: it only reads.
+pub(crate) async fn prove(
+    reach: &Reach<'_>,
+    subjects: &[ProofSubject],
+    rollout: &Rollout,
+    cancel: &CancellationToken,
+    said: &(dyn Fn(&str) + Send + Sync),
+) -> Result<(), VerifyError> {
+    let proofs = subjects.iter().map(|subject| prove_one(reach, subject, rollout, cancel, said));
+    futures_util::future::try_join_all(proofs).await.map(|_| ())
+}
+
+/// The limits for one container.
+pub(crate) fn limits(probe: Option<&Probe>, min_healthy: Duration) -> Limits {
+    match probe {
+        Some(probe) => Limits {
+            successes: probe.success_threshold,
+            failures: probe.failure_threshold,
+            start_timeout: probe.start_timeout,
+            min_healthy,
+        },
+        None => Limits { successes: 1, failures: 3, start_timeout: Duration::from_secs(120), min_healthy },
+    }
+}
+
+async fn prove_one(
+    reach: &Reach<'_>,
+    subject: &ProofSubject,
+    rollout: &Rollout,
+    cancel: &CancellationToken,
+    said: &(dyn Fn(&str) + Send + Sync),
+) -> Result<(), VerifyError> {
+    if subject.one_shot {
+        return run_to_end(reach, subject, cancel).await;
+    }
+    let mut judgement = Judgement::new(limits(subject.probe.as_ref(), rollout.min_healthy));
+    let interval = subject.probe.as_ref().map_or(Duration::from_millis(500), |probe| probe.interval);
+    let began = Instant::now();
+    let mut away: Option<Instant> = None;
+    loop {
+        match sample(reach, subject, &mut judgement, began).await {
+            Ok(Verdict::Healthy) => return Ok(()),
+            Ok(Verdict::Failed(why)) => return Err(failed(reach, subject, &why).await),
+            Ok(Verdict::Wait(why)) => said(&format!("{}: {why}", subject.name)),
+            Ok(Verdict::Inconclusive(why)) | Err(why) => {
+                judgement.engine_restarted();
+                if away.get_or_insert_with(Instant::now).elapsed() > ENGINE_PATIENCE {
+                    return Err(VerifyError::Unreachable(why));
+                }
+            }
+        }
+        tokio::select! {
+            () = cancel.cancelled() => return Err(VerifyError::Cancelled("something newer is wanted".to_owned())),
+            () = tokio::time::sleep(interval) => {}
+        }
+    }
+}
+
+async fn sample(
+    reach: &Reach<'_>,
+    subject: &ProofSubject,
+    judgement: &mut Judgement,
+    began: Instant,
+) -> Result<Verdict, String> {
+    let container = reach.engine.container(&subject.id).await.map_err(|error| error.to_string())?;
+    let probe = match (&subject.probe, &container) {
+        (Some(probe), Some(container)) if container.running() => Some(probe_once(reach, container, probe).await),
+        (Some(_), _) => Some(Err("it is not running yet".to_owned())),
+        (None, _) => None,
+    };
+    Ok(judgement.sample(&Sample { container: container.as_ref(), probe, at: began.elapsed() }))
+}
+
+async fn run_to_end(reach: &Reach<'_>, subject: &ProofSubject, cancel: &CancellationToken) -> Result<(), VerifyError> {
+    let code = tokio::select! {
+        () = cancel.cancelled() => return Err(VerifyError::Cancelled("something newer is wanted".to_owned())),
+        code = reach.engine.wait(&subject.id) => code,
+    };
+    match code {
+        Ok(0) => Ok(()),
+        Ok(code) => Err(failed(reach, subject, &format!("it exited with code {code}")).await),
+        Err(error @ EngineError::Unreachable { .. }) => Err(VerifyError::Unreachable(error.to_string())),
+        Err(error) => Err(VerifyError::Failed(error.to_string())),
+    }
+}
+
+/// The evidence: what was seen, and the container's last lines.
+async fn failed(reach: &Reach<'_>, subject: &ProofSubject, why: &str) -> VerifyError {
+    VerifyError::Failed(format!("{}: {why}{}", subject.name, tail(reach.engine, &subject.id).await))
+}
+
+/// A container's last lines, as an appendix to an error.
+pub(crate) async fn tail(engine: &dyn crate::engine::Engine, id: &str) -> String {
+    let lines = engine.logs(id, 0, Some(15)).await.unwrap_or_default();
+    if lines.is_empty() {
+        return String::new();
+    }
+    let text: Vec<String> = lines.into_iter().map(|line| format!("  | {}", line.text)).collect();
+    format!("\nits last lines:\n{}", text.join("\n"))
+}
