@@ -19,7 +19,8 @@ use crate::rollout::{End, Failure, Gathered, Order, outcome, resume_as_revert, r
 
 /// source → manifest → desired, observed → plan → execute → verify → record.
 pub(super) async fn reconcile(handle: &Arc<Handle>, reason: &str) -> Next {
-    match pass(handle, reason).await {
+    handle.begin_pass();
+    let next = match pass(handle, reason).await {
         Ok(next) => next,
         Err(failure) => {
             tracing::warn!(app = %handle.name, error = %failure, "the pass did not come to its end");
@@ -28,13 +29,14 @@ pub(super) async fn reconcile(handle: &Arc<Handle>, reason: &str) -> Next {
             }
             Next::Retry(Duration::from_secs(5))
         }
-    }
+    };
+    handle.forget_passing_conditions();
+    next
 }
 
 async fn pass(handle: &Arc<Handle>, reason: &str) -> Result<Next, Failure> {
     let context = &handle.context;
     let ledger = &context.ledger;
-    handle.forget_passing_conditions();
     if let Some(open) = ledger.open_rollout(&handle.name)?.filter(|open| open.reverting.is_some()) {
         return finish_revert(handle, &open).await;
     }
@@ -78,6 +80,7 @@ async fn go(handle: &Arc<Handle>, desired: &Release, chosen: &Chosen<'_>, reason
     if is_live {
         count_drift(handle, &plan);
     }
+    handle.forget_passing_conditions();
     let began = std::time::Instant::now();
     let next = rollout(handle, target, open, gathered.live.clone(), &why(reason, is_live, &plan)).await;
     *handle.rolling.lock().unwrap_or_else(PoisonError::into_inner) = began.elapsed();
@@ -354,17 +357,21 @@ impl Handle {
     /// Something that holds until a pass sees otherwise.
     pub(super) fn condition(&self, reason: Reason, message: &str) {
         let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
-        view.conditions.retain(|condition| condition.reason != reason);
-        let since = view.since.entry(reason).or_insert_with(Timestamp::now);
-        let since = *since;
-        view.conditions.push(Condition { reason, message: message.to_owned(), since });
+        let since = view.conditions.iter().find(|it| it.reason == reason).map_or_else(Timestamp::now, |it| it.since);
+        view.hold(Condition { reason, message: message.to_owned(), since });
     }
 
+    /// What the last pass saw goes on being shown until this one has seen otherwise.
+    fn begin_pass(&self) {
+        self.view.lock().unwrap_or_else(PoisonError::into_inner).seen.clear();
+    }
+
+    /// What this pass has not seen again is over.
     fn forget_passing_conditions(&self) {
         let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
-        let now: Vec<Reason> = view.conditions.iter().map(|condition| condition.reason).collect();
-        view.since.retain(|reason, _| now.contains(reason));
-        view.conditions.clear();
+        let seen = std::mem::take(&mut view.seen);
+        view.conditions.retain(|condition| seen.contains(&condition.reason));
+        view.seen = seen;
     }
 
     /// Something that holds until a release succeeds; it survives the process.
