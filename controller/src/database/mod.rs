@@ -20,10 +20,9 @@ mod target;
 mod testing;
 
 pub(crate) use self::backup::{Request as BackupRequest, Store};
-pub(crate) use self::blocking::{BlockedSession, Blocking};
 pub(crate) use self::error::DatabaseError;
 pub(crate) use self::fingerprint::fingerprint;
-pub(crate) use self::hunt::{Found, Quarry, hunt};
+pub(crate) use self::hunt::{Quarry, hunt};
 pub(crate) use self::lock::Lock;
 pub(crate) use self::migration::{Ended, Limits, OneOff, Outcome, run, scripts};
 pub(crate) use self::observe::{Observation, observe};

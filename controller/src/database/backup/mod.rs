@@ -18,7 +18,6 @@ use evenkeel_core::database::{Backup, Reason};
 use jiff::Timestamp;
 use tokio::fs;
 
-pub(crate) use self::restore::Restored;
 use super::error::DatabaseError;
 
 /// Where the backups of one database lie. A database is backed up by one process at a time: whoever holds its lock.
@@ -42,11 +41,6 @@ impl Store {
     /// One in this directory, which is made when the first backup is.
     pub(crate) fn new(directory: impl Into<PathBuf>) -> Self {
         Self { directory: directory.into() }
-    }
-
-    /// Where it is.
-    pub(crate) fn directory(&self) -> &Path {
-        &self.directory
     }
 
     /// Every backup, newest first. A file that is no manifest is passed over, and told of in the log.

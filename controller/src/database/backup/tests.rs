@@ -43,7 +43,7 @@ impl Fixture {
     }
 
     fn files(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(self.store.directory()).unwrap();
+        let entries = std::fs::read_dir(&self.store.directory).unwrap();
         let mut names: Vec<String> =
             entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
@@ -63,7 +63,7 @@ async fn a_backup_holds_what_its_manifest_says() {
     let globals = std::fs::read_to_string(fixture.store.path(&backup.id, "globals.sql")).unwrap();
     assert!(globals.contains("CREATE ROLE reader") && !globals.contains("PASSWORD"), "{globals}");
     for name in fixture.files() {
-        let mode = std::fs::metadata(fixture.store.directory().join(&name)).unwrap().permissions().mode();
+        let mode = std::fs::metadata(fixture.store.directory.join(&name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
     assert_eq!(fixture.files().len(), 3);
