@@ -15,7 +15,7 @@ use super::app::{Handle, Next};
 use super::choose::{Choice, Chosen, choose};
 use super::desired;
 use crate::ledger::OpenRollout;
-use crate::rollout::{End, Failure, Gathered, Order, outcome, resume_as_revert, run};
+use crate::rollout::{End, Failure, Gathered, Order, outcome, remarks, resume_as_revert, run};
 
 /// source → manifest → desired, observed → plan → execute → verify → record.
 pub(super) async fn reconcile(handle: &Arc<Handle>, reason: &str) -> Next {
@@ -181,7 +181,10 @@ async fn rollout(
 async fn record(handle: &Arc<Handle>, order: &Order<'_>, end: End) -> Result<Next, Failure> {
     let ledger = &handle.context.ledger;
     if let Some(outcome) = outcome(&end) {
-        let message = message(&end);
+        let message = match &end {
+            End::Succeeded => remarks(order)?,
+            end => message(end),
+        };
         ledger.finish_rollout(order.id, outcome, message.as_deref())?;
         let seconds = super::view::rollout_seconds(ledger, &handle.name, order.id)?;
         handle.context.metrics.rollout_finished(&handle.name, outcome, seconds);
