@@ -9,8 +9,9 @@ use evenkeel_tests::{Controller, Load, World};
 
 /// A world with one good release live and rows in its database.
 struct Stage {
-    world: World,
+    // Fields drop in order: a controller that still ran would mend what its world takes down.
     controller: Controller,
+    world: World,
     good: String,
     count: u32,
 }
@@ -25,7 +26,7 @@ impl Stage {
             now.status.app(&world.names.proxy).is_some_and(|app| app.settled())
         });
         world.seed_rows();
-        Self { world, controller, good, count: 0 }
+        Self { controller, world, good, count: 0 }
     }
 
     /// Commits a broken variant under load, and everything that has to hold then.

@@ -4,8 +4,9 @@ use evenkeel_tests::load::Row;
 use evenkeel_tests::{Controller, World};
 
 struct Stage {
-    world: World,
+    // Fields drop in order: a controller that still ran would mend what its world takes down.
     controller: Controller,
+    world: World,
     rows: Vec<Row>,
 }
 
@@ -15,7 +16,7 @@ impl Stage {
         let controller = world.start();
         controller.settle(&world.repo.head(), 240);
         let rows = world.seed_rows();
-        Self { world, controller, rows }
+        Self { controller, world, rows }
     }
 
     /// Kills the controller once it is in the phase with this commit, starts it again, and looks at what comes of it.
