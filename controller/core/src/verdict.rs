@@ -52,6 +52,8 @@ pub struct Judgement {
     healthy_since: Option<Duration>,
     been_healthy: bool,
     identity: Option<(ContainerId, String, i64)>,
+    /// Whether the Docker healthcheck has been anything but unhealthy since judging began.
+    been_better: bool,
     last: String,
 }
 
@@ -65,6 +67,7 @@ impl Judgement {
             healthy_since: None,
             been_healthy: false,
             identity: None,
+            been_better: false,
             last: "no answer yet".to_owned(),
         }
     }
@@ -113,13 +116,16 @@ impl Judgement {
         }
         match container.health.as_ref().map(|health| (health.status, &health.last_output)) {
             Some((HealthStatus::Unhealthy, output)) => {
-                return Err(Some(format!("its healthcheck says unhealthy: {}", output.trim())));
+                self.last = format!("its healthcheck says unhealthy: {}", output.trim());
+                // What it counted before judging began (while it was paused, say) decides nothing.
+                return Err(self.been_better.then(|| self.last.clone()));
             }
             Some((HealthStatus::Starting, output)) => {
+                self.been_better = true;
                 self.last = format!("its healthcheck has not passed yet: {}", output.trim());
                 return Err(None);
             }
-            Some((HealthStatus::Healthy, _)) | None => {}
+            Some((HealthStatus::Healthy, _)) | None => self.been_better = true,
         }
         match probe {
             Some(Err(why)) => {

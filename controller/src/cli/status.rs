@@ -60,6 +60,11 @@ fn overview(report: &Report) -> Table {
     table
 }
 
+/// The evidence has many lines; `history` and `--output json` show them all.
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
 fn details(app: &AppStatus, out: &mut Out) -> Result<(), CliError> {
     out.line("")?;
     out.line(format!("{} (from {}): {}", app.name, app.source, super::output::clean(&app.next)))?;
@@ -70,11 +75,12 @@ fn details(app: &AppStatus, out: &mut Out) -> Result<(), CliError> {
         facts.row([
             reason,
             format!("since {}", time::moment(condition.since)).into(),
-            condition.message.as_str().into(),
+            first_line(&condition.message).into(),
         ]);
     }
     for one in &app.quarantine {
-        let what = format!("release {} at {}: {}", one.release.short(), one.revision.short(), one.reason);
+        let (release, reason) = (one.release.short(), first_line(&one.reason));
+        let what = format!("release {release} at {}: {reason}", one.revision.short());
         facts.row([
             Cell::new("in quarantine", Tone::Bad),
             format!("since {}", time::moment(one.since)).into(),

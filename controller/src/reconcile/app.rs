@@ -36,6 +36,8 @@ pub(super) struct Handle {
     /// Serialises reconciling with what operators do to the database.
     pub(super) turn: tokio::sync::Mutex<()>,
     pub(super) parked: CancellationToken,
+    /// Time that the current pass has spent on a rollout: not part of what a look costs.
+    pub(super) rolling: Mutex<Duration>,
 }
 
 /// What is followed.
@@ -81,6 +83,7 @@ impl Handle {
             watched: Mutex::default(),
             turn: tokio::sync::Mutex::new(()),
             parked: start.parked,
+            rolling: Mutex::default(),
         })
     }
 
@@ -179,7 +182,9 @@ pub(super) async fn work(handle: Arc<Handle>) {
         let turn = handle.turn.lock().await;
         let next = super::pass::reconcile(&handle, &reason).await;
         drop(turn);
-        handle.context.metrics.reconciled(&handle.name, word(&reason), began.elapsed().as_secs_f64());
+        let rolling = std::mem::take(&mut *handle.rolling.lock().unwrap_or_else(PoisonError::into_inner));
+        let looked = began.elapsed().saturating_sub(rolling);
+        handle.context.metrics.reconciled(&handle.name, word(&reason), looked.as_secs_f64());
         reasons.waiting.into_iter().for_each(|done| drop(done.send(())));
         because = "look";
         wait = match next {

@@ -70,6 +70,6 @@ fn quarantined(entry: &Quarantined) -> String {
         "release {} (commit {}) failed and is not tried again: {}. A new commit, or `evenkeel retry`, ends this",
         entry.release.short(),
         entry.revision.short(),
-        entry.reason
+        entry.reason.lines().next().unwrap_or_default()
     )
 }
