@@ -136,11 +136,7 @@ fn migrations(scripts: &Scripts) -> Lines {
 
 fn others(others: &[ServiceName]) -> String {
     let names: Vec<String> = others.iter().map(|name| format!("`{name}`")).collect();
-    if names.is_empty() {
-        String::new()
-    } else {
-        format!(", as {} could be used as well", names.join(" and "))
-    }
+    if names.is_empty() { String::new() } else { format!("; so is that of {}", names.join(" and ")) }
 }
 
 fn how(scripts: &Scripts, lines: &mut Lines) {
@@ -155,13 +151,13 @@ fn how(scripts: &Scripts, lines: &mut Lines) {
 }
 
 fn by_itself(service: &ServiceName, place: &str) -> String {
+    let who = format!("To do: `{service}` runs `alembic upgrade` whenever it starts, see {place}.");
     format!(
-        "To do: {place} lets `{service}` run `alembic upgrade` whenever it starts. Take that out: evenkeel migrates before, and \
-         an older image that tries it on a newer schema dies."
+        "{who} Take that out; evenkeel migrates before, and an older image that tries it on a newer schema dies."
     )
 }
 
-/// A schema that nothing here moves stays alone; the server is still backed up by nobody, which is worth a word.
+/// Nobody backs the server up either, which is worth a word.
 fn without_scripts(name: &ServiceName) -> Lines {
     let mut example = Lines::default();
     example.off(format!("service: {}", scalar(name.as_str())));

@@ -93,8 +93,7 @@ spec:
     # `user` is what its POSTGRES_USER says.
     migrations:
       tool: alembic
-      # Its image is built from the folder with backend/alembic.ini, as `convertik-bot` could be
-      # used as well.
+      # Its image is built from the folder with backend/alembic.ini; so is that of `convertik-bot`.
       service: convertik-api
       # Where env.py names another table:
       # versionTable: alembic_version
@@ -186,8 +185,8 @@ spec:
     clientImage: postgres:17
     migrations:
       tool: alembic
-      # Its image is built from the folder with apps/pax/db/alembic.ini, as `celery-beat` could be
-      # used as well.
+      # Its image is built from the folder with apps/pax/db/alembic.ini; so is that of
+      # `celery-beat`.
       service: api
       # Where alembic.ini is in the image, judging by the Dockerfile.
       workdir: /srv/db
@@ -199,8 +198,8 @@ spec:
       mode: auto
       # A revert takes the schema back too, where the rehearsal led back exactly; `keep` never does.
       onRevert: downgrade
-      # To do: `apps/pax/start.sh` lets `api` run `alembic upgrade` whenever it starts. Take that
-      # out: evenkeel migrates before, and an older image that tries it on a newer schema dies.
+      # To do: `api` runs `alembic upgrade` whenever it starts, see `apps/pax/start.sh`. Take that
+      # out; evenkeel migrates before, and an older image that tries it on a newer schema dies.
     # A dump, decoded in full, before the schema moves. Those that a release may still need are kept
     # beside them.
     backup: {before: migration, keep: 14}
