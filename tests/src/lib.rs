@@ -5,6 +5,7 @@
 //! is what a failed test should leave behind.
 
 pub mod assertions;
+pub mod byhand;
 pub mod command;
 pub mod controller;
 pub mod database;

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use evenkeel_tests::command::{command, must};
 use evenkeel_tests::database::Writer;
 use evenkeel_tests::docker::{docker, try_docker};
 use evenkeel_tests::{Load, World};
@@ -11,7 +10,7 @@ use evenkeel_tests::{Load, World};
 fn a_load_sees_what_users_see_and_a_world_goes_without_trace() {
     let world = World::new();
     let id = world.names.id.clone();
-    up(&world);
+    world.up_by_hand();
     let writer = Writer::start(&world);
     let load = Load::start(&world.url(""), 50);
     std::thread::sleep(Duration::from_secs(2));
@@ -27,22 +26,4 @@ fn a_load_sees_what_users_see_and_a_world_goes_without_trace() {
     drop(world);
     assert_eq!(try_docker(&["ps", "-aq", "--filter", &format!("name={id}")]).stdout, "");
     assert_eq!(try_docker(&["network", "ls", "-q", "--filter", &format!("name={id}")]).stdout, "");
-}
-
-/// By hand, as the example's page says.
-fn up(world: &World) {
-    let repo = world.repo.path();
-    for name in [".env.production", ".env.database"] {
-        std::fs::copy(world.host_file(name), repo.join(name)).unwrap();
-    }
-    compose(world, &world.names.app, "docker-compose.production.yml");
-    compose(world, &world.names.proxy, "caddy/docker-compose.yml");
-    must(&mut command("docker", ["exec", &world.names.container("api"), "alembic", "upgrade", "head"]));
-}
-
-fn compose(world: &World, project: &str, file: &str) {
-    let mut compose = command("docker-compose", ["-p", project, "-f", file, "up", "-d", "--build"]);
-    must(
-        compose.current_dir(world.repo.path()).env("CADDY_HTTP_PORT", world.ports.proxy.number().to_string()),
-    );
 }

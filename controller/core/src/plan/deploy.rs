@@ -315,11 +315,10 @@ impl<'f> Deployment<'_, 'f> {
             }
         }
         for work in works.iter().filter(|work| !work.replaced()) {
-            if let Action::Keep(repairs) = &work.action {
-                if self.deferred.contains(&work.name) && !self.fenced.contains(&work.name) {
+            if let Action::Keep(repairs) = &work.action
+                && self.deferred.contains(&work.name) && !self.fenced.contains(&work.name) {
                     self.steps.extend(repairs.iter().cloned());
                 }
-            }
             if !self.fenced.contains(&work.name) {
                 continue;
             }
@@ -567,7 +566,7 @@ impl<'f> Deployment<'_, 'f> {
 
 fn shares_image(release: &crate::release::Release, name: &ServiceName, migrates: Option<&ServiceName>) -> bool {
     let reference = |name: &ServiceName| release.images.get(name).map(crate::release::ImageSource::reference);
-    migrates.and_then(|migrates| reference(migrates)).is_some_and(|image| reference(name) == Some(image))
+    migrates.and_then(&reference).is_some_and(|image| reference(name) == Some(image))
 }
 
 fn are(names: &[&str]) -> String {
