@@ -48,7 +48,9 @@ impl Stage {
 
         let entry = now.app.quarantined(&commit).expect("it was waited for");
         assert!(!entry.reason.is_empty(), "{variant}: a quarantine says why");
-        assert!(now.app.condition("Quarantined").is_some(), "{variant}: {:#?}", now.app.conditions);
+        controller.wait(&format!("{variant} to be told as quarantined"), 20, |now| {
+            now.app.condition("Quarantined").is_some()
+        });
         assert!(
             now.app.condition(reason).is_some(),
             "{variant}: {reason} is not among {:#?}",
