@@ -1,5 +1,8 @@
 //! How the pure readers of manifests and Compose files get at file contents: through a trait that the shell implements.
 
+#[cfg(test)]
+pub(crate) mod testing;
+
 /// What stands at a path of the commit's tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {

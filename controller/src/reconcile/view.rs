@@ -10,7 +10,6 @@ use evenkeel_core::release::Release;
 use evenkeel_core::status::{
     AppStatus, Condition, HealthWord, Outcome, Phase, Reason, SchemaStatus, ServiceStatus, Sync,
 };
-use jiff::Timestamp;
 
 use super::app::Handle;
 use crate::ledger::{AppRecord, Ledger, LedgerError};

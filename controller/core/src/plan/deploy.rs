@@ -3,15 +3,27 @@
 use std::collections::BTreeSet;
 
 use super::schema::SchemaMove;
-use super::service::{Action, Work, final_name};
+use super::service::{Action, Work, active, final_name};
 use super::{Class, Direction, Effect, Facts, Plan, Role, Stage, Step, Strategy, Subject};
 use crate::compose::RestartPolicy;
+use crate::container::label;
 use crate::name::{ContainerId, ServiceName};
 use crate::observed::{Container, State};
 
 /// The deployment, as one ordered list.
 pub(super) fn deploy(facts: &Facts<'_>, works: &[Work<'_>], schema: &SchemaMove) -> Plan {
-    let mut plan = Deployment { facts, works, steps: Vec::new(), gaps: Vec::new(), notes: Vec::new(), fenced: BTreeSet::new(), deferred: BTreeSet::new() };
+    let mut plan = Deployment {
+        facts,
+        works,
+        steps: Vec::new(),
+        gaps: Vec::new(),
+        notes: Vec::new(),
+        fenced: BTreeSet::new(),
+        deferred: BTreeSet::new(),
+        stopped: BTreeSet::new(),
+        aside: BTreeSet::new(),
+        restarted: BTreeSet::new(),
+    };
     plan.repair(strategy(schema) == Strategy::Fenced);
     plan.replace_database(schema);
     plan.move_schema(schema);
@@ -44,6 +56,12 @@ struct Deployment<'a, 'f> {
     fenced: BTreeSet<ServiceName>,
     /// Services whose repairs wait until the schema has moved.
     deferred: BTreeSet<ServiceName>,
+    /// Containers that the fence stops.
+    stopped: BTreeSet<ContainerId>,
+    /// Containers that are set aside.
+    aside: BTreeSet<ContainerId>,
+    /// Services that are stopped and started, so far.
+    restarted: BTreeSet<ServiceName>,
 }
 
 impl<'f> Deployment<'_, 'f> {
@@ -51,9 +69,11 @@ impl<'f> Deployment<'_, 'f> {
         self.steps.push(Step { effect, why: why.into() });
     }
 
-    /// The name that a new container has until it serves.
+    /// The name that a new container has until it serves. On the way back of a rollout, containers of its way there may still
+    /// have theirs.
     fn new_name(&self, work: &Work<'_>, suffix: &str) -> String {
-        format!("{}-{}{suffix}", self.final_name(work), self.facts.rollout)
+        let back = if self.facts.hints.reverting { "-back" } else { "" };
+        format!("{}-{}{back}{suffix}", self.final_name(work), self.facts.rollout)
     }
 
     fn final_name(&self, work: &Work<'_>) -> String {
@@ -64,29 +84,44 @@ impl<'f> Deployment<'_, 'f> {
         Subject { service: work.name.clone(), name: container.name.clone(), id: Some(container.id.clone()) }
     }
 
-    /// A candidate of an interrupted rollout that is exactly right is used again.
-    fn successor<'w>(&self, work: &Work<'w>) -> Option<&'w Container> {
-        let role = Role::Successor.as_str();
-        work.others
-            .iter()
-            .find(|container| {
-                self.facts.fits(&work.name, container)
-                    && container.label(crate::container::label::ROLE) == Some(role)
-                    && !matches!(container.state, State::Exited | State::Dead | State::Removing)
-            })
-            .copied()
+    /// What this rollout made before it was interrupted, and is exactly right, is used again. What another one made is not: the
+    /// names that it was given lead to containers that may be gone.
+    fn reusable<'w>(&self, work: &Work<'w>, role: Role) -> Option<&'w Container> {
+        let rollout = self.facts.rollout.to_string();
+        let right = |container: &Container| {
+            self.facts.made_for(&work.name, container)
+                && container.label(label::ROLE) == Some(role.as_str())
+                && container.label(label::ROLLOUT) == Some(&rollout)
+                && !matches!(container.state, State::Exited | State::Dead | State::Removing)
+        };
+        work.others.iter().find(|container| right(container)).copied()
+    }
+
+    fn subject_for(&self, work: &Work<'_>, role: Role) -> Subject {
+        let suffix = if role == Role::StandIn { "-stand-in" } else { "" };
+        match self.reusable(work, role) {
+            Some(container) => Self::existing(work, container),
+            None => Subject { service: work.name.clone(), name: self.new_name(work, suffix), id: None },
+        }
     }
 
     fn new_subject(&self, work: &Work<'_>) -> Subject {
-        match self.successor(work) {
-            Some(container) => Self::existing(work, container),
-            None => Subject { service: work.name.clone(), name: self.new_name(work, ""), id: None },
-        }
+        self.subject_for(work, Role::Successor)
     }
 
     fn stand_in(&self, work: &Work<'_>) -> Option<Subject> {
         let needed = !work.service.ports.is_empty() && work.serves() && !self.fenced.contains(&work.name);
-        needed.then(|| Subject { service: work.name.clone(), name: self.new_name(work, "-stand-in"), id: None })
+        needed.then(|| self.subject_for(work, Role::StandIn))
+    }
+
+    fn create_and_start(&mut self, work: &Work<'_>, subject: &Subject, role: Role, why: [&str; 2]) {
+        if subject.id.is_none() && !self.is_created(subject) {
+            self.push(Effect::Create { container: subject.clone(), role }, why[0]);
+        }
+        let runs = |container: &Container| container.running() && !self.stopped.contains(&container.id);
+        if !self.reusable(work, role).is_some_and(runs) {
+            self.push(Effect::Start { container: subject.clone() }, why[1]);
+        }
     }
 
     fn candidates(&self) -> impl Iterator<Item = &Work<'f>> {
@@ -104,10 +139,25 @@ impl<'f> Deployment<'_, 'f> {
                         self.deferred.insert(work.name.clone());
                     }
                 }
-                Action::Keep(repairs) => self.steps.extend(repairs.iter().cloned()),
+                Action::Keep(repairs) => {
+                    self.make_way(work);
+                    self.steps.extend(repairs.iter().cloned());
+                }
                 Action::Replace(_) => {}
             }
             self.tag(work);
+        }
+    }
+
+    /// Before the right container is repaired, whatever has its name or its port goes, and whatever must not run beside it.
+    fn make_way(&mut self, work: &Work<'_>) {
+        let right = self.final_name(work);
+        let alone = work.serves() || work.class != Class::Candidate;
+        for other in &work.others {
+            let holds_port = !other.port_bindings.is_empty() && other.networks.keys().any(|name| *name != self.facts.backstage());
+            if other.name == right || active(other) && (alone || holds_port) {
+                self.stand_down(work, other);
+            }
         }
     }
 
@@ -158,8 +208,8 @@ impl<'f> Deployment<'_, 'f> {
     fn move_schema(&mut self, schema: &SchemaMove) {
         match schema {
             SchemaMove::Up { from, to, strategy, .. } => {
-                let fenced = *strategy == Strategy::Fenced && self.anybody_serves();
-                if fenced {
+                let fenced = *strategy == Strategy::Fenced;
+                if fenced && !self.running_writers().is_empty() {
                     self.create_candidates();
                     self.fence("the migration is not additive, so nothing may write while it runs");
                 }
@@ -210,30 +260,25 @@ impl<'f> Deployment<'_, 'f> {
         }
     }
 
-    fn anybody_serves(&self) -> bool {
-        self.writers().any(|work| work.serves())
-    }
-
     /// Services that may write to the database: all but the database itself and those that do not depend on it.
     fn writers(&self) -> impl Iterator<Item = &Work<'f>> {
         let release = self.facts.desired;
-        let database = release.database_service();
-        let migrates = release.manifest.spec.database.as_ref().map(|database| &database.migrations.service);
-        self.works.iter().filter(move |work| {
-            Some(&work.name) != database
-                && (Some(&work.name) == migrates
-                    || database.is_none()
-                    || database.is_some_and(|database| work.service.depends_on.contains_key(database))
-                    || shares_image(release, &work.name, migrates))
-        })
+        self.works.iter().filter(move |work| writes(release, &work.name))
+    }
+
+    /// Whatever runs of them, the candidates of a try before included; and what writes of services that the release no longer has.
+    fn running_writers(&self) -> Vec<(ServiceName, &'f Container)> {
+        let present = self.writers().flat_map(|work| work.containers().map(|it| (work.name.clone(), it)));
+        let removed = self.removed().into_iter().filter_map(|it| Some((it.service()?, it)));
+        let removed = removed.filter(|(name, _)| self.facts.live.is_none_or(|live| writes(live, name)));
+        present.chain(removed).filter(|(_, container)| active(container)).collect()
     }
 
     fn fence(&mut self, why: &str) {
-        let running: Vec<(ServiceName, Subject)> = self
-            .writers()
-            .filter_map(|work| Some((work.name.clone(), work.current.filter(|it| it.running()).map(|it| Self::existing(work, it))?)))
-            .collect();
-        let names: Vec<&str> = running.iter().map(|(name, _)| name.as_str()).collect();
+        let running = self.running_writers();
+        let current: Vec<ServiceName> = self.works.iter().filter(|work| work.serves()).map(|work| work.name.clone()).collect();
+        let mut names: Vec<&str> = running.iter().map(|(name, _)| name.as_str()).collect();
+        names.dedup();
         if !names.is_empty() {
             self.gaps.push(format!(
                 "{} stopped while the schema moves ({why}); whoever stands before them answers 502 or 503 until the new code \
@@ -241,10 +286,14 @@ impl<'f> Deployment<'_, 'f> {
                 are(&names)
             ));
         }
-        for (name, container) in running {
-            self.push(Effect::SetRestart { container: container.clone(), policy: RestartPolicy::No }, "fence");
-            self.push(Effect::Stop { container }, format!("fence: {why}"));
-            self.fenced.insert(name);
+        for (service, container) in running {
+            let subject = Subject { service: service.clone(), name: container.name.clone(), id: Some(container.id.clone()) };
+            self.push(Effect::SetRestart { container: subject.clone(), policy: RestartPolicy::No }, "fence");
+            self.push(Effect::Stop { container: subject }, format!("fence: {why}"));
+            self.stopped.insert(container.id.clone());
+            if current.contains(&service) {
+                self.fenced.insert(service);
+            }
         }
     }
 
@@ -276,14 +325,11 @@ impl<'f> Deployment<'_, 'f> {
             }
             self.first_start_of_dependencies(work);
             let subject = self.new_subject(work);
-            if !self.successor(work).is_some_and(Container::running) {
-                self.push(Effect::Start { container: subject.clone() }, "in private: no user reaches it there");
-            }
+            self.create_and_start(work, &subject, Role::Successor, [work.why(), "in private: no user reaches it there"]);
             unproven.push(subject);
             if let Some(stand_in) = self.stand_in(work) {
                 let why = "the published port is still held; a portless copy carries the names meanwhile";
-                self.push(Effect::Create { container: stand_in.clone(), role: Role::StandIn }, why);
-                self.push(Effect::Start { container: stand_in.clone() }, "in private");
+                self.create_and_start(work, &stand_in, Role::StandIn, [why, "in private"]);
                 unproven.push(stand_in);
             }
         }
@@ -315,32 +361,42 @@ impl<'f> Deployment<'_, 'f> {
             }
         }
         for work in works.iter().filter(|work| !work.replaced()) {
-            if let Action::Keep(repairs) = &work.action {
-                if self.deferred.contains(&work.name) && !self.fenced.contains(&work.name) {
+            if let Action::Keep(repairs) = &work.action
+                && self.deferred.contains(&work.name) && !self.fenced.contains(&work.name) {
+                    self.make_way(work);
                     self.steps.extend(repairs.iter().cloned());
                 }
-            }
             if !self.fenced.contains(&work.name) {
                 continue;
             }
-            let Some(container) = work.current.map(|it| Self::existing(work, it)) else { continue };
-            let policy = work.service.restart;
-            self.steps.extend([
-                Step { effect: Effect::SetRestart { container: container.clone(), policy }, why: "the fence is lifted".to_owned() },
-                Step { effect: Effect::Start { container: container.clone() }, why: "the fence is lifted".to_owned() },
-                Step { effect: Effect::Prove { containers: vec![container] }, why: "the fence is lifted".to_owned() },
-            ]);
+            self.lift_fence(work);
         }
+    }
+
+    fn lift_fence(&mut self, work: &Work<'_>) {
+        let Some(container) = work.current.map(|it| Self::existing(work, it)) else { return };
+        let why = "the fence is lifted";
+        self.make_way(work);
+        self.push(Effect::SetRestart { container: container.clone(), policy: work.service.restart }, why);
+        self.push(Effect::Start { container: container.clone() }, why);
+        if let Action::Keep(repairs) = &work.action {
+            let moves = |step: &&Step| !matches!(step.effect, Effect::SetRestart { .. } | Effect::Start { .. } | Effect::Prove { .. });
+            self.steps.extend(repairs.iter().filter(moves).cloned());
+        }
+        self.push(Effect::Prove { containers: vec![container] }, why);
     }
 
     /// Stops and starts what cannot be proven first. Created before the old one stops, so that the pause is short.
     fn restart(&mut self, work: &Work<'_>) {
-        let new = Subject { service: work.name.clone(), name: self.new_name(work, ""), id: None };
-        let right = self.final_name(work);
-        if self.is_created(&new) || self.is_created(&Subject { name: right.clone(), ..new.clone() }) {
+        if !self.restarted.insert(work.name.clone()) {
             return;
         }
-        self.push(Effect::Create { container: new.clone(), role: Role::Replacement }, work.why().to_owned());
+        let new = self.subject_for(work, Role::Replacement);
+        let right = self.final_name(work);
+        if new.id.is_none() {
+            self.push(Effect::Create { container: new.clone(), role: Role::Replacement }, work.why().to_owned());
+        }
+        self.stand_down_others(work, new.id.as_ref());
         if let Some(current) = work.current {
             if let Class::Restart(why) = &work.class {
                 self.gaps.push(format!("{} is stopped and started again, because {why}", work.name));
@@ -362,6 +418,7 @@ impl<'f> Deployment<'_, 'f> {
         let new = Subject { name: right, ..new };
         self.push(Effect::Start { container: new.clone() }, "it takes its place");
         self.push(Effect::Prove { containers: vec![new] }, "it must work before anything that depends on it moves on");
+        self.tag_new(work);
     }
 
     fn aside(&self, work: &Work<'_>, container: &Container) -> String {
@@ -370,9 +427,13 @@ impl<'f> Deployment<'_, 'f> {
 
     /// Sets a container aside: it will not come back by itself, its name is free, it is stopped. It stays until the bake is over.
     fn stand_down(&mut self, work: &Work<'_>, container: &Container) {
+        if !self.aside.insert(container.id.clone()) {
+            return;
+        }
         let subject = Self::existing(work, container);
         let aside = self.aside(work, container);
-        if container.restart != RestartPolicy::No && !self.fenced.contains(&work.name) {
+        let stopped = self.stopped.contains(&container.id);
+        if container.restart != RestartPolicy::No && !stopped {
             self.push(
                 Effect::SetRestart { container: subject.clone(), policy: RestartPolicy::No },
                 "it must not come back by itself",
@@ -382,7 +443,7 @@ impl<'f> Deployment<'_, 'f> {
         if renamed {
             self.push(Effect::Rename { container: subject.clone(), to: aside.clone() }, "its successor gets the name");
         }
-        if !matches!(container.state, State::Exited | State::Created | State::Dead) && !self.fenced.contains(&work.name) {
+        if active(container) && !stopped {
             let name = if renamed { aside } else { container.name.clone() };
             self.push(Effect::Stop { container: Subject { name, ..subject } }, "its successor serves");
         }
@@ -404,8 +465,9 @@ impl<'f> Deployment<'_, 'f> {
     /// Whatever else of the service runs, or has its name, is set aside.
     fn stand_down_others(&mut self, work: &Work<'_>, except: Option<&ContainerId>) {
         let right = self.final_name(work);
-        for other in work.others.iter().filter(|other| except != Some(&other.id)) {
-            if other.running() || other.name == right {
+        let stand_in = self.stand_in(work).and_then(|subject| subject.id);
+        for other in work.others.iter().filter(|other| except != Some(&other.id) && stand_in.as_ref() != Some(&other.id)) {
+            if active(other) || other.name == right {
                 self.stand_down(work, other);
             }
         }
@@ -457,13 +519,13 @@ impl<'f> Deployment<'_, 'f> {
         for container in self.removed() {
             let service = container.service().unwrap_or_else(|| ServiceName::new(""));
             let subject = Subject { service: service.clone(), name: container.name.clone(), id: Some(container.id.clone()) };
-            if container.restart != RestartPolicy::No {
+            if container.restart != RestartPolicy::No && !self.stopped.contains(&container.id) {
                 self.push(
                     Effect::SetRestart { container: subject.clone(), policy: RestartPolicy::No },
                     format!("the Compose file no longer has service {service}"),
                 );
             }
-            if container.running() {
+            if active(container) && !self.stopped.contains(&container.id) {
                 self.push(Effect::Stop { container: subject }, format!("the Compose file no longer has service {service}"));
             }
         }
@@ -540,7 +602,8 @@ impl<'f> Deployment<'_, 'f> {
             })
             .collect();
         for work in self.works {
-            let used = self.successor(work).map(|container| &container.id);
+            let role = if work.class == Class::Candidate { Role::Successor } else { Role::Replacement };
+            let used = self.reusable(work, role).map(|container| &container.id);
             let current = work.current.filter(|_| work.replaced());
             for old in current.iter().chain(&work.others) {
                 if work.replaced() && Some(&old.id) == used || removed_already.contains(&old.id) {
@@ -565,9 +628,19 @@ impl<'f> Deployment<'_, 'f> {
     }
 }
 
+/// Whether a service of a release may write to its database.
+fn writes(release: &crate::release::Release, name: &ServiceName) -> bool {
+    let database = release.database_service();
+    let migrates = release.manifest.spec.database.as_ref().map(|database| &database.migrations.service);
+    let depends = |database: &ServiceName| {
+        release.project.services.get(name).is_none_or(|service| service.depends_on.contains_key(database))
+    };
+    Some(name) != database && (Some(name) == migrates || database.is_none_or(depends) || shares_image(release, name, migrates))
+}
+
 fn shares_image(release: &crate::release::Release, name: &ServiceName, migrates: Option<&ServiceName>) -> bool {
     let reference = |name: &ServiceName| release.images.get(name).map(crate::release::ImageSource::reference);
-    migrates.and_then(|migrates| reference(migrates)).is_some_and(|image| reference(name) == Some(image))
+    migrates.and_then(&reference).is_some_and(|image| reference(name) == Some(image))
 }
 
 fn are(names: &[&str]) -> String {

@@ -162,9 +162,13 @@ impl<'a> Facts<'a> {
 
     /// Whether a container is exactly what the release asks for.
     pub fn fits(&self, name: &ServiceName, container: &Container) -> bool {
+        self.made_for(name, container) && container.label(label::ROLE) != Some(super::Role::StandIn.as_str())
+    }
+
+    /// Whether a container was made from the release's configuration and image, whatever part it plays.
+    pub(super) fn made_for(&self, name: &ServiceName, container: &Container) -> bool {
         container.label(label::CONFIG) == Some(self.desired.config(name))
             && self.outputs.images.get(name).is_none_or(|image| *image == container.image_id)
-            && container.label(label::ROLE) != Some(super::Role::StandIn.as_str())
     }
 }
 

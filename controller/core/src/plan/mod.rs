@@ -3,16 +3,21 @@
 mod deploy;
 mod explain;
 mod facts;
+mod lint;
 mod make;
 mod prepare;
 mod schema;
 mod service;
 mod step;
+#[cfg(test)]
+mod tests;
 mod undo;
 
 pub use explain::differences;
 pub use facts::*;
+pub use lint::lint;
 pub use make::{Blocked, make};
 pub use schema::{SchemaMove, schema_move};
+pub use service::unrecorded;
 pub use step::*;
 pub use undo::{Before, undo};

@@ -1,11 +1,13 @@
 //! What one service needs: nothing, a repair in place, or a replacement.
 
+use std::collections::BTreeMap;
+
 use super::explain::explain;
 use super::{Class, Effect, Facts, Role, Step, Subject};
 use crate::compose::{Project, RestartPolicy, Service};
 use crate::container::label;
-use crate::name::ServiceName;
-use crate::observed::{Container, State};
+use crate::name::{ContainerId, ServiceName};
+use crate::observed::{Container, Joined, State};
 
 /// A service, and what is to be done about it.
 pub(super) struct Work<'a> {
@@ -27,7 +29,7 @@ pub(super) enum Action {
     Replace(String),
 }
 
-impl Work<'_> {
+impl<'a> Work<'a> {
     pub(super) fn replaced(&self) -> bool {
         matches!(self.action, Action::Replace(_))
     }
@@ -39,10 +41,20 @@ impl Work<'_> {
         }
     }
 
+    /// The current container and all others.
+    pub(super) fn containers(&self) -> impl Iterator<Item = &'a Container> + use<'a, '_> {
+        self.current.into_iter().chain(self.others.iter().copied())
+    }
+
     /// Whether the current container runs and may be holding the published ports.
     pub(super) fn serves(&self) -> bool {
         self.current.is_some_and(Container::running)
     }
+}
+
+/// Whether it runs, or may at any moment.
+pub(super) fn active(container: &Container) -> bool {
+    !matches!(container.state, State::Created | State::Exited | State::Dead | State::Removing)
 }
 
 /// Looks at one service.
@@ -66,6 +78,17 @@ pub(super) fn work<'a>(facts: &Facts<'a>, name: &ServiceName, service: &'a Servi
     Work { name: name.clone(), service, class, current, others, action }
 }
 
+/// Containers that serve though the ledger has not heard of it, for the process ended in between. It has to be told before
+/// anything is planned: candidates are given the names of what the ledger says serves.
+pub fn unrecorded(facts: &Facts<'_>) -> BTreeMap<ServiceName, ContainerId> {
+    let services = facts.desired.project.services.iter().map(|(name, service)| work(facts, name, service));
+    services
+        .filter(|work| !work.replaced())
+        .filter_map(|work| Some((work.name.clone(), work.current?.id.clone())))
+        .filter(|(name, id)| facts.serving.get(name) != Some(id))
+        .collect()
+}
+
 /// The container that serves: the ledger's word first. Where that one is gone or down, any that is exactly right.
 fn current<'a>(facts: &Facts<'a>, name: &ServiceName, containers: &[&'a Container]) -> Option<&'a Container> {
     let recorded =
@@ -87,10 +110,9 @@ fn missing_networks(facts: &Facts<'_>, name: &ServiceName, container: &Container
     let wanted = service.networks.keys().filter_map(|key| project.networks.get(key));
     wanted
         .filter(|network| {
-            container.networks.get(&network.name).is_none_or(|joined| {
-                // Names are lost when somebody disconnects it and connects it again by hand.
-                !joined.aliases.is_empty() && !joined.aliases.iter().any(|alias| alias == name.as_str())
-            })
+            // Names are lost when somebody disconnects it and connects it again by hand.
+            let named = |joined: &Joined| joined.aliases.iter().any(|alias| alias == name.as_str());
+            !container.networks.get(&network.name).is_some_and(named)
         })
         .map(|network| network.name.clone())
         .collect()

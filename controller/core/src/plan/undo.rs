@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::schema::{SchemaMove, schema_move};
+use super::service::active;
 use super::{Effect, Facts, Plan, Stage, Step, Strategy, Subject};
 use crate::compose::RestartPolicy;
 use crate::name::ServiceName;
@@ -27,7 +28,7 @@ pub fn undo(facts: &Facts<'_>, before: &BTreeMap<ServiceName, Before>) -> Plan {
     let mut push = |effect: Effect, why: &str| steps.push(Step { effect, why: why.to_owned() });
     let database = facts.desired.database_service();
     let made: Vec<&Container> = made_by_rollout(facts, before).filter(|it| it.service().as_ref() != database).collect();
-    for container in made.iter().filter(|container| container.running()) {
+    for container in made.iter().filter(|container| active(container)) {
         push(Effect::Stop { container: subject(container) }, "its release failed");
     }
     let base = std::collections::BTreeSet::new();

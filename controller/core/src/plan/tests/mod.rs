@@ -1,0 +1,7 @@
+//! The planner against a small, pure world: plans as people read them, and every point at which a crash can come.
+
+mod drive;
+mod prefixes;
+mod releases;
+mod stories;
+mod world;

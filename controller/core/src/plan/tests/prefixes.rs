@@ -1,0 +1,180 @@
+//! The process may end after any step. Planned again from whatever that left behind, every story has the same end.
+
+use super::drive::{Drive, End, back, forward, nothing_to_do};
+use super::releases::{API_PORT, SPEC, SPEC_DB, STACK, release};
+use super::world::{Code, Notes, World};
+use crate::plan::Effect;
+use crate::release::Release;
+
+/// A world in which the first of two releases is live; and both.
+struct Pair {
+    world: World,
+    old: Release,
+    new: Release,
+}
+
+fn pair(spec: &str, compose: &str, old: Code, new: Code) -> Pair {
+    let mut world = World::default();
+    let (first, second) = (release(spec, compose, "code-1"), release(spec, compose, "code-2"));
+    world.knows(&first, old);
+    super::drive::deploy(&mut world, &first, 1);
+    world.knows(&second, new);
+    world.notes = Notes::default();
+    Pair { world, old: first, new: second }
+}
+
+fn code(scripts: &'static str, additive: bool, exact: bool) -> Code {
+    Code { scripts, additive, exact, ..Code::default() }
+}
+
+fn finish(drive: Drive<'_>, world: &mut World, place: &str) {
+    let log = drive.run(world);
+    assert!(matches!(log.end, End::Finished), "{place}: {:?}\n{}", log.end, log.lines.join("\n"));
+}
+
+/// Stops after every step, with and without the ledger knowing of the last; goes on with the same rollout.
+fn resumes(start: &World, drive: Drive<'_>) {
+    let mut whole = start.clone();
+    finish(drive, &mut whole, "uninterrupted");
+    nothing_to_do(&mut whole, drive.release);
+    let steps = { drive.run(&mut start.clone()).steps };
+    for (stop, torn) in (0..=steps).flat_map(|stop| [(stop, false), (stop, true)]) {
+        let mut world = start.clone();
+        let before = drive.stop_after(stop).torn(torn).run(&mut world);
+        let place = format!("stopped after {stop} of {steps}, torn: {torn}\n{}\n-- crash --", before.lines.join("\n"));
+        finish(drive, &mut world, &place);
+        nothing_to_do(&mut world, drive.release);
+        assert_eq!(world.shape(), whole.shape(), "{place}");
+    }
+}
+
+/// Fails after every step of the way there; goes back, itself interrupted after every step.
+fn reverts(pair: &Pair) {
+    let there = forward(&pair.new, 2).failing(|effect| matches!(effect, Effect::MarkLive));
+    let steps = there.run(&mut pair.world.clone()).steps;
+    for stop in 0..steps {
+        let mut world = pair.world.clone();
+        let log = there.stop_after(stop).run(&mut world);
+        let place = format!("failed after {stop} of {steps}\n{}\n-- back --", log.lines.join("\n"));
+        finish(back(&pair.old, 2), &mut world.clone(), &place);
+        resumes(&world, back(&pair.old, 2));
+        finish(back(&pair.old, 2), &mut world, &place);
+        nothing_to_do(&mut world, &pair.old);
+        assert_eq!(world.shape(), pair.world.shape(), "{place}");
+    }
+}
+
+/// A newer release comes after every step of the way to one; it is rolled out from there.
+fn supersedes(pair: &Pair, newest: &Release, code: Code) {
+    let mut start = pair.world.clone();
+    start.knows(newest, code);
+    let mut whole = start.clone();
+    finish(forward(newest, 3), &mut whole, "uninterrupted");
+    let there = forward(&pair.new, 2);
+    let steps = there.run(&mut start.clone()).steps;
+    for stop in 0..steps {
+        let mut world = start.clone();
+        let log = there.stop_after(stop).run(&mut world);
+        world.notes = Notes::default();
+        let place = format!("superseded after {stop} of {steps}\n{}\n-- newer --", log.lines.join("\n"));
+        finish(forward(newest, 3), &mut world, &place);
+        nothing_to_do(&mut world, newest);
+        assert_eq!(world.shape(), whole.shape(), "{place}");
+    }
+}
+
+#[test]
+fn first_deploy() {
+    let mut world = World::default();
+    let first = release(SPEC_DB, STACK, "code-1");
+    world.knows(&first, code("a", true, true));
+    resumes(&world, forward(&first, 1));
+}
+
+#[test]
+fn code_only_with_ports() {
+    let pair = pair(SPEC, API_PORT, Code::default(), Code::default());
+    resumes(&pair.world, forward(&pair.new, 2));
+    reverts(&pair);
+}
+
+#[test]
+fn code_only_superseded() {
+    let pair = pair(SPEC, API_PORT, Code::default(), Code::default());
+    supersedes(&pair, &release(SPEC, API_PORT, "code-3"), Code::default());
+}
+
+#[test]
+fn code_only_taken_back_by_a_commit() {
+    let pair = pair(SPEC, API_PORT, Code::default(), Code::default());
+    supersedes(&pair, &pair.old, Code::default());
+}
+
+#[test]
+fn code_only_of_a_whole_stack() {
+    let pair = pair(SPEC_DB, STACK, code("a", true, true), code("a", true, true));
+    resumes(&pair.world, forward(&pair.new, 2));
+    reverts(&pair);
+}
+
+#[test]
+fn online_migration() {
+    let pair = pair(SPEC_DB, STACK, code("a", true, true), code("a b", true, true));
+    resumes(&pair.world, forward(&pair.new, 2));
+}
+
+#[test]
+fn online_migration_reverted() {
+    reverts(&pair(SPEC_DB, STACK, code("a", true, true), code("a b", true, true)));
+}
+
+#[test]
+fn online_migration_reverted_to_code_that_takes_no_newer_schema() {
+    let old = Code { picky: true, ..code("a", true, true) };
+    let mut pair = pair(SPEC_DB, STACK, old.clone(), code("a b", true, true));
+    // While it serves it does not notice; it is its start that fails.
+    pair.world.code.insert(pair.old.digest.clone(), Code { picky: false, ..old });
+    resumes(&pair.world, forward(&pair.new, 2));
+}
+
+#[test]
+fn online_migration_superseded() {
+    let pair = pair(SPEC_DB, STACK, code("a", true, true), code("a b", true, true));
+    supersedes(&pair, &release(SPEC_DB, STACK, "code-3"), code("a b", true, true));
+    supersedes(&pair, &release(SPEC_DB, STACK, "code-4"), code("a b c", true, true));
+    supersedes(&pair, &pair.old, code("a", true, true));
+}
+
+#[test]
+fn fenced_migration() {
+    let pair = pair(SPEC_DB, STACK, code("a", true, true), code("a b", false, true));
+    resumes(&pair.world, forward(&pair.new, 2));
+}
+
+#[test]
+fn fenced_migration_reverted() {
+    reverts(&pair(SPEC_DB, STACK, code("a", true, true), code("a b", false, true)));
+}
+
+#[test]
+fn fenced_migration_superseded() {
+    let pair = pair(SPEC_DB, STACK, code("a", true, true), code("a b", false, true));
+    supersedes(&pair, &release(SPEC_DB, STACK, "code-3"), code("a b", false, true));
+    supersedes(&pair, &pair.old, code("a", true, true));
+}
+
+#[test]
+fn a_commit_that_takes_an_online_migration_back() {
+    let Pair { mut world, old, new } = pair(SPEC_DB, STACK, code("a", true, true), code("a b", true, true));
+    super::drive::deploy(&mut world, &new, 2);
+    world.notes = Notes::default();
+    resumes(&world, forward(&old, 3));
+}
+
+#[test]
+fn a_commit_that_takes_a_fenced_migration_back() {
+    let Pair { mut world, old, new } = pair(SPEC_DB, STACK, code("a", true, true), code("a b", false, true));
+    super::drive::deploy(&mut world, &new, 2);
+    world.notes = Notes::default();
+    resumes(&world, forward(&old, 3));
+}

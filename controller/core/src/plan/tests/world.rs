@@ -1,0 +1,552 @@
+//! A pure world: what the engine, the database and the ledger would come to show after each effect.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::releases::scripts;
+use crate::compose::RestartPolicy;
+use crate::container::{ContainerSpec, Endpoint, label};
+use crate::database::{Current, Rehearsal, classify};
+use crate::name::{ContainerId, ImageId, ReleaseDigest, RolloutId, SchemaRevision, ServiceName};
+use crate::observed::{Container, Image, Joined, NetworkState, State};
+use crate::plan::{
+    Before, DatabaseFacts, Direction, Effect, Facts, HalfDone, Hints, KnownScripts, Observed, Role, Subject, backstage,
+};
+use crate::release::{Outputs, RehearsedFrom, Release};
+use crate::spec::{Making, own_endpoints};
+
+type Revisions = BTreeSet<SchemaRevision>;
+
+/// What the code of a release is like.
+#[derive(Clone, Default)]
+pub(super) struct Code {
+    /// Its migrations, in a row.
+    pub(super) scripts: &'static str,
+    /// The last of them only adds.
+    pub(super) additive: bool,
+    /// The last of them leads back exactly.
+    pub(super) exact: bool,
+    /// It fails every proof.
+    pub(super) broken: bool,
+    /// It runs on its own schema only, not on one with additions.
+    pub(super) picky: bool,
+}
+
+/// What the ledger keeps.
+#[derive(Clone, Default)]
+pub(super) struct Books {
+    pub(super) known: BTreeSet<ContainerId>,
+    pub(super) serving: BTreeMap<ServiceName, ContainerId>,
+    pub(super) outputs: BTreeMap<ReleaseDigest, Outputs>,
+    pub(super) live: Option<ReleaseDigest>,
+    pub(super) applied: Option<Revisions>,
+    pub(super) schema: Option<Revisions>,
+}
+
+/// What the ledger keeps of one rollout.
+#[derive(Clone, Default)]
+pub(super) struct Notes {
+    pub(super) taken_over: bool,
+    pub(super) fenced: bool,
+    pub(super) force_fenced: bool,
+    pub(super) backup: Option<Revisions>,
+    pub(super) before: Option<BTreeMap<ServiceName, Before>>,
+}
+
+#[derive(Clone, Default)]
+pub(super) struct World {
+    pub(super) observed: Observed,
+    pub(super) materialised: BTreeSet<ReleaseDigest>,
+    pub(super) schema: Revisions,
+    pub(super) half_done: Option<HalfDone>,
+    pub(super) books: Books,
+    pub(super) notes: Notes,
+    /// Releases that the ledger has, the newest first.
+    pub(super) releases: Vec<Release>,
+    pub(super) code: BTreeMap<ReleaseDigest, Code>,
+    made: u32,
+}
+
+/// Everything seen at one moment.
+pub(super) struct Seen {
+    outputs: Outputs,
+    observed: Observed,
+    database: Option<DatabaseFacts>,
+    known_scripts: Vec<KnownScripts>,
+    books: Books,
+    hints: Hints,
+    live: Option<Release>,
+}
+
+impl Seen {
+    pub(super) fn facts<'a>(&'a self, desired: &'a Release, rollout: RolloutId) -> Facts<'a> {
+        Facts {
+            desired,
+            outputs: &self.outputs,
+            live: self.live.as_ref(),
+            observed: &self.observed,
+            database: self.database.as_ref(),
+            known_scripts: &self.known_scripts,
+            rollout,
+            known: &self.books.known,
+            serving: &self.books.serving,
+            hints: &self.hints,
+        }
+    }
+}
+
+impl World {
+    /// A release becomes known, with the code that it has.
+    pub(super) fn knows(&mut self, release: &Release, code: Code) {
+        self.releases.retain(|known| known.digest != release.digest);
+        self.releases.insert(0, release.clone());
+        self.code.insert(release.digest.clone(), code);
+    }
+
+    pub(super) fn look(&mut self, desired: &Release, reverting: bool) -> Seen {
+        let outputs = self.outputs(desired);
+        self.books.outputs.insert(desired.digest.clone(), outputs.clone());
+        let hints = Hints {
+            reverting,
+            force_fenced: self.notes.force_fenced,
+            taken_over: self.notes.taken_over,
+            was_fenced: self.notes.fenced,
+            applied: self.books.applied.clone().into_iter().collect(),
+        };
+        let mut observed = self.observed.clone();
+        observed.materialised = self.materialised.contains(&desired.digest);
+        let live = self.releases.iter().find(|release| Some(&release.digest) == self.books.live.as_ref()).cloned();
+        let database = self.database_facts(desired, &outputs, &hints);
+        Seen { database, known_scripts: self.known_scripts(), books: self.books.clone(), outputs, observed, hints, live }
+    }
+
+    /// Images that are there already are outputs too.
+    fn outputs(&self, release: &Release) -> Outputs {
+        let mut outputs = self.books.outputs.get(&release.digest).cloned().unwrap_or_default();
+        for (service, source) in &release.images {
+            if let (None, Some(image)) = (outputs.images.get(service), self.observed.images.get(source.reference())) {
+                outputs.images.insert(service.clone(), image.id.clone());
+            }
+        }
+        outputs
+    }
+
+    fn database_facts(&self, release: &Release, outputs: &Outputs, hints: &Hints) -> Option<DatabaseFacts> {
+        let service = release.database_service()?;
+        let backstage = backstage(&release.project.name);
+        let runs = self.of(service).any(|it| it.running() && it.networks.contains_key(&backstage));
+        if !runs {
+            return Some(DatabaseFacts::default());
+        }
+        let known: Vec<_> = self.books.outputs.values().filter_map(|outputs| outputs.scripts.as_ref()).collect();
+        let current = Current { revisions: self.schema.clone(), tables: !self.schema.is_empty() };
+        let word = outputs.scripts.as_ref().map(|desired| classify(&current, desired, &known, self.books.schema.as_ref()));
+        Some(DatabaseFacts {
+            current: Some(self.schema.clone()),
+            word,
+            fingerprint: self.fingerprint(),
+            half_done: self.half_done.clone(),
+            fenced_backup: hints.was_fenced && self.notes.backup.is_some(),
+            ..DatabaseFacts::default()
+        })
+    }
+
+    fn fingerprint(&self) -> String {
+        format!("of {}", crate::plan::revisions(&self.schema))
+    }
+
+    fn known_scripts(&self) -> Vec<KnownScripts> {
+        let known = self.releases.iter().filter_map(|release| {
+            let outputs = self.books.outputs.get(&release.digest)?;
+            let rehearsal = outputs.rehearsal.as_ref().map(|rehearsed| &rehearsed.rehearsal);
+            Some(KnownScripts {
+                release: release.digest.clone(),
+                scripts: outputs.scripts.clone()?,
+                additive: rehearsal.is_some_and(|rehearsal| rehearsal.additive),
+                exact: rehearsal.is_some_and(|rehearsal| rehearsal.exact),
+            })
+        });
+        known.collect()
+    }
+
+    pub(super) fn of<'a>(&'a self, service: &'a ServiceName) -> impl Iterator<Item = &'a Container> {
+        self.observed.containers.iter().filter(move |container| container.service().as_ref() == Some(service))
+    }
+
+    pub(super) fn code_of(&self, container: &Container) -> Option<(&Release, &Code)> {
+        let short = container.label(label::RELEASE)?;
+        let release = self.releases.iter().find(|release| release.digest.short() == short)?;
+        Some((release, self.code.get(&release.digest)?))
+    }
+
+    /// Whether code can run on the schema as it is now.
+    pub(super) fn runs_on_schema(&self, release: &Release, code: &Code) -> bool {
+        if release.database_service().is_none() || code.scripts.is_empty() {
+            return true;
+        }
+        let own = scripts(code.scripts);
+        if self.schema == own.heads {
+            return true;
+        }
+        // What is there beyond its own has to be additions.
+        let newer = self.code.values().find(|code| scripts(code.scripts).heads == self.schema);
+        !code.picky && newer.is_some_and(|newer| newer.additive && own.heads.iter().all(|it| scripts(newer.scripts).contains(it)))
+    }
+
+    fn find(&self, subject: &Subject, rollout: RolloutId) -> Option<usize> {
+        let rollout = rollout.to_string();
+        self.observed.containers.iter().position(|container| match &subject.id {
+            Some(id) => container.id == *id,
+            None => container.name == subject.name && container.label(label::ROLLOUT) == Some(&rollout),
+        })
+    }
+
+    fn get(&mut self, subject: &Subject, rollout: RolloutId) -> Result<&mut Container, String> {
+        let place = self.find(subject, rollout).ok_or_else(|| format!("{} is gone", subject.name))?;
+        Ok(&mut self.observed.containers[place])
+    }
+
+    /// Makes an effect. `torn`: the process ends after the engine has done it, before the ledger knows.
+    pub(super) fn apply(
+        &mut self,
+        release: &Release,
+        rollout: RolloutId,
+        reverting: bool,
+        effect: &Effect,
+        torn: bool,
+    ) -> Result<(), String> {
+        let books = self.books.clone();
+        self.make(release, rollout, reverting, effect)?;
+        if torn {
+            self.books = books;
+        }
+        self.check()
+    }
+
+    fn make(&mut self, release: &Release, rollout: RolloutId, reverting: bool, effect: &Effect) -> Result<(), String> {
+        match effect {
+            Effect::Materialise => drop(self.materialised.insert(release.digest.clone())),
+            Effect::Build { image, .. } => self.image(release, image),
+            Effect::Pull { reference, .. } => self.image(release, reference),
+            Effect::CreateNetwork { name, .. } | Effect::CreateBackstage { name } => {
+                let internal = matches!(effect, Effect::CreateBackstage { .. });
+                self.observed.networks.insert(name.clone(), network(name, internal));
+            }
+            Effect::CreateVolume { name, .. } => drop(self.observed.volumes.insert(name.clone())),
+            Effect::ReadScripts { .. } => {
+                let scripts = scripts(self.code[&release.digest].scripts);
+                self.books.outputs.entry(release.digest.clone()).or_default().scripts = Some(scripts);
+            }
+            Effect::Rehearse { from, .. } => self.rehearse(release, from),
+            Effect::Attach { container, network } => {
+                self.get(container, rollout)?.networks.insert(network.clone(), Joined::default());
+            }
+            Effect::Create { container, role } => self.create(release, rollout, container, *role)?,
+            Effect::Start { container } => self.start(release, rollout, container)?,
+            Effect::Unpause { container } => self.get(container, rollout)?.state = State::Running,
+            Effect::Prove { containers } => self.prove(release, rollout, containers)?,
+            Effect::Join { container, role } => self.join(release, rollout, container, *role, reverting)?,
+            Effect::SetRestart { container, policy } => self.get(container, rollout)?.restart = *policy,
+            Effect::SetLimits { container, memory, nano_cpus } => {
+                let it = self.get(container, rollout)?;
+                (it.memory, it.nano_cpus) = (*memory, *nano_cpus);
+            }
+            Effect::Rename { container, to } => self.rename(rollout, container, to)?,
+            Effect::Stop { container } => {
+                if let Ok(container) = self.get(container, rollout) {
+                    container.state = State::Exited;
+                }
+            }
+            Effect::Remove { container } => {
+                if let Some(place) = self.find(container, rollout) {
+                    let gone = self.observed.containers.remove(place);
+                    self.books.known.remove(&gone.id);
+                }
+            }
+            Effect::Tag { image, tag, .. } => {
+                let image = self.observed.images.values().find(|it| it.id.as_str() == image).or(self.observed.images.get(image));
+                let image = image.cloned().ok_or("no such image")?;
+                self.observed.images.insert(tag.clone(), image);
+            }
+            Effect::Backup { .. } => {
+                self.database_runs(release)?;
+                if !reverting {
+                    self.notes.backup = Some(self.schema.clone());
+                }
+            }
+            Effect::Migrate { direction, with, from, to } => self.migrate(release, *direction, with, from, to)?,
+            Effect::Restore { to } => {
+                self.schema = self.notes.backup.clone().ok_or("no backup")?;
+                self.half_done = None;
+                self.books.schema = Some(self.schema.clone());
+                self.books.applied = Some(self.schema.clone());
+                if self.schema != *to {
+                    return Err("the backup holds another revision".to_owned());
+                }
+            }
+            Effect::DropInvalidIndexes { .. } => self.half_done = None,
+            Effect::Hook { .. } | Effect::Smoke | Effect::Bake { .. } => {}
+            Effect::MarkLive => self.books.live = Some(release.digest.clone()),
+        }
+        Ok(())
+    }
+
+    fn image(&mut self, release: &Release, reference: &str) {
+        let id = ImageId::new(format!("sha256:{reference}"));
+        let image = Image {
+            id: id.clone(),
+            tags: vec![reference.to_owned()],
+            digests: Vec::new(),
+            healthcheck: false,
+            volumes: Vec::new(),
+            environment: Vec::new(),
+            created_at: String::new(),
+            size: 0,
+            labels: BTreeMap::new(),
+        };
+        self.observed.images.insert(reference.to_owned(), image);
+        let outputs = self.books.outputs.entry(release.digest.clone()).or_default();
+        for (service, _) in release.images.iter().filter(|(_, source)| source.reference() == reference) {
+            outputs.images.insert(service.clone(), id.clone());
+        }
+    }
+
+    fn rehearse(&mut self, release: &Release, from: &Revisions) {
+        let code = &self.code[&release.digest];
+        let rehearsal = Rehearsal { runs: true, additive: code.additive, exact: code.exact, ..Rehearsal::default() };
+        let rehearsed = RehearsedFrom { from: from.clone(), fingerprint: self.fingerprint(), rehearsal };
+        self.books.outputs.entry(release.digest.clone()).or_default().rehearsal = Some(rehearsed);
+    }
+
+    fn create(&mut self, release: &Release, rollout: RolloutId, subject: &Subject, role: Role) -> Result<(), String> {
+        if let Some(place) = self.find(subject, rollout) {
+            let there = &self.observed.containers[place];
+            if there.label(label::ROLE) == Some(role.as_str()) && there.label(label::RELEASE) == Some(release.digest.short()) {
+                return Ok(());
+            }
+        }
+        if let Some(place) = self.observed.containers.iter().position(|it| it.name == subject.name) {
+            let there = &self.observed.containers[place];
+            if there.label(label::APP) != Some(release.app.as_str()) || there.running() {
+                return Err(format!("the name {} is taken", subject.name));
+            }
+            self.observed.containers.remove(place);
+        }
+        let outputs = self.outputs(release);
+        let image = outputs.images.get(&subject.service).ok_or("no image")?;
+        let making = Making {
+            release,
+            service: &subject.service,
+            image,
+            rollout,
+            peers: &self.observed.containers,
+            serving: &self.books.serving,
+            files: "/files",
+            backstage: self.observed.networks.contains_key(&backstage(&release.project.name)),
+        };
+        let spec = making.container(&subject.name, role);
+        self.made += 1;
+        let container = container(&spec, self.made);
+        self.books.known.insert(container.id.clone());
+        self.observed.containers.push(container);
+        Ok(())
+    }
+
+    fn start(&mut self, release: &Release, rollout: RolloutId, subject: &Subject) -> Result<(), String> {
+        let one_shot = release.project.services.get(&subject.service).is_some_and(|service| service.one_shot);
+        let container = self.get(subject, rollout)?;
+        container.state = if one_shot { State::Exited } else { State::Running };
+        let private = [Role::Successor, Role::StandIn].iter().any(|role| container.label(label::ROLE) == Some(role.as_str()));
+        let id = container.id.clone();
+        if !private || self.books.serving.get(&subject.service) == Some(&id) {
+            self.books.serving.insert(subject.service.clone(), id);
+        }
+        Ok(())
+    }
+
+    fn prove(&mut self, release: &Release, rollout: RolloutId, subjects: &[Subject]) -> Result<(), String> {
+        for subject in subjects {
+            let one_shot = release.project.services.get(&subject.service).is_some_and(|service| service.one_shot);
+            let container = self.get(subject, rollout)?.clone();
+            if !container.running() && !one_shot {
+                return Err(format!("{} does not run", subject.name));
+            }
+            let (is_database, code) = (Some(&subject.service) == release.database_service(), self.code_of(&container));
+            let works = |(of, code): (&Release, &Code)| !code.broken && self.runs_on_schema(of, code);
+            if !is_database && code.is_some_and(|code| !works(code)) {
+                return Err(format!("{} does not work", subject.name));
+            }
+        }
+        Ok(())
+    }
+
+    fn join(&mut self, release: &Release, rollout: RolloutId, subject: &Subject, role: Role, reverting: bool) -> Result<(), String> {
+        let service = release.project.services.get(&subject.service).ok_or("no such service")?;
+        if role == Role::Successor && !reverting {
+            self.notes.taken_over = true;
+        }
+        let endpoints = own_endpoints(release, &subject.service, service);
+        let container = self.get(subject, rollout)?;
+        for endpoint in endpoints {
+            container.networks.insert(endpoint.network.clone(), joined(&endpoint));
+        }
+        if role == Role::Successor {
+            let id = container.id.clone();
+            self.books.serving.insert(subject.service.clone(), id);
+        }
+        Ok(())
+    }
+
+    fn rename(&mut self, rollout: RolloutId, subject: &Subject, to: &str) -> Result<(), String> {
+        let done = Subject { name: to.to_owned(), ..subject.clone() };
+        if self.find(&done, rollout).is_some_and(|place| self.observed.containers[place].name == to) {
+            return Ok(());
+        }
+        if self.observed.containers.iter().any(|it| it.name == to) {
+            return Err(format!("{} cannot be renamed: {to} is taken", subject.name));
+        }
+        self.get(subject, rollout)?.name = to.to_owned();
+        Ok(())
+    }
+
+    fn database_runs(&self, release: &Release) -> Result<(), String> {
+        let service = release.database_service().ok_or("no database")?;
+        self.of(service).any(Container::running).then_some(()).ok_or_else(|| "the database does not run".to_owned())
+    }
+
+    fn migrate(
+        &mut self,
+        release: &Release,
+        direction: Direction,
+        with: &ReleaseDigest,
+        from: &Revisions,
+        to: &Revisions,
+    ) -> Result<(), String> {
+        self.database_runs(release)?;
+        if self.schema != *to && self.schema != *from {
+            return Err("the schema is elsewhere".to_owned());
+        }
+        let scripts = scripts(self.code[with].scripts);
+        let (lower, upper) = if direction == Direction::Up { (from, to) } else { (to, from) };
+        if !lower.iter().chain(upper).all(|revision| scripts.contains(revision)) {
+            return Err("the image has no such script".to_owned());
+        }
+        self.schema.clone_from(to);
+        self.books.applied = Some(to.clone());
+        self.books.schema = Some(to.clone());
+        Ok(())
+    }
+
+    /// What holds after every step: a port, a name and a written volume have one owner; and nobody serves on a schema that it
+    /// cannot run on.
+    fn check(&self) -> Result<(), String> {
+        let containers = &self.observed.containers;
+        let names: BTreeSet<&str> = containers.iter().map(|it| it.name.as_str()).collect();
+        if names.len() != containers.len() {
+            return Err("a name is had twice".to_owned());
+        }
+        let binds = containers.iter().filter(|it| it.running() && self.reachable(it)).flat_map(|it| &it.port_bindings);
+        let mut bound = BTreeSet::new();
+        for port in binds {
+            if !bound.insert(port) {
+                return Err(format!("port {port:?} is already allocated"));
+            }
+        }
+        let mounts = containers.iter().filter(|it| it.running()).flat_map(|it| &it.mounts).filter(|mount| mount.2);
+        let mut written = BTreeSet::new();
+        for (volume, ..) in mounts {
+            if !written.insert(volume) {
+                return Err(format!("two containers write to {volume}"));
+            }
+        }
+        for container in containers.iter().filter(|it| it.running() && self.reachable(it)) {
+            let Some((release, code)) = self.code_of(container) else { continue };
+            let is_database = container.service().as_ref() == release.database_service();
+            if !is_database && !self.runs_on_schema(release, code) {
+                return Err(format!("{} serves on schema {}", container.name, crate::plan::revisions(&self.schema)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether it is on a network that is not internal: then its ports are bound, and others reach it.
+    pub(super) fn reachable(&self, container: &Container) -> bool {
+        container.networks.keys().any(|name| self.observed.networks.get(name).is_some_and(|network| !network.internal))
+    }
+}
+
+fn network(name: &str, internal: bool) -> NetworkState {
+    NetworkState {
+        id: format!("id-{name}"),
+        name: name.to_owned(),
+        labels: BTreeMap::new(),
+        subnets: Vec::new(),
+        internal,
+        driver: "bridge".to_owned(),
+        containers: Vec::new(),
+    }
+}
+
+fn joined(endpoint: &Endpoint) -> Joined {
+    Joined { aliases: endpoint.aliases.clone(), ..Joined::default() }
+}
+
+/// What the engine makes of a specification.
+fn container(spec: &ContainerSpec, number: u32) -> Container {
+    let ports = spec.service.ports.iter().filter(|_| spec.publish);
+    let bindings = ports.map(|port| {
+        let published = port.published.map(|port| port.to_string()).unwrap_or_default();
+        (format!("{}/{}", port.target, port.protocol), String::new(), published)
+    });
+    let mounts = spec.binds.iter().filter_map(|bind| {
+        let mut parts = bind.split(':');
+        let (source, target, options) = (parts.next()?, parts.next()?, parts.next().unwrap_or_default());
+        Some((source.to_owned(), target.to_owned(), !options.split(',').any(|option| option == "ro")))
+    });
+    Container {
+        id: ContainerId::new(format!("{number:012}{}", "0".repeat(52))),
+        name: spec.name.clone(),
+        image: spec.image.clone(),
+        image_id: ImageId::new(spec.image.clone()),
+        labels: spec.labels.clone(),
+        state: State::Created,
+        health: None,
+        created_at: String::new(),
+        started_at: String::new(),
+        restart_count: 0,
+        restart: spec.restart,
+        networks: spec.endpoints.iter().map(|endpoint| (endpoint.network.clone(), joined(endpoint))).collect(),
+        port_bindings: bindings.collect(),
+        bound_ports: Vec::new(),
+        memory: spec.service.resources.memory.unwrap_or(0),
+        nano_cpus: spec.service.resources.nano_cpus.unwrap_or(0),
+        mounts: mounts.collect(),
+        environment: Vec::new(),
+        exit_code: 0,
+        error: String::new(),
+        oom_killed: false,
+    }
+}
+
+/// What is left of a container when ids and parts played do not matter.
+pub(super) type Shape = (String, String, State, RestartPolicy, Vec<(String, Vec<String>)>, bool);
+
+impl World {
+    /// What a user sees: containers, names, schema, tags, and what the ledger says.
+    pub(super) fn shape(&self) -> (Vec<Shape>, Revisions, Option<ReleaseDigest>, BTreeMap<String, ImageId>) {
+        let serving: BTreeSet<&ContainerId> = self.books.serving.values().collect();
+        let mut containers: Vec<Shape> = self
+            .observed
+            .containers
+            .iter()
+            .map(|it| {
+                let config = it.label(label::CONFIG).unwrap_or_default().to_owned();
+                let networks = it.networks.iter().map(|(name, joined)| (name.clone(), joined.aliases.clone())).collect();
+                (it.name.clone(), config, it.state, it.restart, networks, serving.contains(&it.id))
+            })
+            .collect();
+        containers.sort_by(|a, b| a.0.cmp(&b.0));
+        let tags = self.observed.images.iter().filter(|(name, _)| !name.starts_with("evenkeel/"));
+        let tags = tags.map(|(name, image)| (name.clone(), image.id.clone())).collect();
+        (containers, self.schema.clone(), self.books.live.clone(), tags)
+    }
+}
