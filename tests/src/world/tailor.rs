@@ -39,7 +39,7 @@ impl Tailor<'_> {
             "expect: {status: 200}}}",
             &format!("expect: {{status: 200}}}}, startTimeout: {start_timeout}s}}"),
         );
-        let text = swap(&text, "mode: auto", "mode: auto\n      maxBlocking: 3s");
+        let text = swap(&text, "mode: auto", "mode: auto\n      maxBlocking: 3s\n      timeout: 40s");
         let text = swap(&text, "bake: 5m", &format!("bake: {bake}s, retryDelay: 2s"));
         without_windows(&text)
     }

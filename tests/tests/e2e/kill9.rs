@@ -99,8 +99,10 @@ fn while_it_puts_things_back() {
         now.app.phase == "Idle"
             && now.app.live_revision.as_deref() == Some(good.as_str())
             && now.app.quarantined(&commit).is_some()
+            && now.app.schema_current() == "0001"
     });
-    assert_eq!(now.app.schema_current(), "0001");
+    assert_eq!(now.app.sync, "OutOfSync", "what is asked for is not what runs");
+    assert_eq!(stage.world.schema_revision(), "0001");
     assert_eq!(stage.world.served_version(), "1.0.0");
     stage.world.assert_tidy();
     stage.world.assert_rows(&stage.rows);
