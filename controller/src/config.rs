@@ -7,7 +7,7 @@ mod secret;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use file::{Config, Credentials, Engine, Log, LogFormat, Source, Webhook};
+pub(crate) use file::{Config, Credentials, LogFormat, Source};
 pub(crate) use merge::{ConfigError, Overrides, load};
 pub(crate) use secret::{SecretError, SecretFile, SecretFrom};
 

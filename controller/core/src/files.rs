@@ -1,5 +1,8 @@
 //! How the pure readers of manifests and Compose files get at file contents: through a trait that the shell implements.
 
+#[cfg(test)]
+pub(crate) mod testing;
+
 /// What stands at a path of the commit's tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -55,4 +58,11 @@ pub trait Files {
     /// # Errors
     /// When it exists but cannot be read.
     fn read_host(&self, path: &str) -> Result<Option<Vec<u8>>, FileError>;
+
+    /// The names in the commit's directory at `path` (`.` for the repository's root), sorted, hidden ones as well; links on the
+    /// way are followed.
+    ///
+    /// # Errors
+    /// When there is no such directory, or it cannot be read.
+    fn list(&self, path: &str) -> Result<Vec<String>, FileError>;
 }

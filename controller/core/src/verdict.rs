@@ -52,6 +52,10 @@ pub struct Judgement {
     healthy_since: Option<Duration>,
     been_healthy: bool,
     identity: Option<(ContainerId, String, i64)>,
+    /// Whether the Docker healthcheck has been anything but unhealthy since judging began.
+    been_better: bool,
+    /// Whether that healthcheck has yet to pass for the first time.
+    starting: bool,
     last: String,
 }
 
@@ -65,6 +69,8 @@ impl Judgement {
             healthy_since: None,
             been_healthy: false,
             identity: None,
+            been_better: false,
+            starting: false,
             last: "no answer yet".to_owned(),
         }
     }
@@ -113,13 +119,20 @@ impl Judgement {
         }
         match container.health.as_ref().map(|health| (health.status, &health.last_output)) {
             Some((HealthStatus::Unhealthy, output)) => {
-                return Err(Some(format!("its healthcheck says unhealthy: {}", output.trim())));
+                self.last = format!("its healthcheck says unhealthy: {}", output.trim());
+                // What it counted before judging began (while it was paused, say) decides nothing.
+                return Err(self.been_better.then(|| self.last.clone()));
             }
             Some((HealthStatus::Starting, output)) => {
+                self.been_better = true;
                 self.last = format!("its healthcheck has not passed yet: {}", output.trim());
-                return Err(None);
+                self.starting = true;
+                // Where a probe already passes, the time counts; the engine's own check comes seldom.
+                if probe.is_none() {
+                    return Err(None);
+                }
             }
-            Some((HealthStatus::Healthy, _)) | None => {}
+            Some((HealthStatus::Healthy, _)) | None => (self.been_better, self.starting) = (true, false),
         }
         match probe {
             Some(Err(why)) => {
@@ -138,6 +151,13 @@ impl Judgement {
             return Verdict::Wait(format!("{} of {} successes in a row", self.successes, self.limits.successes));
         }
         self.been_healthy = true;
+        if self.starting {
+            self.been_healthy = false;
+            if at >= self.limits.start_timeout {
+                return Verdict::Failed(format!("not healthy within {} s: {}", self.limits.start_timeout.as_secs(), self.last));
+            }
+            return Verdict::Wait(self.last.clone());
+        }
         if at.saturating_sub(since) < self.limits.min_healthy {
             return Verdict::Wait(format!("healthy for {} s", at.saturating_sub(since).as_secs()));
         }
@@ -235,6 +255,34 @@ mod tests {
     fn never_healthy_fails_at_the_start_timeout_with_its_last_words() {
         let verdicts = feed(&mut Judgement::new(limits()), &running(), &[false; 11]);
         assert_eq!(verdicts[10], Verdict::Failed("not healthy within 10 s: status 500".to_owned()));
+    }
+
+    #[test]
+    fn time_counts_while_the_engine_has_not_checked_yet_but_its_word_is_waited_for() {
+        use crate::observed::Health;
+        let health = |status| Container {
+            health: Some(Health { status, failing_streak: 0, last_output: String::new() }),
+            ..running()
+        };
+        let mut judgement = Judgement::new(limits());
+        let early = feed(&mut judgement, &health(HealthStatus::Starting), &[true; 4]);
+        assert!(early.iter().all(|verdict| matches!(verdict, Verdict::Wait(_))), "{early:?}");
+        let healthy = health(HealthStatus::Healthy);
+        let sample = Sample { container: Some(&healthy), probe: Some(Ok(())), at: Duration::from_secs(4) };
+        assert_eq!(judgement.sample(&sample), Verdict::Healthy);
+    }
+
+    #[test]
+    fn unhealthy_decides_at_once_unless_it_was_so_before() {
+        use crate::observed::Health;
+        let unhealthy = Container {
+            health: Some(Health { status: HealthStatus::Unhealthy, failing_streak: 3, last_output: "no".to_owned() }),
+            ..running()
+        };
+        let mut judgement = Judgement::new(limits());
+        assert!(matches!(feed(&mut judgement, &unhealthy, &[true])[0], Verdict::Wait(_)));
+        feed(&mut judgement, &running(), &[true]);
+        assert!(matches!(feed(&mut judgement, &unhealthy, &[true])[0], Verdict::Failed(_)));
     }
 
     #[test]

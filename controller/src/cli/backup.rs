@@ -2,13 +2,15 @@
 
 use std::process::ExitCode;
 
-use evenkeel_core::name::AppName;
+use evenkeel_core::database::Backup as Manifest;
+use evenkeel_core::name::{AppName, SchemaRevision};
 
 use super::act::{Act, carry_out};
 use super::client::encode;
 use super::output::{Format, Out};
-use super::table::{Cell, Table};
-use super::{CliError, Shared};
+use super::table::Table;
+use super::{CliError, Shared, time};
+use crate::metrics::word;
 
 /// List, make, verify and restore backups.
 #[derive(Debug, clap::Subcommand)]
@@ -110,7 +112,7 @@ impl One {
 async fn list(act: &Act, out: &mut Out) -> Result<ExitCode, CliError> {
     let client = act.shared.client();
     let app = client.app(act.app.as_ref()).await?;
-    let backups: Vec<serde_json::Value> =
+    let backups: Vec<Manifest> =
         client.get(&format!("/api/v1/apps/{}/backups", encode(app.as_str()))).await?;
     match out.format {
         Format::Json => out.json(&backups)?,
@@ -120,29 +122,33 @@ async fn list(act: &Act, out: &mut Out) -> Result<ExitCode, CliError> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn table(backups: &[serde_json::Value]) -> Table {
-    let mut table = Table::new(&["ID", "MADE", "LEVEL", "SIZE", "REVISION", "ROLLOUT"]);
+fn table(backups: &[Manifest]) -> Table {
+    let mut table = Table::new(&["ID", "MADE", "LEVEL", "SIZE", "ROWS", "REVISION", "WHY"]);
     for backup in backups {
-        let cell = |keys: &[&str]| Cell::from(text(keys.iter().find_map(|key| backup.get(*key))));
+        let revisions: Vec<&str> = backup.revisions.iter().map(SchemaRevision::as_str).collect();
+        let level = if backup.broken.is_some() { "broken".to_owned() } else { word(&backup.level) };
         table.row([
-            cell(&["id"]),
-            cell(&["createdAt", "created_at", "at"]),
-            cell(&["level"]),
-            cell(&["size", "bytes"]),
-            cell(&["revisions", "revision"]),
-            cell(&["rollout"]),
+            backup.id.as_str().into(),
+            time::moment(backup.created_at).into(),
+            level.into(),
+            size(backup.size).into(),
+            backup.total_rows().to_string().into(),
+            revisions.join(", ").into(),
+            word(&backup.reason).into(),
         ]);
     }
     table
 }
 
-fn text(value: Option<&serde_json::Value>) -> String {
-    match value {
-        None | Some(serde_json::Value::Null) => String::new(),
-        Some(serde_json::Value::String(text)) => text.clone(),
-        Some(serde_json::Value::Array(values)) => {
-            values.iter().map(|value| text(Some(value))).collect::<Vec<_>>().join(", ")
+/// Bytes in the largest binary unit that leaves a number: `9.4 KiB`.
+fn size(bytes: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "shown to people")]
+    let mut number = bytes as f64;
+    for unit in ["B", "KiB", "MiB", "GiB"] {
+        if number < 1024.0 {
+            return if unit == "B" { format!("{bytes} B") } else { format!("{number:.1} {unit}") };
         }
-        Some(other) => other.to_string(),
+        number /= 1024.0;
     }
+    format!("{number:.1} TiB")
 }

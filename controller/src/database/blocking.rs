@@ -20,11 +20,11 @@ const SESSIONS: &str = "SELECT pid, COALESCE(application_name, ''), COALESCE(que
     FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()";
 
 /// A session that a lock made wait.
-pub type BlockedSession = Session;
+pub(crate) type BlockedSession = Session;
 
 /// A migration and those around it, when it had gone on for too long.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Blocking {
+pub(crate) struct Blocking {
     /// For how long somebody had been waiting without a break.
     pub waited: Duration,
     /// The users' sessions that waited for the migration.
@@ -95,7 +95,11 @@ impl<'a> Watch<'a> {
             self.cancel(&report).await?;
             return Ok(Look::Cancelled(report));
         }
-        Ok(if waits > self.limit { Look::Waits(report(waits, &sessions, victims, obstacles)) } else { Look::Quiet })
+        Ok(if waits > self.limit {
+            Look::Waits(report(waits, &sessions, victims, obstacles))
+        } else {
+            Look::Quiet
+        })
     }
 
     async fn cancel(&self, report: &Blocking) -> Result<(), DatabaseError> {
@@ -169,7 +173,8 @@ mod tests {
         let Some(server) = Server::start().await else { return };
         let target = server.database("app").await;
         let migration = server.session(&target, "evenkeel-migration-r1").await;
-        migration.batch_execute("CREATE TABLE t (x int); BEGIN; LOCK TABLE t").await.unwrap();
+        migration.batch_execute("CREATE TABLE t (x int)").await.unwrap();
+        migration.batch_execute("BEGIN; LOCK TABLE t").await.unwrap();
         let user = wait_for_lock(server.session(&target, "api").await, "SELECT * FROM t WHERE x = 4242");
         let Some(Look::Cancelled(blocking)) = watched(&target, 40).await else { panic!("not cancelled") };
         assert!(blocking.waited > LIMIT);
@@ -183,7 +188,8 @@ mod tests {
         let Some(server) = Server::start().await else { return };
         let target = server.database("app").await;
         let reader = server.session(&target, "report").await;
-        reader.batch_execute("CREATE TABLE t (x int); BEGIN; SELECT * FROM t").await.unwrap();
+        reader.batch_execute("CREATE TABLE t (x int)").await.unwrap();
+        reader.batch_execute("BEGIN; SELECT * FROM t").await.unwrap();
         let migration = server.session(&target, "evenkeel-migration-r1").await;
         let migration = wait_for_lock(migration, "ALTER TABLE t ADD y int");
         sleep(Duration::from_millis(100)).await;
@@ -199,7 +205,8 @@ mod tests {
         let Some(server) = Server::start().await else { return };
         let target = server.database("app").await;
         let reader = server.session(&target, "report").await;
-        reader.batch_execute("CREATE TABLE t (x int); BEGIN; SELECT * FROM t").await.unwrap();
+        reader.batch_execute("CREATE TABLE t (x int)").await.unwrap();
+        reader.batch_execute("BEGIN; SELECT * FROM t").await.unwrap();
         let migration = server.session(&target, "evenkeel-migration-r1").await;
         let migration = wait_for_lock(migration, "ALTER TABLE t ADD y int");
         let Some(Look::Waits(blocking)) = watched(&target, 40).await else { panic!("not told") };

@@ -12,7 +12,7 @@ use crate::engine::EngineError;
 
 /// What went wrong at the database.
 #[derive(Debug, thiserror::Error)]
-pub enum DatabaseError {
+pub(crate) enum DatabaseError {
     /// It cannot be reached, or the connection broke.
     #[error("{target} cannot be reached: {reason}")]
     Unreachable {
@@ -68,7 +68,9 @@ pub enum DatabaseError {
         reason: String,
     },
     /// The client programs are older than the server.
-    #[error("{program} is of version {client}, older than the server's {server}: its dumps are not to be trusted; name a newer client image")]
+    #[error(
+        "{program} is of version {client}, older than the server's {server}: its dumps are not to be trusted; name a newer client image"
+    )]
     OldClient {
         /// The program.
         program: String,
@@ -139,12 +141,16 @@ pub enum DatabaseError {
 
 impl DatabaseError {
     /// Whether trying again later can help, so that nobody is to blame for it.
-    pub fn transient(&self) -> bool {
+    pub(crate) fn transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Timeout { .. } | Self::Locked { .. } | Self::NoSpace { .. } => true,
+            Self::Unreachable { .. } | Self::Timeout { .. } | Self::Locked { .. } | Self::NoSpace { .. } => {
+                true
+            }
             Self::Refused { transient, .. } => *transient,
             Self::Engine(EngineError::PullFailed { transient, .. }) => *transient,
-            Self::Engine(error) => !matches!(error, EngineError::Refused { .. } | EngineError::BuildFailed { .. }),
+            Self::Engine(error) => {
+                !matches!(error, EngineError::Refused { .. } | EngineError::BuildFailed { .. })
+            }
             Self::File { source, .. } => source.kind() != io::ErrorKind::PermissionDenied,
             Self::Url { .. }
             | Self::Program { .. }
@@ -182,7 +188,7 @@ fn again(code: &SqlState) -> bool {
 }
 
 /// The library's `Display` leaves out what it was caused by.
-fn chain(error: &tokio_postgres::Error) -> String {
+pub(super) fn chain(error: &tokio_postgres::Error) -> String {
     match std::error::Error::source(error) {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),

@@ -34,14 +34,16 @@ const SHARED: &str = include_str!("catalog/shared.sql");
 ///
 /// # Errors
 /// When it cannot be reached or read.
-pub async fn fingerprint(target: &Target) -> Result<Fingerprint, DatabaseError> {
+pub(crate) async fn fingerprint(target: &Target) -> Result<Fingerprint, DatabaseError> {
     let mut session = target.connect().await?;
-    let objects = read(&mut session).await.map_err(|error| DatabaseError::sql(target, "show its catalog", &error))?;
+    let objects =
+        read(&mut session).await.map_err(|error| DatabaseError::sql(target, "show its catalog", &error))?;
     Ok(Fingerprint::from(objects).without_table(&table(&session, target).await?))
 }
 
 async fn read(session: &mut Client) -> Result<Vec<(Key, Object)>, tokio_postgres::Error> {
-    let snapshot = session.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
+    let snapshot =
+        session.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
     let snapshot = snapshot.start().await?;
     let mut objects = Vec::new();
     for (kind, query) in CATALOG {
@@ -55,7 +57,13 @@ async fn read(session: &mut Client) -> Result<Vec<(Key, Object)>, tokio_postgres
 fn object(kind: Kind, row: &Row) -> Result<(Key, Object), tokio_postgres::Error> {
     let words: Vec<String> = row.try_get(3)?;
     let key = Key { kind, on: row.try_get(0)?, name: row.try_get(1)? };
-    Ok((key, Object { definition: row.try_get(2)?, traits: words.iter().filter_map(|word| word_trait(word)).collect() }))
+    Ok((
+        key,
+        Object {
+            definition: row.try_get(2)?,
+            traits: words.iter().filter_map(|word| word_trait(word)).collect(),
+        },
+    ))
 }
 
 fn word_trait(word: &str) -> Option<Trait> {
@@ -71,7 +79,8 @@ fn word_trait(word: &str) -> Option<Trait> {
 /// The revision table as the queries write it: quoted only where it must be.
 async fn table(session: &Client, target: &Target) -> Result<String, DatabaseError> {
     let query = "SELECT quote_ident($1::text) || '.' || quote_ident($2::text)";
-    let names: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&target.version_table_schema, &target.version_table];
+    let names: [&(dyn tokio_postgres::types::ToSql + Sync); 2] =
+        [&target.version_table_schema, &target.version_table];
     let row = session.query_one(query, &names).await;
     row.and_then(|row| row.try_get(0)).map_err(|error| DatabaseError::sql(target, "quote a name", &error))
 }

@@ -28,7 +28,7 @@ const FIND: &str = "SELECT pid, application_name, host(client_addr), COALESCE(qu
 
 /// Whom to hunt.
 #[derive(Clone, Debug, Default)]
-pub struct Quarry {
+pub(crate) struct Quarry {
     /// Addresses that the one-off container had.
     pub addresses: BTreeSet<IpAddr>,
     /// Networks that one-off containers were on, as CIDR.
@@ -40,7 +40,7 @@ pub struct Quarry {
 
 /// A session that was ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub(crate) struct Found {
     /// Its process on the server.
     pub pid: i32,
     /// What it called itself.
@@ -57,7 +57,11 @@ pub struct Found {
 ///
 /// # Errors
 /// When some are still there after `wait`, or the role may not end them.
-pub async fn hunt(target: &Target, quarry: &Quarry, wait: Duration) -> Result<Vec<Found>, DatabaseError> {
+pub(crate) async fn hunt(
+    target: &Target,
+    quarry: &Quarry,
+    wait: Duration,
+) -> Result<Vec<Found>, DatabaseError> {
     let session = target.connect_for_maintenance().await?;
     let deadline = Instant::now() + wait;
     let began = now(&session, target).await?;
@@ -82,13 +86,23 @@ async fn now(session: &Client, target: &Target) -> Result<String, DatabaseError>
     row.and_then(|row| row.try_get(0)).map_err(|error| DatabaseError::sql(target, "tell the time", &error))
 }
 
-async fn find(session: &Client, target: &Target, quarry: &Quarry, began: &String) -> Result<Vec<Found>, DatabaseError> {
+async fn find(
+    session: &Client,
+    target: &Target,
+    quarry: &Quarry,
+    began: &String,
+) -> Result<Vec<Found>, DatabaseError> {
     let addresses: Vec<IpAddr> = quarry.addresses.iter().copied().collect();
     let alive: Vec<IpAddr> = quarry.alive.iter().copied().collect();
     let (own, migration) = (APPLICATION.to_owned(), MIGRATION.to_owned());
-    let rows = session.query(FIND, &[&target.name, &own, &migration, &addresses, &quarry.subnets, &alive, began]).await;
+    let rows = session
+        .query(FIND, &[&target.name, &own, &migration, &addresses, &quarry.subnets, &alive, began])
+        .await;
     let rows = rows.map_err(|error| DatabaseError::sql(target, "list its sessions", &error))?;
-    rows.iter().map(found).collect::<Result<_, _>>().map_err(|error| DatabaseError::sql(target, "list its sessions", &error))
+    rows.iter()
+        .map(found)
+        .collect::<Result<_, _>>()
+        .map_err(|error| DatabaseError::sql(target, "list its sessions", &error))
 }
 
 fn found(row: &tokio_postgres::Row) -> Result<Found, tokio_postgres::Error> {
@@ -102,9 +116,15 @@ fn found(row: &tokio_postgres::Row) -> Result<Found, tokio_postgres::Error> {
 }
 
 /// Ends sessions by process id. Those that are gone already do no harm.
-pub(super) async fn terminate(session: &Client, target: &Target, pids: Vec<i32>) -> Result<(), DatabaseError> {
+pub(super) async fn terminate(
+    session: &Client,
+    target: &Target,
+    pids: Vec<i32>,
+) -> Result<(), DatabaseError> {
     let ended = session.query("SELECT pg_terminate_backend(pid) FROM unnest($1::int4[]) pid", &[&pids]).await;
-    ended.map(drop).map_err(|error| DatabaseError::sql(target, "end the sessions of a killed migration", &error))
+    ended
+        .map(drop)
+        .map_err(|error| DatabaseError::sql(target, "end the sessions of a killed migration", &error))
 }
 
 fn still_there(target: &Target, after: Duration) -> DatabaseError {
@@ -132,7 +152,10 @@ mod tests {
         left.batch_execute("BEGIN; CREATE TABLE public.t (x int)").await.unwrap();
         let found = hunt(&target, &quarry("127.0.0.0/8", &[]), WAIT).await.unwrap();
         assert_eq!(found.len(), 1);
-        assert_eq!((found[0].application.as_str(), found[0].address.as_deref()), ("python", Some("127.0.0.1")));
+        assert_eq!(
+            (found[0].application.as_str(), found[0].address.as_deref()),
+            ("python", Some("127.0.0.1"))
+        );
         assert!(left.query_one("SELECT 1", &[]).await.is_err());
         assert_eq!(hunt(&target, &quarry("127.0.0.0/8", &[]), WAIT).await.unwrap(), []);
     }

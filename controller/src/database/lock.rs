@@ -27,7 +27,7 @@ const HOLDER: &str = "SELECT format('%s (process %s%s, connected since %s)', \
 /// A session advisory lock on a connection of its own to the maintenance database: outside any transaction, so that it hinders
 /// neither the migration's nor a rename of the database. The server releases it when the connection ends, so dropping this, or
 /// dying, releases it.
-pub struct Lock {
+pub(crate) struct Lock {
     session: Client,
     key: i64,
 }
@@ -37,7 +37,7 @@ impl Lock {
     ///
     /// # Errors
     /// [`DatabaseError::Locked`] names who holds it; otherwise as connecting.
-    pub async fn acquire(target: &Target, wait: Duration) -> Result<Self, DatabaseError> {
+    pub(crate) async fn acquire(target: &Target, wait: Duration) -> Result<Self, DatabaseError> {
         let key = key(&observe(target).await?.system_identifier, &target.name);
         let lock = Self { session: target.connect_for_maintenance().await?, key };
         let deadline = Instant::now() + wait;
@@ -52,7 +52,7 @@ impl Lock {
 
     /// Whether it is still held: a server that restarted, or a connection that broke, has released it. To be asked before each
     /// effect.
-    pub async fn is_held(&self) -> bool {
+    pub(crate) async fn is_held(&self) -> bool {
         // The connection's end is the lock's end, so an answer on it is proof; what it answers is asked all the same.
         let held = "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted \
             AND pid = pg_backend_pid() AND ((classid::int8 << 32) | objid::int8) = $1::int8)";

@@ -33,7 +33,7 @@ const TAIL: usize = 60;
 
 /// A prepared one-off container, and the tool in it.
 #[derive(Clone, Debug)]
-pub struct OneOff {
+pub(crate) struct OneOff {
     /// The container: image, environment, networks, and a name that is the same each time, so that what a crash left is found.
     pub spec: ContainerSpec,
     /// The tool's command line, such as `[alembic, -c, db.ini]`; it replaces the image's entrypoint.
@@ -44,7 +44,7 @@ pub struct OneOff {
 
 /// What a migration may take.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Time in all.
     pub timeout: Duration,
     /// Time during which users wait for it without a break.
@@ -53,7 +53,7 @@ pub struct Limits {
 
 /// How a migration came to its end. Whatever it was, its container and its sessions are gone.
 #[derive(Clone, Debug)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// The tool's exit code; that of a killed one tells nothing.
     pub exit_code: i64,
     /// The last lines of its output, secrets taken out.
@@ -70,7 +70,7 @@ pub struct Outcome {
 
 /// Why a migration ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub(crate) enum Ended {
     /// By itself; the exit code tells how.
     Finished,
     /// It took too long, and was killed.
@@ -81,7 +81,7 @@ pub enum Ended {
 
 impl Outcome {
     /// Whether the tool says that all is well.
-    pub fn succeeded(&self) -> bool {
+    pub(crate) fn succeeded(&self) -> bool {
         self.ended == Ended::Finished && self.exit_code == 0
     }
 }
@@ -94,7 +94,7 @@ impl Outcome {
 ///
 /// # Errors
 /// When the engine or the database fails; also then everything that can be reached has been removed.
-pub async fn run(
+pub(crate) async fn run(
     engine: &dyn Engine,
     one_off: &OneOff,
     arguments: &[String],
@@ -117,7 +117,7 @@ pub async fn run(
 ///
 /// # Errors
 /// When the tool fails, or what it prints is no whole history.
-pub async fn scripts(engine: &dyn Engine, one_off: &OneOff) -> Result<Scripts, DatabaseError> {
+pub(crate) async fn scripts(engine: &dyn Engine, one_off: &OneOff) -> Result<Scripts, DatabaseError> {
     let spec = offline(one_off);
     remove(engine, &spec.name).await?;
     let id = engine.create(&spec).await?;
@@ -248,7 +248,8 @@ fn prepared(one_off: &OneOff, arguments: &[String]) -> ContainerSpec {
     spec.service.entrypoint = words.next().map(|tool| vec![tool]);
     spec.service.command = Some(words.chain(arguments.iter().cloned()).collect());
     // A terminal would mix the two outputs into one.
-    (spec.service.tty, spec.publish, spec.auto_remove, spec.restart) = (false, false, false, RestartPolicy::No);
+    (spec.service.tty, spec.publish, spec.auto_remove, spec.restart) =
+        (false, false, false, RestartPolicy::No);
     let application: String = format!("{MIGRATION}-{}", spec.name).chars().take(63).collect();
     spec.service.environment.insert("PGAPPNAME".to_owned(), Secret::new(application));
     spec

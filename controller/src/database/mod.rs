@@ -19,15 +19,14 @@ mod target;
 #[cfg(test)]
 mod testing;
 
-pub use self::backup::{Request as BackupRequest, Store};
-pub use self::blocking::{BlockedSession, Blocking};
-pub use self::error::DatabaseError;
-pub use self::fingerprint::fingerprint;
-pub use self::hunt::{Found, Quarry, hunt};
-pub use self::lock::Lock;
-pub use self::migration::{Ended, Limits, OneOff, Outcome, run, scripts};
-pub use self::observe::{Observation, observe};
-pub use self::programs::Programs;
-pub use self::rehearsal::{Request as RehearsalRequest, rehearse};
-pub use self::sweep::drop_indexes;
-pub use self::target::Target;
+pub(crate) use self::backup::{Request as BackupRequest, Store};
+pub(crate) use self::error::DatabaseError;
+pub(crate) use self::fingerprint::fingerprint;
+pub(crate) use self::hunt::{Quarry, hunt};
+pub(crate) use self::lock::Lock;
+pub(crate) use self::migration::{Ended, Limits, OneOff, Outcome, run, scripts};
+pub(crate) use self::observe::{Observation, observe};
+pub(crate) use self::programs::Programs;
+pub(crate) use self::rehearsal::{Request as RehearsalRequest, rehearse};
+pub(crate) use self::sweep::drop_indexes;
+pub(crate) use self::target::Target;

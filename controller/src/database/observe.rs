@@ -22,7 +22,7 @@ const TABLES: &str = "SELECT EXISTS (SELECT FROM pg_class c \
 
 /// A database at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Observation {
+pub(crate) struct Observation {
     /// The cluster's own identity: the same for every address it is reached by.
     pub system_identifier: String,
     /// Its version number, such as 150020.
@@ -37,13 +37,16 @@ pub struct Observation {
 ///
 /// # Errors
 /// When it cannot be reached, or the revision table cannot be read (a lock held longer than five seconds is transient).
-pub async fn observe(target: &Target) -> Result<Observation, DatabaseError> {
+pub(crate) async fn observe(target: &Target) -> Result<Observation, DatabaseError> {
     let mut session = target.connect().await?;
-    read(&mut session, target).await.map_err(|error| DatabaseError::sql(target, "tell its schema revision", &error))
+    read(&mut session, target)
+        .await
+        .map_err(|error| DatabaseError::sql(target, "tell its schema revision", &error))
 }
 
 async fn read(session: &mut Client, target: &Target) -> Result<Observation, tokio_postgres::Error> {
-    let snapshot = session.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
+    let snapshot =
+        session.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
     let snapshot = snapshot.start().await?;
     let identity = snapshot.query_one(IDENTITY, &[]).await?;
     let size: i64 = identity.try_get(2)?;
@@ -61,7 +64,10 @@ pub(super) async fn current(session: &Client, target: &Target) -> Result<Current
     Ok(Current { revisions: revisions(session, target).await?, tables })
 }
 
-async fn revisions(session: &Client, target: &Target) -> Result<BTreeSet<SchemaRevision>, tokio_postgres::Error> {
+async fn revisions(
+    session: &Client,
+    target: &Target,
+) -> Result<BTreeSet<SchemaRevision>, tokio_postgres::Error> {
     let table = target.version_table();
     let exists = "SELECT to_regclass($1::text) IS NOT NULL";
     if !session.query_one(exists, &[&table]).await?.try_get::<_, bool>(0)? {
@@ -80,15 +86,24 @@ mod tests {
     async fn from_nothing_to_tables_to_a_set_of_revisions() {
         let Some(server) = Server::start().await else { return };
         let mut target = server.database("a\"pp").await;
-        (target.version_table, target.version_table_schema) = ("Ver\"sion".to_owned(), "my schema".to_owned());
+        (target.version_table, target.version_table_schema) =
+            ("Ver\"sion".to_owned(), "my schema".to_owned());
         let user = server.session(&target, "psql").await;
         let empty = observe(&target).await.unwrap();
         assert_eq!(empty.current, Current::default());
-        assert!(empty.server_version >= 120_000 && empty.size > 1_000_000 && empty.system_identifier.len() > 15);
-        user.batch_execute("CREATE SCHEMA \"my schema\"; CREATE TABLE \"my schema\".\"Ver\"\"sion\" (version_num text)")
-            .await
-            .unwrap();
-        assert_eq!(observe(&target).await.unwrap().current, Current::default(), "its own table does not count");
+        assert!(
+            empty.server_version >= 120_000 && empty.size > 1_000_000 && empty.system_identifier.len() > 15
+        );
+        user.batch_execute(
+            "CREATE SCHEMA \"my schema\"; CREATE TABLE \"my schema\".\"Ver\"\"sion\" (version_num text)",
+        )
+        .await
+        .unwrap();
+        assert_eq!(
+            observe(&target).await.unwrap().current,
+            Current::default(),
+            "its own table does not count"
+        );
         user.batch_execute("CREATE TABLE t (x int)").await.unwrap();
         assert!(observe(&target).await.unwrap().current.tables);
         user.batch_execute("INSERT INTO \"my schema\".\"Ver\"\"sion\" VALUES ('b'), ('a')").await.unwrap();
@@ -110,7 +125,8 @@ mod tests {
         let Some(server) = Server::start().await else { return };
         let target = server.database("app").await;
         let user = server.session(&target, "psql").await;
-        user.batch_execute("CREATE TABLE alembic_version (version_num text); BEGIN; LOCK TABLE alembic_version").await.unwrap();
+        user.batch_execute("CREATE TABLE alembic_version (version_num text)").await.unwrap();
+        user.batch_execute("BEGIN; LOCK TABLE alembic_version").await.unwrap();
         let error = observe(&target).await.unwrap_err();
         assert!(error.transient(), "{error}");
         assert!(error.to_string().contains("lock timeout"), "{error}");

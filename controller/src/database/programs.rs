@@ -10,7 +10,7 @@ use crate::engine::{Engine, Exec, ExecOutcome};
 
 /// Where PostgreSQL's client programs run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Programs {
+pub(crate) enum Programs {
     /// In the server's own container, over its socket.
     Server(ContainerId),
     /// In another container (of a client image, say), over the network.
@@ -41,14 +41,24 @@ pub(super) struct Program<'a> {
 }
 
 impl<'a> Program<'a> {
-    pub(super) fn new(engine: &'a dyn Engine, target: &'a Target, name: &'static str, arguments: &[&str]) -> Self {
+    pub(super) fn new(
+        engine: &'a dyn Engine,
+        target: &'a Target,
+        name: &'static str,
+        arguments: &[&str],
+    ) -> Self {
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         Self { engine, target, name, arguments, application: super::target::APPLICATION.to_owned() }
     }
 
     /// Runs it as the target's role; anything but exit code 0 is an error with the last of what it said.
-    pub(super) async fn run(self, stdin: Option<Input>, stdout: Option<Output>) -> Result<ExecOutcome, DatabaseError> {
-        let exec = Exec { command: self.command()?, environment: self.environment(), user: None, stdin, stdout };
+    pub(super) async fn run(
+        self,
+        stdin: Option<Input>,
+        stdout: Option<Output>,
+    ) -> Result<ExecOutcome, DatabaseError> {
+        let exec =
+            Exec { command: self.command()?, environment: self.environment(), user: None, stdin, stdout };
         let outcome = self.engine.exec(self.container()?.as_str(), exec).await?;
         if outcome.exit_code == 0 { Ok(outcome) } else { Err(self.failed(&outcome)) }
     }
@@ -56,13 +66,15 @@ impl<'a> Program<'a> {
     /// Its major version.
     pub(super) async fn version(&self) -> Result<i32, DatabaseError> {
         let command = vec![self.name.to_owned(), "--version".to_owned()];
-        let outcome = self.engine.exec(self.container()?.as_str(), Exec { command, ..Exec::default() }).await?;
+        let outcome =
+            self.engine.exec(self.container()?.as_str(), Exec { command, ..Exec::default() }).await?;
         let text = String::from_utf8_lossy(&outcome.stdout).into_owned();
         major(&text).filter(|_| outcome.exit_code == 0).ok_or_else(|| self.failed(&outcome))
     }
 
     fn programs(&self) -> Result<&Programs, DatabaseError> {
-        let none = || DatabaseError::NoPrograms { target: self.target.to_string(), program: self.name.to_owned() };
+        let none =
+            || DatabaseError::NoPrograms { target: self.target.to_string(), program: self.name.to_owned() };
         self.target.programs.as_ref().ok_or_else(none)
     }
 
@@ -73,7 +85,8 @@ impl<'a> Program<'a> {
     }
 
     fn command(&self) -> Result<Vec<String>, DatabaseError> {
-        let mut command = vec![self.name.to_owned(), "-U".to_owned(), self.target.user.clone(), "-w".to_owned()];
+        let mut command =
+            vec![self.name.to_owned(), "-U".to_owned(), self.target.user.clone(), "-w".to_owned()];
         if let Programs::Beside { host, port, .. } = self.programs()? {
             command.extend(["-h".to_owned(), host.clone(), "-p".to_owned(), port.to_string()]);
         }
@@ -82,7 +95,8 @@ impl<'a> Program<'a> {
     }
 
     fn environment(&self) -> Vec<String> {
-        let password = self.target.password.as_ref().map(|password| format!("PGPASSWORD={}", password.expose()));
+        let password =
+            self.target.password.as_ref().map(|password| format!("PGPASSWORD={}", password.expose()));
         let application = format!("PGAPPNAME={}", self.application);
         password.into_iter().chain([application, "PGCONNECT_TIMEOUT=10".to_owned()]).collect()
     }

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{Client, Config, NoTls};
 
-use super::error::DatabaseError;
+use super::error::{DatabaseError, chain};
 use super::programs::Programs;
 
 /// What evenkeel's own sessions call themselves; by it they are spared when others are hunted.
@@ -26,7 +26,7 @@ const SETTINGS: &str = "SET lock_timeout = '5s'; SET statement_timeout = '60s'; 
 
 /// A database.
 #[derive(Clone, Debug)]
-pub struct Target {
+pub(crate) struct Target {
     /// Address or name of the server, as evenkeel sees it.
     pub host: String,
     /// Its port there.
@@ -51,8 +51,8 @@ impl Target {
     ///
     /// # Errors
     /// When it is no such URL, or asks for TLS, which evenkeel does not speak yet.
-    pub fn from_url(url: &Secret) -> Result<Self, DatabaseError> {
-        let config = Config::from_str(&plain(url.expose())?).map_err(|error| unusable(&error.to_string()))?;
+    pub(crate) fn from_url(url: &Secret) -> Result<Self, DatabaseError> {
+        let config = Config::from_str(&plain(url.expose())?).map_err(|error| unusable(&chain(&error)))?;
         if config.get_ssl_mode() == SslMode::Require {
             return Err(unusable("it requires TLS (sslmode), which is not supported yet"));
         }
@@ -77,7 +77,7 @@ impl Target {
     ///
     /// # Errors
     /// When it cannot be reached or refuses.
-    pub async fn connect(&self) -> Result<Client, DatabaseError> {
+    pub(crate) async fn connect(&self) -> Result<Client, DatabaseError> {
         self.connect_to(&self.name).await
     }
 
@@ -85,7 +85,7 @@ impl Target {
     ///
     /// # Errors
     /// When neither can be reached.
-    pub async fn connect_for_maintenance(&self) -> Result<Client, DatabaseError> {
+    pub(crate) async fn connect_for_maintenance(&self) -> Result<Client, DatabaseError> {
         match self.connect_to("postgres").await {
             Err(DatabaseError::Refused { .. }) => self.connect_to("template1").await,
             session => session,
@@ -122,7 +122,12 @@ impl Target {
 
     fn config(&self, database: &str) -> Config {
         let mut config = Config::new();
-        config.host(&self.host).port(self.port).user(&self.user).dbname(database).application_name(APPLICATION);
+        config
+            .host(&self.host)
+            .port(self.port)
+            .user(&self.user)
+            .dbname(database)
+            .application_name(APPLICATION);
         config.ssl_mode(SslMode::Disable).connect_timeout(CONNECT);
         config.keepalives_idle(Duration::from_secs(15)).tcp_user_timeout(Duration::from_secs(30));
         if let Some(password) = &self.password {
@@ -160,4 +165,46 @@ pub(super) fn quoted(name: &str) -> String {
 /// A text as an SQL literal, for the statements that take no parameters.
 pub(super) fn literal(text: &str) -> String {
     format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(url: &str) -> Result<Target, String> {
+        Target::from_url(&Secret::new(url)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn urls_as_applications_have_them() {
+        let target = parsed("postgresql+asyncpg://app:s%40cret@db.example:6432/shop").unwrap();
+        assert_eq!((target.host.as_str(), target.port, target.name.as_str()), ("db.example", 6432, "shop"));
+        assert_eq!(target.password.as_ref().map(Secret::expose), Some("s@cret"));
+        assert_eq!(target.to_string(), "database shop at db.example:6432");
+        assert!(!format!("{target:?}").contains("cret"));
+        let short = parsed("postgres://app@db").unwrap();
+        assert_eq!((short.port, short.name.as_str(), short.password), (5432, "app", None));
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_said_without_the_secret() {
+        let cases = [
+            ("postgresql://app:secret@db/x?sslmode=require", "it requires TLS"),
+            ("postgresql://app:secret@db/x?sslmode=verify-full", "sslmode"),
+            ("postgresql://app:secret@db/x?ssl=true", "ssl"),
+            ("postgresql://app:secret@one,two/x", "exactly one host"),
+            ("mysql://app:secret@db/x", "scheme"),
+            ("host=db password=secret", "no URL"),
+        ];
+        for (url, reason) in cases {
+            let error = parsed(url).unwrap_err();
+            assert!(error.contains(reason) && !error.contains("secret"), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn names_and_texts_are_quoted() {
+        assert_eq!(quoted("a\"b"), "\"a\"\"b\"");
+        assert_eq!(literal("it's \\ x"), "E'it''s \\\\ x'");
+    }
 }

@@ -14,7 +14,7 @@ use evenkeel_core::observed::{Container, Image, NetworkState};
 use futures_util::stream::BoxStream;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-pub(crate) use docker::{Docker, connect};
+pub(crate) use docker::connect;
 
 /// What went wrong at the engine.
 #[derive(Debug, thiserror::Error)]

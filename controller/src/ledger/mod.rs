@@ -30,13 +30,9 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub(crate) use apps::AppRecord;
-pub(crate) use backups::BackupRecord;
-pub(crate) use containers::ContainerRecord;
 pub(crate) use error::LedgerError;
 pub(crate) use events::EventRecord;
-pub(crate) use facts::Applied;
 pub(crate) use rollouts::OpenRollout;
-pub(crate) use steps::{JournalledPlan, JournalledStep, StepId};
 
 /// The ledger. Clones share one connection.
 #[derive(Clone)]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use evenkeel_core::compose::{self, Request};
+use evenkeel_core::files::Files;
 use evenkeel_core::located::{Fault, Faults};
 use evenkeel_core::manifest::{self, Application};
 use evenkeel_core::name::{AppName, Revision, ServiceName};
@@ -14,6 +15,13 @@ use crate::source::{Checkout, Source};
 /// A release, and what reading it warned of.
 pub(super) struct Desired {
     pub(super) release: Release,
+    pub(super) warnings: Vec<String>,
+}
+
+/// A manifest with its project, and what reading them warned of.
+pub(super) struct Declared {
+    pub(super) manifest: Application,
+    pub(super) project: compose::Project,
     pub(super) warnings: Vec<String>,
 }
 
@@ -34,11 +42,13 @@ pub(super) async fn manifests(source: &Arc<Source>, revision: &Revision) -> Resu
     tokio::task::spawn_blocking(read).await.map_err(|error| error.to_string())?
 }
 
-fn application(checkout: &Checkout, path: &str) -> Result<Application, Faults> {
-    use evenkeel_core::files::Files;
-    let bytes = checkout.read(path).map_err(|error| Fault::new(error.to_string()))?;
-    let text = String::from_utf8(bytes).map_err(|_| Fault::new(format!("{path} is not UTF-8")))?;
-    manifest::read(path, &text)
+fn application(files: &dyn Files, path: &str) -> Result<Application, Faults> {
+    manifest::read(path, &text(files, path)?)
+}
+
+fn text(files: &dyn Files, path: &str) -> Result<String, Fault> {
+    let bytes = files.read(path).map_err(|error| Fault::new(error.to_string()))?;
+    String::from_utf8(bytes).map_err(|_| Fault::new(format!("{path} is not UTF-8")))
 }
 
 /// Reads the release of one application at a commit.
@@ -58,19 +68,7 @@ pub(super) async fn release(
 
 /// Reads the release of one manifest of a checkout.
 pub(super) fn read(checkout: &Checkout, path: &str, key: &DigestKey) -> Result<Desired, Faults> {
-    let manifest = application(checkout, path)?;
-    let directory = path.rsplit_once('/').map_or(".", |(directory, _)| directory);
-    let request = Request {
-        app: &manifest.metadata.name,
-        manifest_dir: directory,
-        compose: &manifest.spec.compose,
-        files: checkout,
-    };
-    let (project, warnings) = compose::read(&request)?;
-    let faults = manifest::check(&manifest, &project);
-    if !faults.0.is_empty() {
-        return Err(faults);
-    }
+    let Declared { manifest, project, warnings } = declared(checkout, path)?;
     let contexts = contexts(checkout, &project)?;
     let parts = Parts {
         revision: checkout.revision().clone(),
@@ -80,6 +78,21 @@ pub(super) fn read(checkout: &Checkout, path: &str, key: &DigestKey) -> Result<D
         contexts,
     };
     Ok(Desired { release: Release::new(key, parts), warnings })
+}
+
+/// Reads a manifest and its project, and checks one against the other: all that can be said without a commit.
+pub(super) fn declared(files: &dyn Files, path: &str) -> Result<Declared, Faults> {
+    let text = text(files, path)?;
+    let manifest = manifest::read(path, &text)?;
+    let request = Request {
+        app: &manifest.metadata.name,
+        manifest_dir: path.rsplit_once('/').map_or(".", |(directory, _)| directory),
+        compose: &manifest.spec.compose,
+        files,
+    };
+    let (project, warnings) = compose::read(&request)?;
+    let faults = manifest::check_located(path, &text, &manifest, &project);
+    if faults.0.is_empty() { Ok(Declared { manifest, project, warnings }) } else { Err(faults) }
 }
 
 /// The digest of every build's filtered context.

@@ -95,11 +95,10 @@ async fn spread(daemon: &Arc<Daemon>, followed: &Arc<Followed>, revision: &Revis
     }
     let mut named: BTreeMap<AppName, String> = BTreeMap::new();
     for manifest in &found {
-        if let Some(name) = name_of(daemon, followed, manifest) {
-            if !duplicates.contains_key(&name) {
+        if let Some(name) = name_of(daemon, followed, manifest)
+            && !duplicates.contains_key(&name) {
                 named.insert(name, manifest.path.clone());
             }
-        }
     }
     daemon.tell(followed, revision, &named, &duplicates);
 }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use evenkeel_core::compose::RestartPolicy;
 use evenkeel_core::database::Backup;
 use evenkeel_core::name::RolloutId;
 use evenkeel_core::plan::{Effect, Hints, Plan, make};
@@ -15,11 +16,12 @@ use super::app::{Handle, Next};
 use super::choose::{Choice, Chosen, choose};
 use super::desired;
 use crate::ledger::OpenRollout;
-use crate::rollout::{End, Failure, Gathered, Order, outcome, resume_as_revert, run};
+use crate::rollout::{End, Failure, Gathered, Order, outcome, remarks, resume_as_revert, run};
 
 /// source → manifest → desired, observed → plan → execute → verify → record.
 pub(super) async fn reconcile(handle: &Arc<Handle>, reason: &str) -> Next {
-    match pass(handle, reason).await {
+    handle.begin_pass();
+    let next = match pass(handle, reason).await {
         Ok(next) => next,
         Err(failure) => {
             tracing::warn!(app = %handle.name, error = %failure, "the pass did not come to its end");
@@ -28,13 +30,14 @@ pub(super) async fn reconcile(handle: &Arc<Handle>, reason: &str) -> Next {
             }
             Next::Retry(Duration::from_secs(5))
         }
-    }
+    };
+    handle.forget_passing_conditions();
+    next
 }
 
 async fn pass(handle: &Arc<Handle>, reason: &str) -> Result<Next, Failure> {
     let context = &handle.context;
     let ledger = &context.ledger;
-    handle.forget_passing_conditions();
     if let Some(open) = ledger.open_rollout(&handle.name)?.filter(|open| open.reverting.is_some()) {
         return finish_revert(handle, &open).await;
     }
@@ -78,6 +81,7 @@ async fn go(handle: &Arc<Handle>, desired: &Release, chosen: &Chosen<'_>, reason
     if is_live {
         count_drift(handle, &plan);
     }
+    handle.forget_passing_conditions();
     let began = std::time::Instant::now();
     let next = rollout(handle, target, open, gathered.live.clone(), &why(reason, is_live, &plan)).await;
     *handle.rolling.lock().unwrap_or_else(PoisonError::into_inner) = began.elapsed();
@@ -178,7 +182,10 @@ async fn rollout(
 async fn record(handle: &Arc<Handle>, order: &Order<'_>, end: End) -> Result<Next, Failure> {
     let ledger = &handle.context.ledger;
     if let Some(outcome) = outcome(&end) {
-        let message = message(&end);
+        let message = match &end {
+            End::Succeeded => remarks(order)?,
+            end => message(end),
+        };
         ledger.finish_rollout(order.id, outcome, message.as_deref())?;
         let seconds = super::view::rollout_seconds(ledger, &handle.name, order.id)?;
         handle.context.metrics.rollout_finished(&handle.name, outcome, seconds);
@@ -319,7 +326,11 @@ pub(super) fn live(handle: &Handle) -> Result<Option<Release>, Failure> {
 
 fn why(reason: &str, repair: bool, plan: &Plan) -> String {
     match plan.steps.first().filter(|_| repair) {
-        Some(step) => format!("drift ({reason}): {} {}: {}", step.effect.name(), step.effect.subject(), step.why),
+        Some(step) => {
+            // The plan was made before the rollout had its number.
+            let subject = step.effect.subject().replace("-r0", "");
+            format!("drift ({reason}): {} {subject}: {}", step.effect.name(), step.why)
+        }
         None => reason.to_owned(),
     }
 }
@@ -328,17 +339,17 @@ fn why(reason: &str, repair: bool, plan: &Plan) -> String {
 fn count_drift(handle: &Handle, plan: &Plan) {
     for step in &plan.steps {
         let kind = match &step.effect {
-            Effect::Start { .. } => "stopped",
+            Effect::Start { container } if container.id.is_some() => "stopped",
             Effect::Create { .. } => "removed",
             Effect::Unpause { .. } => "paused",
             Effect::Join { container, .. } if container.id.is_some() => "network-detached",
-            Effect::SetRestart { .. } => "restart-policy",
+            Effect::SetRestart { policy, .. } if *policy != RestartPolicy::No => "restart-policy",
             Effect::SetLimits { .. } => "limits",
             Effect::Tag { .. } => "image-retagged",
             Effect::Build { .. } | Effect::Pull { .. } => "image-removed",
             Effect::CreateNetwork { .. } | Effect::CreateBackstage { .. } => "network-removed",
             Effect::CreateVolume { .. } => "volume-removed",
-            Effect::Rename { container, .. } if container.id.is_some() => "renamed",
+            Effect::Rename { container, to } if container.id.is_some() && !to.ends_with("-old") => "renamed",
             Effect::Migrate { .. } => "schema",
             _ => continue,
         };
@@ -354,17 +365,21 @@ impl Handle {
     /// Something that holds until a pass sees otherwise.
     pub(super) fn condition(&self, reason: Reason, message: &str) {
         let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
-        view.conditions.retain(|condition| condition.reason != reason);
-        let since = view.since.entry(reason).or_insert_with(Timestamp::now);
-        let since = *since;
-        view.conditions.push(Condition { reason, message: message.to_owned(), since });
+        let since = view.conditions.iter().find(|it| it.reason == reason).map_or_else(Timestamp::now, |it| it.since);
+        view.hold(Condition { reason, message: message.to_owned(), since });
     }
 
+    /// What the last pass saw goes on being shown until this one has seen otherwise.
+    fn begin_pass(&self) {
+        self.view.lock().unwrap_or_else(PoisonError::into_inner).seen.clear();
+    }
+
+    /// What this pass has not seen again is over.
     fn forget_passing_conditions(&self) {
         let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
-        let now: Vec<Reason> = view.conditions.iter().map(|condition| condition.reason).collect();
-        view.since.retain(|reason, _| now.contains(reason));
-        view.conditions.clear();
+        let seen = std::mem::take(&mut view.seen);
+        view.conditions.retain(|condition| seen.contains(&condition.reason));
+        view.seen = seen;
     }
 
     /// Something that holds until a release succeeds; it survives the process.

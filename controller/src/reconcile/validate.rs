@@ -4,8 +4,11 @@ use std::path::Path;
 
 use evenkeel_core::located::{Fault, Faults};
 use evenkeel_core::name::AppName;
+use evenkeel_core::release::DigestKey;
 use serde::Serialize;
 
+use super::desired;
+use crate::source::{Checkout, TreeError, Working};
 
 /// What `validate` found.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -21,8 +24,64 @@ pub(crate) struct ValidateReport {
 /// # Errors
 /// Every fault, with its place.
 pub(crate) fn validate(path: &Path, revision: Option<&str>) -> Result<ValidateReport, Faults> {
-    let _ = (path, revision);
-    Err(Fault::new("not yet").into())
+    let mut found = match revision {
+        Some(revision) => committed(path, revision)?,
+        None => working(path)?,
+    };
+    if found.report.applications.is_empty() && found.faults.0.is_empty() {
+        return Err(Fault::new(format!("there is no evenkeel.yaml in {}", path.display()))
+            .hint("`evenkeel init` writes one for a Compose project")
+            .into());
+    }
+    twice(&found.report, &mut found.faults);
+    if found.faults.0.is_empty() { Ok(found.report) } else { Err(found.faults) }
+}
+
+/// What one manifest after the other adds up to.
+#[derive(Default)]
+struct Found {
+    report: ValidateReport,
+    faults: Faults,
+}
+
+impl Found {
+    fn add(&mut self, path: String, read: Result<(AppName, Vec<String>), Faults>) {
+        match read {
+            Ok((app, notes)) => {
+                self.report.notes.extend(notes);
+                self.report.applications.push((app, path));
+            }
+            Err(faults) => self.faults.0.extend(faults.0),
+        }
+    }
+}
+
+fn working(path: &Path) -> Result<Found, Faults> {
+    let (tree, folder) = Working::of(path).map_err(fault)?;
+    let mut found = Found::default();
+    for manifest in tree.manifests(&folder).map_err(fault)? {
+        let read = desired::declared(&tree, &manifest);
+        found.add(manifest, read.map(|declared| (declared.manifest.metadata.name, declared.warnings)));
+    }
+    Ok(found)
+}
+
+/// As a rollout would read it, down to the build contexts.
+fn committed(path: &Path, revision: &str) -> Result<Found, Faults> {
+    let (checkout, folder) = Checkout::at(path, revision).map_err(fault)?;
+    // Nobody sees the digest, so that any key will do.
+    let key = DigestKey::new([0; 32]);
+    let one = path.is_file().then(|| vec![folder.clone()]);
+    let mut found = Found::default();
+    for manifest in one.map_or_else(|| checkout.manifests(&folder), Ok).map_err(fault)? {
+        let read = desired::read(&checkout, &manifest, &key);
+        found.add(manifest, read.map(|desired| (desired.release.app, desired.warnings)));
+    }
+    Ok(found)
+}
+
+fn fault(error: TreeError) -> Fault {
+    Fault::new(error.to_string())
 }
 
 fn twice(report: &ValidateReport, faults: &mut Faults) {
@@ -38,6 +97,8 @@ fn twice(report: &ValidateReport, faults: &mut Faults) {
 /// # Errors
 /// Where there is no Compose file, or it cannot be read.
 pub(crate) fn init(path: &Path) -> Result<String, Faults> {
-    let _ = path;
+    let (tree, folder) = Working::of(path).map_err(fault)?;
+    let on_host = path.canonicalize().map_err(|error| Fault::new(format!("{}: {error}", path.display())))?;
+    let _ = (tree, folder, on_host);
     Err(Fault::new("not yet").into())
 }

@@ -1,6 +1,6 @@
 //! What status shows: from the ledger, and from what the last pass saw.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use evenkeel_core::name::{AppName, ReleaseDigest, RolloutId};
@@ -10,7 +10,6 @@ use evenkeel_core::release::Release;
 use evenkeel_core::status::{
     AppStatus, Condition, HealthWord, Outcome, Phase, Reason, SchemaStatus, ServiceStatus, Sync,
 };
-use jiff::Timestamp;
 
 use super::app::Handle;
 use crate::ledger::{AppRecord, Ledger, LedgerError};
@@ -24,8 +23,8 @@ const LOOK: Duration = Duration::from_secs(2);
 pub(super) struct View {
     /// What holds until the next pass.
     pub(super) conditions: Vec<Condition>,
-    /// Since when, for those that come again.
-    pub(super) since: BTreeMap<Reason, Timestamp>,
+    /// Those that the current pass has seen.
+    pub(super) seen: BTreeSet<Reason>,
     /// The release that the branch asks for.
     pub(super) desired: Option<ReleaseDigest>,
     pub(super) services: Vec<ServiceStatus>,
@@ -34,12 +33,21 @@ pub(super) struct View {
     pub(super) source: Option<Condition>,
 }
 
+impl View {
+    /// Something holds, as the current pass sees it.
+    pub(super) fn hold(&mut self, condition: Condition) {
+        self.seen.insert(condition.reason);
+        self.conditions.retain(|it| it.reason != condition.reason);
+        self.conditions.push(condition);
+    }
+}
+
 impl Handle {
     /// The branch asks for this, and that stands against it.
     pub(super) fn saw(&self, desired: &Release, conditions: &[Condition]) {
         let mut view = self.view.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         view.desired = Some(desired.digest.clone());
-        view.conditions.extend(conditions.iter().cloned());
+        conditions.iter().cloned().for_each(|condition| view.hold(condition));
     }
 
     /// The engine and the database look like this.

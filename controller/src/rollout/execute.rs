@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use evenkeel_core::plan::{Effect, Plan, Step};
+use evenkeel_core::plan::{Effect, Plan, Role, Step, Strategy, Subject};
 use evenkeel_core::status::Phase;
 
 use super::Failure;
-use super::run::Run;
+use super::run::{Run, fact};
 
 /// How a step ended, for the journal.
 pub(super) enum Made {
@@ -28,13 +28,42 @@ impl Run<'_> {
             tracing::info!(app = %self.context.app, rollout = %self.id, step = step.effect.name(), subject = step.effect.subject(), why = step.why, "step");
             let began = Instant::now();
             let entry = ledger.begin_step(self.id, number, index, stage, step)?;
+            self.pause_begins(plan, step)?;
             let result = self.step(step).await.map_err(|failure| failure.redacted(self.target));
             let (outcome, detail) = journal(&result);
             self.context.metrics.step_finished(step.effect.name(), outcome, began.elapsed().as_secs_f64());
             ledger.finish_step(entry, outcome, detail.as_deref())?;
             result?;
+            self.pause_ends(step)?;
         }
         Ok(())
+    }
+
+    /// A fence is a pause that users notice: it is measured from the first stop on, also across a crash.
+    fn pause_begins(&self, plan: &Plan, step: &Step) -> Result<(), Failure> {
+        let fences = plan.strategy == Strategy::Fenced && matches!(step.effect, Effect::Stop { .. });
+        if fences && self.fact::<i64>(fact::PAUSED_AT)?.is_none() {
+            self.set_fact(fact::PAUSED_AT, &jiff::Timestamp::now().as_millisecond())?;
+        }
+        Ok(())
+    }
+
+    /// The first container that serves again ends it.
+    fn pause_ends(&self, step: &Step) -> Result<(), Failure> {
+        let serves = match &step.effect {
+            Effect::Join { role, .. } => *role == Role::Successor,
+            Effect::Start { container } => self.serves(container)?,
+            _ => false,
+        };
+        let Some(began) = self.fact::<i64>(fact::PAUSED_AT)?.filter(|_| serves) else { return Ok(()) };
+        if self.fact::<i64>(fact::PAUSED_FOR)?.is_none() {
+            self.set_fact(fact::PAUSED_FOR, &(jiff::Timestamp::now().as_millisecond() - began))?;
+        }
+        Ok(())
+    }
+
+    fn serves(&self, subject: &Subject) -> Result<bool, Failure> {
+        Ok(self.context.ledger.serving(&self.context.app)?.get(&subject.service) == subject.id.as_ref() && subject.id.is_some())
     }
 
     /// What reality already shows is not done again; and an answer that was lost does not make a failure.

@@ -131,12 +131,11 @@ async fn port_holders(context: &Context, release: &Release) -> Result<BTreeMap<(
     let mut holders = BTreeMap::new();
     for port in release.project.services.values().flat_map(|service| &service.ports) {
         let Some(published) = port.published else { continue };
-        if let Some((name, project)) = context.engine.port_holder(published, &port.protocol).await? {
-            if project.as_deref() != Some(release.project.name.as_str()) {
+        if let Some((name, project)) = context.engine.port_holder(published, &port.protocol).await?
+            && project.as_deref() != Some(release.project.name.as_str()) {
                 let of = project.map(|project| format!(" of project {project}")).unwrap_or_default();
                 holders.insert((published, port.protocol.clone()), format!("container {name}{of}"));
             }
-        }
     }
     Ok(holders)
 }

@@ -15,4 +15,4 @@ pub(crate) use database::{backup_now, restore_now, verify_now};
 pub(crate) use failure::Failure;
 pub(crate) use gather::Gathered;
 pub(crate) use prepare::context_request;
-pub(crate) use run::{End, Order, outcome, resume_as_revert, run};
+pub(crate) use run::{End, Order, outcome, remarks, resume_as_revert, run};

@@ -406,7 +406,7 @@ impl Run<'_> {
         let rollout = self.id.to_string();
         let mut subjects = Vec::new();
         for (service, id) in serving {
-            if !self.target.project.services.get(&service).is_some_and(|service| !service.one_shot) {
+            if self.target.project.services.get(&service).is_none_or(|service| service.one_shot) {
                 continue;
             }
             let container = self.context.engine.container(id.as_str()).await?;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use evenkeel_core::name::{RolloutId, ServiceName};
-use evenkeel_core::plan::{Before, Effect, Hints, Plan, Stage, Strategy, Subject, make, undo};
+use evenkeel_core::plan::{Before, Direction, Effect, Hints, Plan, Stage, Strategy, Subject, make, undo, unrecorded};
 use evenkeel_core::release::Release;
 use evenkeel_core::status::{Outcome, Phase, Reason};
 use tokio::sync::Mutex;
@@ -29,6 +29,10 @@ pub(super) mod fact {
     pub(crate) const FINGERPRINT: &str = "fingerprint";
     /// The migration that was begun last.
     pub(crate) const MIGRATING: &str = "migrating";
+    /// When what writes was stopped, Unix milliseconds.
+    pub(crate) const PAUSED_AT: &str = "pausedAt";
+    /// For how long it was, in milliseconds.
+    pub(crate) const PAUSED_FOR: &str = "pausedFor";
     /// What stood before.
     pub(crate) const BEFORE: &str = "before";
     /// The old container of every service that was taken over.
@@ -130,7 +134,13 @@ impl Run<'_> {
     }
 
     pub(super) async fn look(&self) -> Result<Gathered, Failure> {
-        Gathered::look(self.context, self.target, self.hints()?, Some(self.id)).await
+        let mut gathered = Gathered::look(self.context, self.target, self.hints()?, Some(self.id)).await?;
+        // The process may have ended between an effect and its record: candidates learn names from what is recorded to serve.
+        for (service, id) in unrecorded(&gathered.facts(self.target, self.id)) {
+            self.context.ledger.set_serving(&self.context.app, &service, &id)?;
+            gathered.serving.insert(service, id);
+        }
+        Ok(gathered)
     }
 }
 
@@ -238,7 +248,7 @@ impl Run<'_> {
 
     async fn carry_out(&self, stage: &str, plan: &Plan) -> Result<Then, Failure> {
         let moves_up = |effect: &Effect| {
-            matches!(effect, Effect::Migrate { direction: evenkeel_core::plan::Direction::Up, .. })
+            matches!(effect, Effect::Migrate { direction: Direction::Up, .. })
         };
         if plan.strategy == Strategy::Fenced && plan.steps.iter().any(|step| moves_up(&step.effect)) {
             self.set_fact(fact::FENCED, &true)?;
@@ -259,7 +269,7 @@ impl Run<'_> {
     /// Whether what failed was older code proven on a newer schema: then the schema has to go down first, behind a fence.
     fn older_code_on_newer_schema(&self, plan: &Plan) -> Result<bool, Failure> {
         let goes_down = plan.steps.iter().any(|step| {
-            matches!(&step.effect, Effect::Migrate { direction: evenkeel_core::plan::Direction::Down, .. })
+            matches!(&step.effect, Effect::Migrate { direction: Direction::Down, .. })
         });
         let forced = self.fact::<bool>(fact::FORCE_FENCED)?.unwrap_or(false);
         let taken_over = self.fact::<bool>(fact::TAKEN_OVER)?.unwrap_or(false) && !self.reverting();
@@ -305,6 +315,23 @@ impl Run<'_> {
 enum Then {
     Finished,
     PlanAgain,
+}
+
+/// What users noticed, and what is kept of what a downgrade took: said with a success too.
+pub(crate) fn remarks(order: &Order<'_>) -> Result<Option<String>, Failure> {
+    let ledger = &order.context.ledger;
+    let mut remarks = Vec::new();
+    if let Some(milliseconds) = ledger.fact(order.id, fact::PAUSED_FOR)?.and_then(|value| value.as_f64()) {
+        remarks.push(format!("what writes was stopped for {:.1} s", milliseconds / 1_000.0));
+    }
+    let down = ledger.applied(&order.context.app)?.into_iter().rfind(|applied| applied.rollout == order.id);
+    let backup = ledger.fact(order.id, fact::BACKUP)?;
+    if let (Some(down), Some(backup)) = (down.filter(|it| it.direction == Direction::Down), backup) {
+        let from = evenkeel_core::plan::revisions(&down.from);
+        let backup = backup.as_str().unwrap_or_default().to_owned();
+        remarks.push(format!("what only a schema at {from} can hold is kept in backup {backup}"));
+    }
+    Ok((!remarks.is_empty()).then(|| remarks.join("; ")))
 }
 
 /// The outcome that the ledger records; `None` while the rollout stays open.

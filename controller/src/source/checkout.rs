@@ -6,8 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use evenkeel_core::name::Revision;
 use git2::{ErrorClass, ErrorCode, Oid, Repository, TreeEntry};
 
-/// As many links in a row as Linux follows.
-const LINKS: usize = 40;
+use super::search::{Steps, search};
 
 /// git's mode of a symbolic link, a submodule, a directory and an executable file.
 pub(super) const LINK: i32 = 0o120_000;
@@ -18,12 +17,28 @@ pub(super) const EXECUTABLE: i32 = 0o100_755;
 /// Why a commit could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TreeError {
-    /// The mirror does not have the commit.
-    #[error("commit {0} is not in the mirror")]
+    /// The repository does not have the commit.
+    #[error("commit {0} is not in the repository")]
     NoCommit(Revision),
+    /// There is no repository, or it cannot be opened.
+    #[error("{path}: no git repository can be read there: {reason}")]
+    NoRepository {
+        /// Where one was looked for.
+        path: String,
+        /// What the library said.
+        reason: String,
+    },
     /// There is nothing at the path.
-    #[error("{0}: the commit has no such file")]
+    #[error("{0}: there is no such file")]
     Missing(String),
+    /// A file or directory of a working tree cannot be read.
+    #[error("{path}: {reason}")]
+    Disk {
+        /// Where.
+        path: String,
+        /// What the system said.
+        reason: String,
+    },
     /// It is something else than was asked for.
     #[error("{path}: is a {is}, not a {wanted}")]
     Kind {
@@ -152,9 +167,9 @@ impl Checkout {
     /// What is at `path`, links on the way followed; a link at its very end only where `last` says so.
     pub(super) fn find(&self, path: &str, last: bool) -> Result<Option<Found>, TreeError> {
         let repository = self.repository();
-        let root = repository.find_commit(self.commit)?.tree()?;
-        let mut search = Search { asked: path, repository: &repository, links: 0, last };
-        search.run(&root)
+        let id = repository.find_commit(self.commit)?.tree_id();
+        let root = Found { path: String::new(), mode: DIRECTORY, id };
+        search(&*repository, root, path, last)
     }
 
     /// Like `find` to the very end, where there must be something.
@@ -193,10 +208,21 @@ impl Checkout {
         Ok(())
     }
 
-    fn children(&self, directory: &Found) -> Result<Vec<Found>, TreeError> {
+    pub(super) fn children(&self, directory: &Found) -> Result<Vec<Found>, TreeError> {
         let repository = self.repository();
         let tree = repository.find_tree(directory.id)?;
         Ok(tree.iter().map(|entry| found(&directory.path, &entry)).collect())
+    }
+}
+
+impl Steps for Repository {
+    fn child(&self, parent: &Found, name: &str) -> Result<Option<Found>, TreeError> {
+        let tree = self.find_tree(parent.id)?;
+        Ok(tree.get_name(name).map(|entry| found(&parent.path, &entry)))
+    }
+
+    fn target(&self, link: &Found) -> Result<Vec<u8>, TreeError> {
+        Ok(self.find_blob(link.id)?.content().to_vec())
     }
 }
 
@@ -227,61 +253,4 @@ pub(super) fn kind_of(mode: i32) -> &'static str {
         DIRECTORY => "directory",
         _ => "file",
     }
-}
-
-struct Search<'a> {
-    asked: &'a str,
-    repository: &'a Repository,
-    links: usize,
-    last: bool,
-}
-
-impl Search<'_> {
-    fn run(&mut self, root: &git2::Tree<'_>) -> Result<Option<Found>, TreeError> {
-        let mut pending: Vec<String> = components(self.asked);
-        let mut stack = vec![Found { path: String::new(), mode: DIRECTORY, id: root.id() }];
-        while let Some(name) = pending.pop() {
-            if name == ".." {
-                stack.pop();
-                if stack.is_empty() {
-                    return Err(self.outside());
-                }
-                continue;
-            }
-            let Some(here) = self.child(stack.last(), &name)? else { return Ok(None) };
-            if here.mode == LINK && (self.last || !pending.is_empty()) {
-                pending.extend(self.target(&here)?);
-            } else {
-                stack.push(here);
-            }
-        }
-        Ok(stack.pop())
-    }
-
-    fn child(&self, parent: Option<&Found>, name: &str) -> Result<Option<Found>, TreeError> {
-        let Some(parent) = parent.filter(|parent| parent.mode == DIRECTORY) else { return Ok(None) };
-        let tree = self.repository.find_tree(parent.id)?;
-        Ok(tree.get_name(name).map(|entry| found(&parent.path, &entry)))
-    }
-
-    fn target(&mut self, link: &Found) -> Result<Vec<String>, TreeError> {
-        self.links += 1;
-        if self.links > LINKS {
-            return Err(TreeError::Circle { path: self.asked.to_owned() });
-        }
-        let blob = self.repository.find_blob(link.id)?;
-        match std::str::from_utf8(blob.content()) {
-            Ok(target) if !target.starts_with('/') => Ok(components(target)),
-            _ => Err(self.outside()),
-        }
-    }
-
-    fn outside(&self) -> TreeError {
-        TreeError::Outside { path: self.asked.to_owned() }
-    }
-}
-
-/// The parts of a path, last first.
-fn components(path: &str) -> Vec<String> {
-    path.split('/').filter(|part| !part.is_empty() && *part != ".").rev().map(str::to_owned).collect()
 }

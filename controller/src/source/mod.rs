@@ -20,16 +20,18 @@ mod materialise;
 mod mirror;
 mod remote;
 mod repository;
+mod search;
 #[cfg(test)]
 mod testing;
 mod tree;
 mod watch;
+mod working;
 
 pub(crate) use checkout::{Checkout, TreeError};
 pub(crate) use config::{Credentials, SourceConfig};
-pub(crate) use context::{Context, ContextEntry, ContextError, ContextRequest, DockerfileAt};
+pub(crate) use context::{ContextError, ContextRequest, DockerfileAt};
 pub(crate) use error::SourceError;
-pub(crate) use history::{CommitLine, CommitMeta};
 pub(crate) use materialise::{MaterialiseError, Releases};
-pub(crate) use repository::{Recloned, Source, Tip};
+pub(crate) use repository::Source;
 pub(crate) use watch::{Changed, Target, Watches};
+pub(crate) use working::Working;

@@ -10,7 +10,7 @@ use super::checkout::{Checkout, DIRECTORY, EXECUTABLE, Found, LINK, SUBMODULE, T
 
 /// An env file larger than this is no env file.
 const LARGEST: u64 = 16 * 1024 * 1024;
-const MANIFESTS: [&str; 2] = ["evenkeel.yaml", "evenkeel.yml"];
+pub(super) const MANIFESTS: [&str; 2] = ["evenkeel.yaml", "evenkeel.yml"];
 
 impl Checkout {
     /// The manifests below a folder (empty: the whole repository), sorted.
@@ -18,14 +18,7 @@ impl Checkout {
     /// # Errors
     /// Where the folder does not exist or the mirror is broken.
     pub(crate) fn manifests(&self, folder: &str) -> Result<Vec<String>, TreeError> {
-        let top = self.must_find(folder)?;
-        if top.mode != DIRECTORY {
-            return Err(TreeError::Kind {
-                path: folder.to_owned(),
-                is: kind_of(top.mode),
-                wanted: "directory",
-            });
-        }
+        let top = self.directory(folder)?;
         let mut found = Vec::new();
         self.walk(&top, &mut |entry| {
             let name = entry.path.rsplit('/').next().unwrap_or_default();
@@ -36,6 +29,23 @@ impl Checkout {
         })?;
         found.sort();
         Ok(found)
+    }
+
+    /// The names in a directory, sorted.
+    fn names(&self, path: &str) -> Result<Vec<String>, TreeError> {
+        let directory = self.directory(path)?;
+        let name = |entry: Found| entry.path.rsplit('/').next().unwrap_or_default().to_owned();
+        let mut names: Vec<String> = self.children(&directory)?.into_iter().map(name).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    fn directory(&self, path: &str) -> Result<Found, TreeError> {
+        let found = self.must_find(path)?;
+        match found.mode {
+            DIRECTORY => Ok(found),
+            mode => Err(TreeError::Kind { path: path.to_owned(), is: kind_of(mode), wanted: "directory" }),
+        }
     }
 
     /// The content of a file, links followed.
@@ -63,6 +73,10 @@ impl Files for Checkout {
     fn read_host(&self, path: &str) -> Result<Option<Vec<u8>>, FileError> {
         read_host(Path::new(path)).map_err(|reason| FileError { path: path.to_owned(), reason })
     }
+
+    fn list(&self, path: &str) -> Result<Vec<String>, FileError> {
+        self.names(path).map_err(|e| explain(path, &e))
+    }
 }
 
 fn entry(path: &str, found: &Found) -> Result<Entry, FileError> {
@@ -76,13 +90,13 @@ fn entry(path: &str, found: &Found) -> Result<Entry, FileError> {
 }
 
 /// The path stands in front of a file error already.
-fn explain(path: &str, e: &TreeError) -> FileError {
+pub(super) fn explain(path: &str, e: &TreeError) -> FileError {
     let text = e.to_string();
     let reason = text.strip_prefix(&format!("{path}: ")).unwrap_or(&text).to_owned();
     FileError { path: path.to_owned(), reason }
 }
 
-fn read_host(path: &Path) -> Result<Option<Vec<u8>>, String> {
+pub(super) fn read_host(path: &Path) -> Result<Option<Vec<u8>>, String> {
     if !path.is_absolute() {
         return Err("a path on the host must be absolute".to_owned());
     }

@@ -1,5 +1,7 @@
 //! `build`: short and long form; the context and Dockerfile must be in the commit.
 
+use std::collections::BTreeMap;
+
 use super::Build;
 use super::fields::{Context, Fields, Report, pairs};
 use super::merge;
@@ -19,7 +21,7 @@ pub(super) fn read(node: &Node, context: &Context<'_>, report: &mut Report) -> R
     Ok(Build {
         context: directory,
         dockerfile,
-        args: fields.get("args", |node| args(node, context)).unwrap_or_default(),
+        args: fields.with("args", |node, report| args(node, context, report)).unwrap_or_default(),
         target: fields.text("target"),
         labels: fields.pairs("labels"),
         network: fields.text("network"),
@@ -86,13 +88,26 @@ fn check_dockerfile(
 }
 
 /// Build arguments; a name without a value takes the variable's.
-fn args(node: &Node, context: &Context<'_>) -> Result<std::collections::BTreeMap<String, String>, Fault> {
-    let variable = |name: &str| context.variables.get(name).map(|value| value.expose().to_owned());
-    let entries = super::fields::entries(node)?;
-    Ok(entries
-        .into_iter()
-        .filter_map(|(name, value)| value.or_else(|| variable(&name)).map(|v| (name, v)))
-        .collect())
+fn args(node: &Node, context: &Context<'_>, report: &mut Report) -> Result<BTreeMap<String, String>, Fault> {
+    let mut args = BTreeMap::new();
+    for (name, value) in super::fields::entries(node)? {
+        let variable = || context.variables.get(&name).map(|value| value.expose().to_owned());
+        match value.or_else(variable) {
+            Some(value) => drop(args.insert(name, value)),
+            None => report.warn(
+                argument(node, &name),
+                &format!("the build argument `{name}` has no value anywhere: the Dockerfile's default holds"),
+            ),
+        }
+    }
+    Ok(args)
+}
+
+/// Where an argument without a value stands.
+fn argument<'n>(node: &'n Node, name: &str) -> &'n Node {
+    let is = |item: &&Node| item.scalar().is_some_and(|scalar| scalar.text == name);
+    let item = node.sequence().and_then(|items| items.iter().find(is));
+    item.or_else(|| node.get(name)).unwrap_or(node)
 }
 
 /// `host:address` and `host=address`, list or map, as the engine takes them.

@@ -25,6 +25,8 @@ mod service;
 
 pub use self::depends::start_order;
 pub use self::model::*;
+pub(crate) use self::path::in_tree;
+pub(crate) use self::read::{DEFAULT_FILES, OVERRIDES, directory_name, files_of_env};
 pub use self::read::{Request, read};
 pub use self::service::DEFAULT_GRACE;
 

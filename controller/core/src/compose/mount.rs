@@ -34,22 +34,21 @@ pub(super) fn read(node: &Node, context: &Context<'_>, report: &mut Report) -> R
     if !mount.target.starts_with('/') {
         return Err(node.fault(format!("{} has a target that is not absolute", node.shown())));
     }
-    warn_of_loss(&mount, node, context, report);
+    warn_of_loss(&mount, node, report);
     Ok(mount)
 }
 
-/// What a container writes into a directory of the commit stays behind with the next release.
-fn warn_of_loss(mount: &Mount, node: &Node, context: &Context<'_>, report: &mut Report) {
+/// What a container writes into something of the commit stays behind with the next release.
+fn warn_of_loss(mount: &Mount, node: &Node, report: &mut Report) {
     let MountSource::Repository { path, .. } = &mount.source else { return };
-    let directory =
-        matches!(context.files.entry(path), Ok(Some(entry)) if entry.kind == EntryKind::Directory);
-    if directory && !mount.read_only {
-        let message = format!(
-            "`{path}` comes from the commit: what is written to `{}` is lost with the next release",
-            mount.target
-        );
-        report.warn(node, &message);
+    if mount.read_only {
+        return;
     }
+    let target = &mount.target;
+    let loss =
+        "what the container writes there never reaches the repository, and is gone with the next release";
+    let advice = "mount it read-only (`:ro`), or use a volume for what is to stay";
+    report.warn(node, &format!("`{path}` of the commit is mounted writable at `{target}`: {loss}; {advice}"));
 }
 
 fn short(node: &Node, context: &Context<'_>) -> Result<Mount, Fault> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::fields::{Context, Report};
 use super::scalar::expected;
-use super::{Condition, MountSource, Network, Project, Service, Volume, depends, network, service};
+use super::{Condition, MountSource, Network, Port, Project, Service, Volume, depends, network, service};
 use crate::located::Fault;
 use crate::name::{ProjectName, ServiceName};
 use crate::yaml::{Mapping, Node};
@@ -29,6 +29,7 @@ pub(super) fn project(
     };
     check_cycle(node, &project, report);
     check_container_names(node, &project, report);
+    check_ports(node, &project, report);
     project
 }
 
@@ -126,4 +127,32 @@ fn check_container_names(node: &Node, project: &Project, report: &mut Report) {
 fn same_name(node: &Node, name: &ServiceName, first: &ServiceName) -> Fault {
     let place = node.place_of(&["services", name.as_str(), "container_name"]);
     place.fault(format!("`{name}` and `{first}` have the same `container_name`"))
+}
+
+/// The engine would only find out when the second of them starts.
+fn check_ports(node: &Node, project: &Project, report: &mut Report) {
+    let mut taken: BTreeMap<(u16, &str), Vec<(&ServiceName, &Port)>> = BTreeMap::new();
+    for (name, service) in &project.services {
+        for port in &service.ports {
+            let Some(published) = port.published else { continue };
+            let others = taken.entry((published, &port.protocol)).or_default();
+            if let Some((first, _)) = others.iter().find(|(_, other)| overlap(port, other)) {
+                report.faults.push(same_port(node, name, first, port, published));
+            }
+            others.push((name, port));
+        }
+    }
+}
+
+/// Whether two ports of the same number want the same address of the host: an address taken for itself, or all of its kind.
+fn overlap(one: &Port, other: &Port) -> bool {
+    let (Some(one), Some(other)) = (one.host_ip.as_deref(), other.host_ip.as_deref()) else { return true };
+    let all = |ip: &str| matches!(ip, "0.0.0.0" | "::");
+    one == other || ((all(one) || all(other)) && one.contains(':') == other.contains(':'))
+}
+
+fn same_port(node: &Node, name: &ServiceName, first: &ServiceName, port: &Port, published: u16) -> Fault {
+    let place = node.place_of(&["services", name.as_str(), "ports"]);
+    let who = if name == first { format!("`{name}` twice") } else { format!("both `{name}` and `{first}`") };
+    place.fault(format!("port {published}/{} of the host is published by {who}", port.protocol))
 }

@@ -1,7 +1,7 @@
 //! Paths: lexical, `/`-separated, without touching anything.
 
 /// A relative path from a directory of the tree; `None` where it leaves the repository. `.` is the root.
-pub(super) fn in_tree(directory: &str, path: &str) -> Option<String> {
+pub(crate) fn in_tree(directory: &str, path: &str) -> Option<String> {
     let mut parts: Vec<&str> = Vec::new();
     for part in directory.split('/').chain(path.split('/')) {
         match part {

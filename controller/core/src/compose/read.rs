@@ -17,8 +17,9 @@ use crate::name::{AppName, ProjectName};
 use crate::yaml::Node;
 
 /// Compose files by the order in which Compose looks for them, each with what it merges by itself.
-const DEFAULT_FILES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
-const OVERRIDES: [&str; 4] = [
+pub(crate) const DEFAULT_FILES: [&str; 4] =
+    ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
+pub(crate) const OVERRIDES: [&str; 4] = [
     "compose.override.yaml",
     "compose.override.yml",
     "docker-compose.override.yaml",
@@ -50,6 +51,7 @@ pub fn read(request: &Request<'_>) -> Result<(Project, Vec<String>), Faults> {
     let files = compose_files(request, &mut report)?;
     let root = files.first().map_or(".", |file| path::parent(file)).to_owned();
     let mut variables = variables(request, &root, &mut report)?;
+    warn_of_env_files(&files, &root, &variables, &mut report);
     let name = project_name(request, &files, &variables, &mut report)?;
     variables.insert("COMPOSE_PROJECT_NAME".to_owned(), crate::secret::Secret::new(name.as_str()));
     let mut loader = Loader::new(request.files, &variables, &root);
@@ -146,6 +148,31 @@ fn add(variables: &mut Variables, file: &str, content: Vec<u8>) -> Result<(), Fa
     Ok(())
 }
 
+/// The files that `COMPOSE_FILE` of `.env` names: those that Compose reads where nobody names others.
+///
+/// # Errors
+/// When `.env` cannot be read.
+pub(crate) fn files_of_env(request: &Request<'_>) -> Result<Option<Vec<String>>, Fault> {
+    let variables = variables(request, request.manifest_dir, &mut Report::default())?;
+    Ok(env_files(&variables))
+}
+
+fn env_files(variables: &Variables) -> Option<Vec<String>> {
+    let text = |name: &str| variables.get(name).map(|value| value.expose()).filter(|text| !text.is_empty());
+    let separator = text("COMPOSE_PATH_SEPARATOR").unwrap_or(":");
+    Some(text("COMPOSE_FILE")?.split(separator).map(str::to_owned).collect())
+}
+
+/// Whoever deployed with Compose so far may expect it to be followed here as well.
+fn warn_of_env_files(files: &[String], root: &str, variables: &Variables, report: &mut Report) {
+    let Some(named) = env_files(variables) else { return };
+    let named: Vec<_> = named.iter().map(|file| path::in_tree(root, file)).collect();
+    if !named.iter().map(Option::as_ref).eq(files.iter().map(Some)) {
+        let message = "`COMPOSE_FILE` of `.env` is not followed: `spec.compose.files` of the manifest says which files are read";
+        report.warnings.push(format!("{message}, here `{}`", files.join("`, `")));
+    }
+}
+
 /// The manifest's, else `COMPOSE_PROJECT_NAME` of `.env`, else `name:` of the last file that has one, else the application's.
 fn project_name(
     request: &Request<'_>,
@@ -190,10 +217,7 @@ fn written_name(
 fn guessed_name(request: &Request<'_>, report: &mut Report) -> String {
     let app = request.app.to_string();
     let directory = request.compose.project_directory.as_deref().unwrap_or_default();
-    let last = directory.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_lowercase();
-    let compose: String =
-        last.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).collect();
-    let compose = compose.trim_start_matches(['-', '_']);
+    let compose = directory_name(directory);
     if !compose.is_empty() && compose != app {
         let message = format!(
             "the project is named `{app}`, but Compose run in {directory} would have named it `{compose}`"
@@ -201,6 +225,13 @@ fn guessed_name(request: &Request<'_>, report: &mut Report) -> String {
         report.warnings.push(format!("{message}; set `spec.compose.projectName` in the manifest"));
     }
     app
+}
+
+/// What Compose makes of a directory's name; empty where nothing of it can stand in a project's.
+pub(crate) fn directory_name(directory: &str) -> String {
+    let last = directory.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_lowercase();
+    let name: String = last.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).collect();
+    name.trim_start_matches(['-', '_']).to_owned()
 }
 
 fn profiles(request: &Request<'_>, variables: &Variables) -> BTreeSet<String> {

@@ -1,55 +1,10 @@
-use std::collections::BTreeMap;
-
 use super::*;
-use crate::files::{Entry, EntryKind, FileError, Files};
+use crate::files::testing::Disk;
 use crate::located::Faults;
 use crate::manifest;
 use crate::name::AppName;
 
-/// A commit and a host, in memory.
-#[derive(Default)]
-struct Disk {
-    tree: BTreeMap<String, String>,
-    links: BTreeMap<String, Option<String>>,
-    host: BTreeMap<String, String>,
-}
-
-impl Files for Disk {
-    fn entry(&self, path: &str) -> Result<Option<Entry>, FileError> {
-        let kind = if self.tree.contains_key(path) {
-            EntryKind::File { executable: false }
-        } else if self.links.contains_key(path) {
-            EntryKind::Symlink
-        } else if path == "." || self.tree.keys().any(|file| file.starts_with(&format!("{path}/"))) {
-            EntryKind::Directory
-        } else {
-            return Ok(None);
-        };
-        Ok(Some(Entry { kind, id: format!("id-of-{path}") }))
-    }
-
-    fn read(&self, path: &str) -> Result<Vec<u8>, FileError> {
-        let target = self.links.get(path).cloned().flatten().unwrap_or_else(|| path.to_owned());
-        let missing = || FileError { path: path.to_owned(), reason: "no such file".to_owned() };
-        self.tree.get(&target).map(|text| text.clone().into_bytes()).ok_or_else(missing)
-    }
-
-    fn read_host(&self, path: &str) -> Result<Option<Vec<u8>>, FileError> {
-        Ok(self.host.get(path).map(|text| text.clone().into_bytes()))
-    }
-}
-
 impl Disk {
-    fn with(files: &[(&str, &str)]) -> Self {
-        let tree = files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect();
-        Self { tree, ..Self::default() }
-    }
-
-    fn host(mut self, path: &str, text: &str) -> Self {
-        self.host.insert(path.to_owned(), text.to_owned());
-        self
-    }
-
     fn read(&self, manifest: &str) -> Result<(Project, Vec<String>), Faults> {
         let compose: manifest::Compose = crate::yaml::from_str("evenkeel.yaml", manifest).unwrap();
         let app = AppName::new("shop");
@@ -332,6 +287,55 @@ fn one_shots_are_known() {
 }
 
 #[test]
+fn a_port_of_the_host_is_published_once() {
+    let two = |one: &str, other: &str| {
+        let text = format!(
+            "services:\n  a: {{image: x, ports: ['{one}']}}\n  b:\n    image: x\n    ports:\n    - '{other}'\n"
+        );
+        Disk::with(&[("compose.yaml", &text)]).read("{}").err().map(|faults| faults.to_string())
+    };
+    insta::assert_snapshot!(two("80:80", "80:8080").unwrap(), @"compose.yaml:5:5: port 80/tcp of the host is published by both `b` and `a`");
+    for (one, other) in [
+        ("80-82:80-82", "82:1"),
+        ("127.0.0.1:80:80", "80:80"),
+        ("0.0.0.0:80:80", "127.0.0.1:80:80"),
+        ("[::1]:80:80", "[::]:80:80"),
+    ] {
+        assert!(two(one, other).is_some(), "{one} {other}");
+    }
+    for (one, other) in [
+        ("80:80/udp", "80:80"),
+        ("127.0.0.1:80:80", "127.0.0.2:80:80"),
+        ("0.0.0.0:80:80", "[::1]:80:80"),
+        ("80", "80"),
+        ("80:80", "81:80"),
+    ] {
+        assert_eq!(two(one, other), None, "{one} {other}");
+    }
+    insta::assert_snapshot!(refused("services:\n  a: {image: x, ports: ['80:1', '80:2']}\n"), @"compose.yaml:2:17: port 80/tcp of the host is published by `a` twice");
+}
+
+#[test]
+fn what_has_no_value_or_is_not_followed_is_said() {
+    let text = "services:\n  a:\n    build:\n      context: app\n      args:\n        - SET\n        - UNSET\n  b: {build: {context: app, args: {KEY: , OTHER: x}}}\n";
+    let disk = Disk::with(&[
+        ("compose.yaml", text),
+        ("prod.yaml", text),
+        ("app/Dockerfile", ""),
+        (".env", "SET=1\nCOMPOSE_FILE=compose.yaml:prod.yaml"),
+    ]);
+    let (project, warnings) = disk.read("{}").unwrap();
+    assert_eq!(project.services["a"].build.as_ref().unwrap().args.len(), 1);
+    insta::assert_snapshot!(warnings.join("\n"), @r#"
+`COMPOSE_FILE` of `.env` is not followed: `spec.compose.files` of the manifest says which files are read, here `compose.yaml`
+compose.yaml:7:11: the build argument `UNSET` has no value anywhere: the Dockerfile's default holds
+compose.yaml:8:39: the build argument `KEY` has no value anywhere: the Dockerfile's default holds
+"#);
+    let (_, warnings) = disk.read("{files: [./compose.yaml, prod.yaml]}").unwrap();
+    assert!(!warnings.join("\n").contains("COMPOSE_FILE"));
+}
+
+#[test]
 fn warnings_are_said() {
     let text =
         "services:\n  a:\n    image: x\n    attach: false\n    environment: [NO]\n    volumes: [./d:/d]\n";
@@ -346,7 +350,7 @@ fn warnings_are_said() {
 the project is named `shop`, but Compose run in /opt/other would have named it `other`; set `spec.compose.projectName` in the manifest
 compose.yaml:4:5: `attach` has no effect: nobody watches the output of `up`
 compose.yaml:5:18: `NO` has no value anywhere: containers don't get it
-compose.yaml:6:15: `d` comes from the commit: what is written to `/d` is lost with the next release
+compose.yaml:6:15: `d` of the commit is mounted writable at `/d`: what the container writes there never reaches the repository, and is gone with the next release; mount it read-only (`:ro`), or use a volume for what is to stay
 "#);
 }
 

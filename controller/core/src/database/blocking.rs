@@ -23,20 +23,27 @@ pub struct Session {
 
 /// The users' sessions that wait for the migration, whether they do so directly, or behind somebody who does.
 pub fn victims(sessions: &[Session]) -> Vec<&Session> {
-    let mut reached: BTreeSet<i32> = sessions.iter().filter(|session| session.migration).map(|s| s.pid).collect();
+    let mut reached: BTreeSet<i32> =
+        sessions.iter().filter(|session| session.migration).map(|s| s.pid).collect();
     let behind = |reached: &BTreeSet<i32>, session: &&Session| {
         !reached.contains(&session.pid) && session.waits_for.iter().any(|pid| reached.contains(pid))
     };
     while let Some(next) = sessions.iter().find(|session| behind(&reached, session)) {
         reached.insert(next.pid);
     }
-    sessions.iter().filter(|session| session.user && !session.migration && reached.contains(&session.pid)).collect()
+    sessions
+        .iter()
+        .filter(|session| session.user && !session.migration && reached.contains(&session.pid))
+        .collect()
 }
 
 /// The sessions that the migration itself waits for.
 pub fn obstacles(sessions: &[Session]) -> Vec<&Session> {
-    let waited_for: BTreeSet<i32> =
-        sessions.iter().filter(|session| session.migration).flat_map(|session| session.waits_for.clone()).collect();
+    let waited_for: BTreeSet<i32> = sessions
+        .iter()
+        .filter(|session| session.migration)
+        .flat_map(|session| session.waits_for.clone())
+        .collect();
     sessions.iter().filter(|session| !session.migration && waited_for.contains(&session.pid)).collect()
 }
 

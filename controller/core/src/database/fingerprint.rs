@@ -204,7 +204,7 @@ fn harmless(difference: &Difference, before: &Fingerprint, after: &Fingerprint) 
     let has = |word| object.traits.contains(&word);
     match difference.key.kind {
         Kind::Column => !on_old_table || !has(Trait::NotNull) || has(Trait::HasValue),
-        Kind::Index => !has(Trait::Invalid) && !(on_old_table && has(Trait::Unique)),
+        Kind::Index => !(has(Trait::Invalid) || (on_old_table && has(Trait::Unique))),
         Kind::Constraint | Kind::Rule | Kind::Policy => !on_old_table,
         // One without a table is an event trigger, which every session meets.
         Kind::Trigger => difference.key.on.is_some() && !on_old_table,

@@ -125,7 +125,7 @@ fn resolve(lines: &[Line<'_>], name: &str) -> Option<SchemaRevision> {
 fn labelled<'a, 'b>(lines: &'b [Line<'a>], label: &str) -> Option<&'b Line<'a>> {
     let with: Vec<&Line<'_>> = lines.iter().filter(|line| line.marks.contains(&label)).collect();
     let inside = |name: &&str| with.iter().any(|line| line.revision == *name);
-    with.iter().find(|line| !line.follows.iter().any(|name| inside(name))).copied()
+    with.iter().find(|line| !line.follows.iter().any(inside)).copied()
 }
 
 fn beginning<'a, 'b>(lines: &'b [Line<'a>], prefix: &str) -> Option<&'b Line<'a>> {

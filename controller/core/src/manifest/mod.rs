@@ -2,12 +2,14 @@
 
 mod check;
 pub mod duration;
+mod init;
 mod model;
 mod read;
 pub mod window;
 
 pub use self::check::{check, check_located};
+pub use self::init::init;
 pub use self::model::*;
 pub(crate) use self::read::is_project_name;
-pub use self::window::denied;
 pub use self::read::{read, schema};
+pub use self::window::denied;

@@ -106,11 +106,10 @@ fn attach(facts: &Facts<'_>, works: &[Work<'_>], steps: &mut Vec<Step>) {
 /// The database is brought up first where it does not run; then scripts and a rehearsal tell what the migration is.
 fn database(facts: &Facts<'_>, works: &[Work<'_>], schema: &SchemaMove, steps: &mut Vec<Step>) {
     let Some(spec) = &facts.desired.manifest.spec.database else { return };
-    if let Some(service) = &spec.service {
-        if let Some(work) = works.iter().find(|work| work.name == *service) {
+    if let Some(service) = &spec.service
+        && let Some(work) = works.iter().find(|work| work.name == *service) {
             bring_up(facts, work, steps);
         }
-    }
     if !steps.is_empty() {
         return;
     }

@@ -36,7 +36,7 @@ impl Store {
     ///
     /// # Errors
     /// Of the engine, the database and the programs; [`DatabaseError::NoSpace`] where the disk is, or becomes, full.
-    pub async fn create(
+    pub(crate) async fn create(
         &self,
         engine: &dyn Engine,
         target: &Target,
@@ -120,17 +120,25 @@ impl Dump<'_> {
         dumped
     }
 
-    async fn in_snapshot(&self, session: &mut Client, file: &mut File) -> Result<(Seen, Streamed), DatabaseError> {
+    async fn in_snapshot(
+        &self,
+        session: &mut Client,
+        file: &mut File,
+    ) -> Result<(Seen, Streamed), DatabaseError> {
         let sql = |error| DatabaseError::sql(self.target, "be read in one snapshot", &error);
         let snapshot = rows::snapshot(session).await.map_err(sql)?;
         let exported = snapshot.query_one("SELECT pg_export_snapshot()", &[]).await.map_err(sql)?;
         let (reader, writer) = tokio::io::duplex(PIPE);
         let running = self.program(exported.try_get(0).map_err(sql)?).run(None, Some(Box::new(writer)));
-        let (streamed, ran, seen) = tokio::join!(stream(reader, file), running, seen(&snapshot, self.target));
-        // A full disk also breaks the program's pipe; the disk is the reason to give.
-        let streamed = streamed.map_err(|error| file::written(self.directory, self.need, error))?;
-        ran?;
-        Ok((seen.map_err(sql)?, streamed))
+        // The first to fail has the reason to give: a full disk also breaks the program's pipe, and a failed count its snapshot.
+        let (streamed, _, seen) = tokio::try_join!(
+            async {
+                stream(reader, file).await.map_err(|error| file::written(self.directory, self.need, error))
+            },
+            running,
+            async { seen(&snapshot, self.target).await.map_err(sql) },
+        )?;
+        Ok((seen, streamed))
     }
 
     fn program(&self, snapshot: &str) -> Program<'_> {
@@ -148,7 +156,11 @@ async fn seen(snapshot: &Transaction<'_>, target: &Target) -> Result<Seen, tokio
 }
 
 /// A client older than the server may not know what it dumps.
-async fn compatible(engine: &dyn Engine, target: &Target, observed: &Observation) -> Result<(), DatabaseError> {
+async fn compatible(
+    engine: &dyn Engine,
+    target: &Target,
+    observed: &Observation,
+) -> Result<(), DatabaseError> {
     let client = Program::new(engine, target, "pg_dump", &[]).version().await?;
     let server = observed.server_version / 10_000;
     if client >= server {

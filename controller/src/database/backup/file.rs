@@ -31,7 +31,8 @@ pub(super) struct Partial {
 
 impl Partial {
     pub(super) fn new(directory: &Path) -> Result<Self, DatabaseError> {
-        let made = tempfile::Builder::new().prefix(PARTIAL).tempfile_in(directory).map(NamedTempFile::into_parts);
+        let made =
+            tempfile::Builder::new().prefix(PARTIAL).tempfile_in(directory).map(NamedTempFile::into_parts);
         let (file, path) = made.map_err(|error| DatabaseError::file("create a file in", directory, error))?;
         Ok(Self { file: File::from_std(file), path })
     }
@@ -109,7 +110,8 @@ pub(super) async fn remove(path: &PathBuf) -> Result<(), DatabaseError> {
 
 /// Bytes that are free for this user.
 pub(super) fn free(path: &Path) -> Result<u64, DatabaseError> {
-    let status = rustix::fs::statvfs(path).map_err(|error| DatabaseError::file("ask for the free space in", path, error.into()))?;
+    let status = rustix::fs::statvfs(path)
+        .map_err(|error| DatabaseError::file("ask for the free space in", path, error.into()))?;
     Ok(status.f_bavail.saturating_mul(status.f_frsize))
 }
 

@@ -18,18 +18,17 @@ use evenkeel_core::database::{Backup, Reason};
 use jiff::Timestamp;
 use tokio::fs;
 
-pub use self::restore::Restored;
 use super::error::DatabaseError;
 
 /// Where the backups of one database lie. A database is backed up by one process at a time: whoever holds its lock.
 #[derive(Clone, Debug)]
-pub struct Store {
+pub(crate) struct Store {
     directory: PathBuf,
 }
 
 /// A backup to make.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub(crate) struct Request {
     /// Why.
     pub reason: Reason,
     /// The image that runs.
@@ -40,20 +39,15 @@ pub struct Request {
 
 impl Store {
     /// One in this directory, which is made when the first backup is.
-    pub fn new(directory: impl Into<PathBuf>) -> Self {
+    pub(crate) fn new(directory: impl Into<PathBuf>) -> Self {
         Self { directory: directory.into() }
-    }
-
-    /// Where it is.
-    pub fn directory(&self) -> &Path {
-        &self.directory
     }
 
     /// Every backup, newest first. A file that is no manifest is passed over, and told of in the log.
     ///
     /// # Errors
     /// When the directory cannot be read.
-    pub async fn list(&self) -> Result<Vec<Backup>, DatabaseError> {
+    pub(crate) async fn list(&self) -> Result<Vec<Backup>, DatabaseError> {
         let mut backups = Vec::new();
         for path in self.files().await? {
             if path.extension().is_some_and(|extension| extension == "json") {
@@ -71,14 +65,15 @@ impl Store {
     ///
     /// # Errors
     /// When there is none of that id, or its manifest cannot be read.
-    pub async fn get(&self, id: &str) -> Result<Backup, DatabaseError> {
+    pub(crate) async fn get(&self, id: &str) -> Result<Backup, DatabaseError> {
         let known = self.list().await?.into_iter().find(|backup| backup.id == id);
-        let none = || DatabaseError::NoBackup { id: id.to_owned(), directory: self.directory.display().to_string() };
+        let none =
+            || DatabaseError::NoBackup { id: id.to_owned(), directory: self.directory.display().to_string() };
         known.ok_or_else(none)
     }
 
     /// The dump itself.
-    pub fn dump_path(&self, id: &str) -> PathBuf {
+    pub(crate) fn dump_path(&self, id: &str) -> PathBuf {
         self.path(id, "dump")
     }
 

@@ -23,7 +23,7 @@ const NAME: usize = 63;
 
 /// A database after a restore.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Restored {
+pub(crate) struct Restored {
     /// The name under which the replaced database is kept.
     pub kept_as: String,
     /// Whether an earlier attempt with the same tag had already done it.
@@ -39,7 +39,7 @@ impl Store {
     ///
     /// # Errors
     /// Of the engine, the database and the programs; the real database is then untouched.
-    pub async fn restore(
+    pub(crate) async fn restore(
         &self,
         engine: &dyn Engine,
         target: &Target,
@@ -62,13 +62,18 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be reached.
-    pub async fn restored(&self, target: &Target, tag: &str) -> Result<bool, DatabaseError> {
+    pub(crate) async fn restored(&self, target: &Target, tag: &str) -> Result<bool, DatabaseError> {
         let session = target.connect_for_maintenance().await?;
         let exists = sibling::exists(&session, &named(&target.name, "before", tag)).await;
         exists.map_err(|error| DatabaseError::sql(target, "list the databases beside it", &error))
     }
 
-    async fn prepare(&self, engine: &dyn Engine, fresh: &Target, backup: &Backup) -> Result<(), DatabaseError> {
+    async fn prepare(
+        &self,
+        engine: &dyn Engine,
+        fresh: &Target,
+        backup: &Backup,
+    ) -> Result<(), DatabaseError> {
         let prepared = async {
             self.fill(engine, fresh, backup, &[]).await?;
             analyze(fresh).await
@@ -104,7 +109,12 @@ async fn swap(target: &Target, fresh: &str, kept_as: &str) -> Result<(), Databas
     }
 }
 
-async fn swapped(session: &mut Client, name: &str, fresh: &str, kept_as: &str) -> Result<(), tokio_postgres::Error> {
+async fn swapped(
+    session: &mut Client,
+    name: &str,
+    fresh: &str,
+    kept_as: &str,
+) -> Result<(), tokio_postgres::Error> {
     sibling::disconnect(session, fresh).await?;
     sibling::disconnect(session, name).await?;
     let both = session.transaction().await?;

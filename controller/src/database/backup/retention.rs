@@ -14,7 +14,11 @@ impl Store {
     ///
     /// # Errors
     /// When a file cannot be removed.
-    pub async fn prune(&self, keep: usize, pointed_to: &BTreeSet<String>) -> Result<Vec<String>, DatabaseError> {
+    pub(crate) async fn prune(
+        &self,
+        keep: usize,
+        pointed_to: &BTreeSet<String>,
+    ) -> Result<Vec<String>, DatabaseError> {
         let gone = expired(&self.list().await?, keep, pointed_to);
         for id in &gone {
             for extension in ["json", "dump", "globals.sql"] {

@@ -14,7 +14,8 @@ const TABLES: &str = "SELECT n.nspname::text, c.relname::text FROM pg_class c JO
     ORDER BY 1, 2";
 
 /// Counting takes as long as reading. A table whose rows the role may only see in part must not be counted in part.
-const PATIENCE: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s'; SET LOCAL row_security = off";
+const PATIENCE: &str =
+    "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s'; SET LOCAL row_security = off";
 
 /// Begins a transaction that sees one moment, however long it takes.
 pub(super) async fn snapshot(session: &mut Client) -> Result<Transaction<'_>, tokio_postgres::Error> {
@@ -25,7 +26,9 @@ pub(super) async fn snapshot(session: &mut Client) -> Result<Transaction<'_>, to
 }
 
 /// The rows of every table, by quoted qualified name.
-pub(super) async fn count(snapshot: &Transaction<'_>) -> Result<BTreeMap<String, u64>, tokio_postgres::Error> {
+pub(super) async fn count(
+    snapshot: &Transaction<'_>,
+) -> Result<BTreeMap<String, u64>, tokio_postgres::Error> {
     let mut rows = BTreeMap::new();
     for table in snapshot.query(TABLES, &[]).await? {
         let name = format!("{}.{}", quoted(table.try_get(0)?), quoted(table.try_get(1)?));
@@ -40,5 +43,9 @@ pub(super) fn mismatch(expected: &BTreeMap<String, u64>, found: &BTreeMap<String
     let differs = |name: &&String| expected.get(*name) != found.get(*name);
     let name = expected.keys().chain(found.keys()).find(differs)?;
     let shown = |rows: Option<&u64>| rows.map_or("is missing".to_owned(), |rows| format!("has {rows} rows"));
-    Some(format!("{name} {} where the backup says that it {}", shown(found.get(name)), shown(expected.get(name))))
+    Some(format!(
+        "{name} {} where the backup says that it {}",
+        shown(found.get(name)),
+        shown(expected.get(name))
+    ))
 }

@@ -74,7 +74,12 @@ pub(in crate::database) async fn properties(
     Ok(statements)
 }
 
-async fn texts(session: &Client, query: &str, of: &str, new: &str) -> Result<Vec<String>, tokio_postgres::Error> {
+async fn texts(
+    session: &Client,
+    query: &str,
+    of: &str,
+    new: &str,
+) -> Result<Vec<String>, tokio_postgres::Error> {
     session.query(query, &[&of, &new]).await?.iter().map(|row| row.try_get(0)).collect()
 }
 
@@ -88,7 +93,8 @@ pub(in crate::database) async fn definition(
     let query = "SELECT to_jsonb(d), pg_encoding_to_char(encoding)::text, pg_get_userbyid(datdba)::text \
         FROM pg_database d WHERE datname = $1";
     let row = session.query_one(query, &[&of]).await?;
-    let (database, encoding, owner): (Value, String, String) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    let (database, encoding, owner): (Value, String, String) =
+        (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
     Ok(format!(
         "CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING {}{} CONNECTION LIMIT {}",
         quoted(new),
@@ -109,7 +115,9 @@ async fn tablespace(session: &Client, of: &str) -> Result<String, tokio_postgres
 fn locale(database: &Value) -> String {
     let text = |name: &str| database[name].as_str().map(literal);
     let mut options = String::new();
-    for (option, name) in [("LC_COLLATE", "datcollate"), ("LC_CTYPE", "datctype"), ("ICU_RULES", "daticurules")] {
+    for (option, name) in
+        [("LC_COLLATE", "datcollate"), ("LC_CTYPE", "datctype"), ("ICU_RULES", "daticurules")]
+    {
         options.extend(text(name).map(|value| format!(" {option} {value}")));
     }
     let other = text("datlocale").or_else(|| text("daticulocale"));

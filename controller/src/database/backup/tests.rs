@@ -43,8 +43,9 @@ impl Fixture {
     }
 
     fn files(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(self.store.directory()).unwrap();
-        let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let entries = std::fs::read_dir(&self.store.directory).unwrap();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }
@@ -62,13 +63,15 @@ async fn a_backup_holds_what_its_manifest_says() {
     let globals = std::fs::read_to_string(fixture.store.path(&backup.id, "globals.sql")).unwrap();
     assert!(globals.contains("CREATE ROLE reader") && !globals.contains("PASSWORD"), "{globals}");
     for name in fixture.files() {
-        let mode = std::fs::metadata(fixture.store.directory().join(&name)).unwrap().permissions().mode();
+        let mode = std::fs::metadata(fixture.store.directory.join(&name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
     assert_eq!(fixture.files().len(), 3);
-    assert_eq!(fixture.store.list().await.unwrap(), [backup.clone()]);
+    assert_eq!(fixture.store.list().await.unwrap(), std::slice::from_ref(&backup));
     assert_eq!(fixture.store.get(&backup.id).await.unwrap(), backup);
-    assert!(fixture.store.get("other").await.unwrap_err().to_string().starts_with("there is no backup other in "));
+    assert!(
+        fixture.store.get("other").await.unwrap_err().to_string().starts_with("there is no backup other in ")
+    );
 }
 
 #[tokio::test]
@@ -76,17 +79,26 @@ async fn a_backup_is_proven_again_up_to_its_rows() {
     let Some(fixture) = fixture("prove").await else { return };
     let (target, store) = (&fixture.stack.target, &fixture.store);
     let mut backup = fixture.backup(1).await;
-    let verify = |restored| store.verify(&Docker, target, &backup.id, restored, Timestamp::from_second(2).unwrap());
+    let verify =
+        |restored| store.verify(&Docker, target, &backup.id, restored, Timestamp::from_second(2).unwrap());
     assert_eq!(verify(false).await.unwrap().level, Level::Decoded);
     assert_eq!(verify(true).await.unwrap().level, Level::Restored);
     assert_eq!(verify(false).await.unwrap().level, Level::Restored, "what was proven stays proven");
     let databases = "SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database";
-    assert_eq!(fixture.one(databases).await, "postgres shop template0 template1", "the scratch database is gone");
+    assert_eq!(
+        fixture.one(databases).await,
+        "postgres shop template0 template1",
+        "the scratch database is gone"
+    );
     let id = backup.id.clone();
     backup.rows.insert("public.gone".to_owned(), 3);
     store.record(&backup).await.unwrap();
-    let error = store.verify(&Docker, target, &id, true, Timestamp::from_second(3).unwrap()).await.unwrap_err();
-    assert!(error.to_string().ends_with("public.gone is missing where the backup says that it has 3 rows"), "{error}");
+    let error =
+        store.verify(&Docker, target, &id, true, Timestamp::from_second(3).unwrap()).await.unwrap_err();
+    assert!(
+        error.to_string().ends_with("public.gone is missing where the backup says that it has 3 rows"),
+        "{error}"
+    );
     assert!(!store.get(&id).await.unwrap().good());
     assert_eq!(fixture.one(databases).await, "postgres shop template0 template1");
 }
@@ -116,7 +128,11 @@ async fn a_restore_swaps_the_databases_and_keeps_the_old_one() {
     let (target, store) = (&fixture.stack.target, &fixture.store);
     let backup = fixture.backup(1).await;
     let user = target.connect().await.unwrap();
-    user.batch_execute("DELETE FROM \"Odd one\".\"t\"\"\"; UPDATE public.alembic_version SET version_num = 'b2'").await.unwrap();
+    user.batch_execute(
+        "DELETE FROM \"Odd one\".\"t\"\"\"; UPDATE public.alembic_version SET version_num = 'b2'",
+    )
+    .await
+    .unwrap();
     let restored = store.restore(&Docker, target, &backup.id, "r7").await.unwrap();
     assert_eq!((restored.kept_as.as_str(), restored.already), ("shop_before_r7", false));
     assert!(user.query_one("SELECT 1", &[]).await.is_err(), "old sessions are ended");
@@ -127,7 +143,10 @@ async fn a_restore_swaps_the_databases_and_keeps_the_old_one() {
         WHERE setdatabase = d.oid)) FROM pg_database d WHERE datname = ";
     let now = fixture.one(&format!("{properties}'shop'")).await;
     assert_eq!(now, fixture.one(&format!("{properties}'shop_before_r7'")).await);
-    assert!(now.contains("my.setting=it's") && now.contains("reader=c/app") && now.contains("\"Odd one\""), "{now}");
+    assert!(
+        now.contains("my.setting=it's") && now.contains("reader=c/app") && now.contains("\"Odd one\""),
+        "{now}"
+    );
     let again = store.restore(&Docker, target, &backup.id, "r7").await.unwrap();
     assert!(again.already, "the same attempt is not made twice");
 }
@@ -158,7 +177,10 @@ async fn a_failed_backup_leaves_nothing() {
     let plain = Target { user: "plain".to_owned(), ..fixture.stack.target.clone() };
     let plain = Target { password: Some(evenkeel_core::secret::Secret::new("p")), ..plain };
     let error = fixture.store.create(&Docker, &plain, request(1)).await.unwrap_err();
-    assert!(error.to_string().contains("permission denied") || error.to_string().contains("row-level security"), "{error}");
+    assert!(
+        error.to_string().contains("permission denied") || error.to_string().contains("row-level security"),
+        "{error}"
+    );
     assert_eq!(fixture.files(), Vec::<String>::new());
     assert!(fixture.directory.path().exists());
 }
@@ -207,7 +229,10 @@ impl Drop for Small {
 async fn retention_removes_whole_backups_and_never_the_last_good_one() {
     let Some(fixture) = fixture("keep").await else { return };
     let (one, two) = (fixture.backup(1).await, fixture.backup(2).await);
-    assert_eq!(fixture.store.prune(1, &BTreeSet::from([one.id.clone()])).await.unwrap(), Vec::<String>::new());
+    assert_eq!(
+        fixture.store.prune(1, &BTreeSet::from([one.id.clone()])).await.unwrap(),
+        Vec::<String>::new()
+    );
     assert_eq!(fixture.store.prune(0, &BTreeSet::new()).await.unwrap(), [one.id]);
     assert_eq!(fixture.store.list().await.unwrap(), [two]);
     assert_eq!(fixture.files().len(), 3);

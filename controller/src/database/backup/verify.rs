@@ -21,7 +21,7 @@ impl Store {
     /// # Errors
     /// [`DatabaseError::BadBackup`] where it is not good any more, which is recorded; anything else means that it could not be
     /// told, and changes nothing.
-    pub async fn verify(
+    pub(crate) async fn verify(
         &self,
         engine: &dyn Engine,
         target: &Target,
@@ -107,7 +107,10 @@ async fn read(
     let (streamed, ran) = tokio::join!(stream(dump, writer), running);
     let streamed = streamed.map_err(|error| DatabaseError::file("read", path, error))?;
     if streamed.sha256 != sha256 {
-        return Err(bad(id, format!("its SHA-256 is {}, not {sha256} as when it was written", streamed.sha256)));
+        return Err(bad(
+            id,
+            format!("its SHA-256 is {}, not {sha256} as when it was written", streamed.sha256),
+        ));
     }
     match ran {
         // Anything but 1 is a program that was stopped, or never ran.

@@ -1,5 +1,6 @@
--- Options that the server itself keeps there (pg_attver) say when a column was made, not what it is.
 -- A column whose type is a domain refuses nulls where the domain does, and gets the domain's default.
+-- Options that the server itself keeps there (pg_attver, Debian's 15.20) say when a column was made, not what it is; pg_dump
+-- leaves them out as well.
 SELECT r.name, quote_ident(a.attname),
     concat_ws(' ',
         format_type(a.atttypid, a.atttypmod),

@@ -23,7 +23,10 @@ async fn run_sql(stack: &Stack, statement: &str, limits: Limits) -> Outcome {
 }
 
 async fn nothing_is_left(stack: &Stack) {
-    assert!(Docker.container(&sql(stack, "migrate").spec.name).await.unwrap().is_none(), "the container is gone");
+    assert!(
+        Docker.container(&sql(stack, "migrate").spec.name).await.unwrap().is_none(),
+        "the container is gone"
+    );
     let others = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'evenkeel-migration%'";
     let session = stack.target.connect().await.unwrap();
     assert_eq!(session.query_one(others, &[]).await.unwrap().get::<_, i64>(0), 0, "its sessions are gone");
@@ -86,7 +89,8 @@ async fn another_user(target: Target) -> bool {
 #[tokio::test]
 async fn what_a_crash_left_is_cleared_before_the_next_run() {
     let Some(stack) = Stack::start("crash").await else { return };
-    let left = prepared(&sql(&stack, "migrate"), &["CREATE TABLE t (x int); SELECT pg_sleep(600)".to_owned()]);
+    let left =
+        prepared(&sql(&stack, "migrate"), &["CREATE TABLE t (x int); SELECT pg_sleep(600)".to_owned()]);
     let id = Docker.create(&left).await.unwrap();
     Docker.start(id.as_str()).await.unwrap();
     sleep(Duration::from_secs(2)).await;

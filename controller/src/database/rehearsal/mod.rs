@@ -25,7 +25,7 @@ use crate::engine::Engine;
 
 /// A rehearsal to make.
 #[derive(Clone, Debug)]
-pub struct Request<'a> {
+pub(crate) struct Request<'a> {
     /// The real database; only read.
     pub target: &'a Target,
     /// The scratch server: the database's own image, `PGDATA` on tmpfs, `-c fsync=off`, on an internal network that evenkeel
@@ -45,7 +45,7 @@ pub struct Request<'a> {
 ///
 /// # Errors
 /// When the engine fails, no scratch server can be made, or the real schema cannot be read or loaded there.
-pub async fn rehearse(engine: &dyn Engine, request: &Request<'_>) -> Result<Rehearsal, DatabaseError> {
+pub(crate) async fn rehearse(engine: &dyn Engine, request: &Request<'_>) -> Result<Rehearsal, DatabaseError> {
     let began = Instant::now();
     let rehearsed = on_scratch(engine, request).await;
     let removed = server::remove(engine, &request.scratch).await;
@@ -118,7 +118,12 @@ impl Stand<'_> {
     /// Which revisions the way down led to, where those are the wrong ones.
     async fn astray(&self) -> Result<Option<String>, DatabaseError> {
         let at = observe(&self.scratch).await?.current.revisions;
-        let wrong = || format!("the revision table holds {at:?} after the downgrade, and held {:?} before", self.request.from);
+        let wrong = || {
+            format!(
+                "the revision table holds {at:?} after the downgrade, and held {:?} before",
+                self.request.from
+            )
+        };
         Ok((at != self.request.from).then(wrong))
     }
 }

@@ -15,10 +15,15 @@ const PIPE: usize = 256 * 1024;
 /// Whatever points outside is left out: a copied subscription would subscribe.
 const SCHEMA: [&str; 5] = ["-s", "--no-tablespaces", "--no-publications", "--no-subscriptions", "-d"];
 
-pub(super) async fn load(engine: &dyn Engine, request: &Request<'_>, scratch: &Target) -> Result<(), DatabaseError> {
+pub(super) async fn load(
+    engine: &dyn Engine,
+    request: &Request<'_>,
+    scratch: &Target,
+) -> Result<(), DatabaseError> {
     roles(engine, request.target, scratch).await?;
     database(request.target, scratch).await?;
-    let dump = Program::new(engine, request.target, "pg_dump", &[&SCHEMA[..], &[&request.target.name]].concat());
+    let dump =
+        Program::new(engine, request.target, "pg_dump", &[&SCHEMA[..], &[&request.target.name]].concat());
     let load = ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", &scratch.name];
     pipe(dump, Program::new(engine, scratch, "psql", &load)).await?;
     revision(request, scratch).await
@@ -61,7 +66,9 @@ async fn execute(session: &Client, statements: &[String]) -> Result<(), tokio_po
 }
 
 async fn revision(request: &Request<'_>, scratch: &Target) -> Result<(), DatabaseError> {
-    let insert = |revision| format!("INSERT INTO {} (version_num) VALUES ({})", scratch.version_table(), literal(revision));
+    let insert = |revision| {
+        format!("INSERT INTO {} (version_num) VALUES ({})", scratch.version_table(), literal(revision))
+    };
     let rows: Vec<String> = request.from.iter().map(|revision| insert(revision.as_str())).collect();
     let inserted = execute(&scratch.connect().await?, &rows).await;
     inserted.map_err(|error| DatabaseError::sql(scratch, "take the revision", &error))

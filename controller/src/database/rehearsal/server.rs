@@ -52,7 +52,8 @@ pub(super) async fn remove(engine: &dyn Engine, scratch: &ContainerSpec) -> Resu
 
 async fn first_role(target: &Target) -> Result<String, DatabaseError> {
     let row = target.connect().await?.query_one(FIRST_ROLE, &[]).await;
-    row.and_then(|row| row.try_get(0)).map_err(|error| DatabaseError::sql(target, "name its first role", &error))
+    row.and_then(|row| row.try_get(0))
+        .map_err(|error| DatabaseError::sql(target, "name its first role", &error))
 }
 
 /// Nobody but the one-off reaches it, and there is nothing in it to protect: no passwords.
@@ -67,7 +68,11 @@ fn prepared(scratch: &ContainerSpec, user: &str) -> ContainerSpec {
     spec
 }
 
-async fn address(engine: &dyn Engine, id: &ContainerId, spec: &ContainerSpec) -> Result<String, DatabaseError> {
+async fn address(
+    engine: &dyn Engine,
+    id: &ContainerId,
+    spec: &ContainerSpec,
+) -> Result<String, DatabaseError> {
     let container = engine.container(id.as_str()).await?;
     let network = spec.endpoints.first().map(|endpoint| endpoint.network.as_str()).unwrap_or_default();
     let joined = container.as_ref().and_then(|container| container.networks.get(network));

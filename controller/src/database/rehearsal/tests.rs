@@ -19,7 +19,7 @@ const ENV: &str = "import os\nfrom alembic import context\nfrom sqlalchemy impor
     \x20   with context.begin_transaction():\n\
     \x20       context.run_migrations()\n";
 
-const SCHEMA: &str = "CREATE ROLE shopkeeper NOLOGIN; CREATE EXTENSION pg_trgm; \
+const SCHEMA: &str = "CREATE ROLE shopkeeper NOLOGIN; CREATE EXTENSION pg_trgm SCHEMA public; \
     CREATE TABLE public.users (id serial PRIMARY KEY, name text); ALTER TABLE public.users OWNER TO shopkeeper; \
     INSERT INTO public.users (name) SELECT 'x' FROM generate_series(1, 10); \
     ALTER DATABASE shop SET search_path TO public; \
@@ -40,7 +40,11 @@ fn alembic(directory: &Path, up: &str, down: &str) {
     std::fs::create_dir_all(&versions).unwrap();
     std::fs::write(directory.join("alembic.ini"), INI).unwrap();
     std::fs::write(directory.join("env.py"), ENV).unwrap();
-    std::fs::write(versions.join("a1.py"), script("a1", "None", "CREATE TABLE users (id serial, name text)", "DROP TABLE users")).unwrap();
+    std::fs::write(
+        versions.join("a1.py"),
+        script("a1", "None", "CREATE TABLE users (id serial, name text)", "DROP TABLE users"),
+    )
+    .unwrap();
     std::fs::write(versions.join("b2.py"), script("b2", "'a1'", up, down)).unwrap();
 }
 
@@ -86,13 +90,16 @@ async fn stack(name: &str) -> Option<Stack> {
 async fn three_facts_of_a_migration() {
     let Some(stack) = stack("facts").await else { return };
     let before = fingerprint(&stack.target).await.unwrap();
-    let good = rehearsed(&stack, "ALTER TABLE users ADD note text", "ALTER TABLE users DROP note", &["a1"]).await;
+    let good =
+        rehearsed(&stack, "ALTER TABLE users ADD note text", "ALTER TABLE users DROP note", &["a1"]).await;
     assert_eq!((good.runs, good.additive, good.exact, &good.failure), (true, true, true, &None), "{good:?}");
     let narrow = "ALTER TABLE users ALTER name SET NOT NULL";
     let other = rehearsed(&stack, narrow, "ALTER TABLE users ADD was_here int", &["a1"]).await;
     assert_eq!((other.runs, other.additive, other.exact), (true, false, false));
     assert_eq!(shown(&other.additive_differences), ["column public.users.name was text, is text not null"]);
-    assert!(shown(&other.exact_differences).contains(&"column public.users.was_here is new: integer".to_owned()));
+    assert!(
+        shown(&other.exact_differences).contains(&"column public.users.was_here is new: integer".to_owned())
+    );
     let broken = rehearsed(&stack, "ALTER TABLE nobody ADD x int", "", &["a1"]).await;
     let failure = broken.failure.unwrap();
     assert_eq!((broken.runs, failure.stage), (false, Stage::Upgrade));
@@ -123,6 +130,7 @@ async fn what_was_rehearsed_is_what_happens() {
 #[tokio::test]
 async fn from_nothing_and_back_to_it() {
     let Some(stack) = Stack::start("empty").await else { return };
-    let rehearsal = rehearsed(&stack, "ALTER TABLE users ADD note text", "ALTER TABLE users DROP note", &[]).await;
+    let rehearsal =
+        rehearsed(&stack, "ALTER TABLE users ADD note text", "ALTER TABLE users DROP note", &[]).await;
     assert_eq!((rehearsal.runs, rehearsal.additive, rehearsal.exact), (true, true, true), "{rehearsal:?}");
 }

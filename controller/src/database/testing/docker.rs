@@ -48,9 +48,12 @@ impl Stack {
         let prefix = format!("evenkeel-test-database-{name}-{}", std::process::id());
         docker(&["network", "create", "--internal", &prefix]).await.unwrap();
         let database = format!("{prefix}-db");
-        let run = ["run", "-d", "--name", &database, "--network", &prefix, "--tmpfs", "/var/lib/postgresql/data"];
-        let environment = ["-e", "POSTGRES_USER=app", "-e", "POSTGRES_PASSWORD=not-told", "-e", "POSTGRES_DB=shop"];
-        let id = docker(&[&run[..], &environment, &["postgres:15", "-c", "fsync=off"]].concat()).await.unwrap();
+        let run =
+            ["run", "-d", "--name", &database, "--network", &prefix, "--tmpfs", "/var/lib/postgresql/data"];
+        let environment =
+            ["-e", "POSTGRES_USER=app", "-e", "POSTGRES_PASSWORD=not-told", "-e", "POSTGRES_DB=shop"];
+        let id =
+            docker(&[&run[..], &environment, &["postgres:15", "-c", "fsync=off"]].concat()).await.unwrap();
         let host = Docker.container(&id).await.unwrap().unwrap().networks[&prefix].ip_address.clone();
         let target = Target {
             host,
@@ -232,7 +235,12 @@ impl Engine for Docker {
         for variable in &exec.environment {
             command.args(["-e", variable]);
         }
-        command.arg(id).args(&exec.command).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .arg(id)
+            .args(&exec.command)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.kill_on_drop(true).spawn().unwrap();
         let (mut to, mut from) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
         let mut errors = child.stderr.take().unwrap();
@@ -254,8 +262,14 @@ impl Engine for Docker {
             let _ = errors.read_to_string(&mut text).await;
             text
         };
-        let ((), stdout, stderr) = tokio::join!(feed, fetch, complain);
-        let stdout: Vec<u8> = stdout?;
+        let ((), stdout, stderr) = tokio::try_join!(
+            async {
+                feed.await;
+                Ok(())
+            },
+            fetch,
+            async { Ok(complain.await) }
+        )?;
         let exit_code = i64::from(child.wait().await.unwrap().code().unwrap_or(-1));
         Ok(ExecOutcome { exit_code, stdout, stderr })
     }
@@ -354,5 +368,9 @@ fn broken(error: std::io::Error) -> EngineError {
 }
 
 fn unneeded() -> EngineError {
-    EngineError::Refused { action: "do what these tests do not need".to_owned(), status: 501, reason: String::new() }
+    EngineError::Refused {
+        action: "do what these tests do not need".to_owned(),
+        status: 501,
+        reason: String::new(),
+    }
 }

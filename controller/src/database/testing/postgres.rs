@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio_postgres::{Client, NoTls};
 
 use crate::database::Target;
+use crate::database::target::quoted;
 
 pub(in crate::database) struct Server {
     binaries: PathBuf,
@@ -26,8 +27,12 @@ impl Server {
         give(directory.path());
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let server = Self { binaries, directory, port };
-        server.pg("initdb", &["--no-sync", "--auth=trust", "--username=keel", "--encoding=UTF8", "--locale=C.UTF-8"]);
-        let options = format!("-c listen_addresses=127.0.0.1 -p {port} -c fsync=off -c unix_socket_directories=''");
+        server.pg(
+            "initdb",
+            &["--no-sync", "--auth=trust", "--username=keel", "--encoding=UTF8", "--locale=C.UTF-8"],
+        );
+        let options =
+            format!("-c listen_addresses=127.0.0.1 -p {port} -c fsync=off -c unix_socket_directories=''");
         server.pg("pg_ctl", &["start", "-w", "-o", &options, "-l", &server.path("log")]);
         Some(server)
     }
@@ -36,7 +41,7 @@ impl Server {
     pub(in crate::database) async fn database(&self, name: &str) -> Target {
         let target = self.target(name);
         let session = target.connect_for_maintenance().await.unwrap();
-        session.batch_execute(&format!("CREATE DATABASE \"{name}\"")).await.unwrap();
+        session.batch_execute(&format!("CREATE DATABASE {}", quoted(name))).await.unwrap();
         target
     }
 
@@ -77,14 +82,18 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         let mut command = as_postgres(&self.binaries.join("pg_ctl"));
-        let _ = command.args(["stop", "-m", "immediate", "-D", &self.path("data")]).stdout(Stdio::null()).status();
+        let _ = command
+            .args(["stop", "-m", "immediate", "-D", &self.path("data")])
+            .stdout(Stdio::null())
+            .status();
         std::thread::sleep(Duration::from_millis(50));
     }
 }
 
 fn binaries() -> Option<PathBuf> {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let mut found: Vec<PathBuf> = versions.map(|entry| entry.path().join("bin")).filter(|bin| bin.join("initdb").exists()).collect();
+    let mut found: Vec<PathBuf> =
+        versions.map(|entry| entry.path().join("bin")).filter(|bin| bin.join("initdb").exists()).collect();
     found.sort();
     found.pop()
 }

@@ -1,0 +1,37 @@
+//! The benchmark: what users of four kinds notice of a deployment, and how long it takes, with evenkeel, with the runbook and
+//! with `docker-compose up --build`.
+//!
+//! `tests/bench [--output json]`
+
+mod clients;
+mod idle;
+mod measure;
+mod report;
+mod ways;
+
+use std::io::Write as _;
+
+use measure::{Event, Measurement};
+use ways::{Way, WayKind};
+
+fn main() -> std::io::Result<()> {
+    let json = std::env::args().skip(1).eq(["--output".to_owned(), "json".to_owned()]);
+    let mut all = Vec::new();
+    let mut idle = None;
+    for kind in [WayKind::Evenkeel, WayKind::ComposeUp, WayKind::Runbook] {
+        tell(&format!("{}: preparing", kind.name()))?;
+        let way = Way::prepare(kind);
+        for event in Event::ALL {
+            tell(&format!("{}: {}", kind.name(), event.name()))?;
+            all.push(measure::measure(&way, event));
+        }
+        idle =
+            idle.or_else(|| way.controller().map(|controller| idle::measure(controller, way.engine_calls())));
+    }
+    let text = if json { report::json(&all, idle.as_ref()) } else { report::table(&all, idle.as_ref()) };
+    writeln!(std::io::stdout(), "{text}")
+}
+
+fn tell(what: &str) -> std::io::Result<()> {
+    writeln!(std::io::stderr(), "{what}")
+}

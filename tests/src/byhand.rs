@@ -1,0 +1,58 @@
+//! The example deployed as its authors do it without evenkeel: what the harness is checked against, and what the benchmark
+//! compares with.
+
+use crate::command::{command, must};
+use crate::world::World;
+
+impl World {
+    /// Copies the env files beside the Compose file, where Compose looks for them.
+    pub fn place_env_files(&self) {
+        for name in [".env.production", ".env.database"] {
+            std::fs::copy(self.host_file(name), self.repo.path().join(name)).expect("both are in this world");
+        }
+    }
+
+    /// Everything from nothing: the proxy, the stack, and its schema.
+    pub fn up_by_hand(&self) {
+        self.place_env_files();
+        self.compose_proxy(&["up", "-d"]);
+        self.compose(&["up", "-d", "--build"]);
+        self.alembic(&["upgrade", "head"]);
+    }
+
+    /// The runbook: everything down, built without a cache, up, ten seconds of patience, and the migrations.
+    pub fn runbook(&self) {
+        self.compose(&["down"]);
+        self.compose(&["build", "--no-cache"]);
+        self.compose(&["up", "-d"]);
+        std::thread::sleep(std::time::Duration::from_secs(10));
+        self.alembic(&["upgrade", "head"]);
+    }
+
+    /// What most people do: Compose replaces what changed, and then the migrations run.
+    pub fn compose_up(&self) {
+        self.compose(&["up", "-d", "--build"]);
+        self.alembic(&["upgrade", "head"]);
+    }
+
+    /// Alembic in the container that runs, tried until its database answers.
+    pub fn alembic(&self, args: &[&str]) {
+        let line =
+            format!("for _ in $(seq 30); do alembic {} && exit 0; sleep 0.5; done; exit 1", args.join(" "));
+        must(&mut command("docker", ["exec", &self.names.container("api"), "sh", "-c", &line]));
+    }
+
+    fn compose(&self, args: &[&str]) {
+        self.docker_compose(&self.names.app, "docker-compose.production.yml", args);
+    }
+
+    fn compose_proxy(&self, args: &[&str]) {
+        self.docker_compose(&self.names.proxy, "caddy/docker-compose.yml", args);
+    }
+
+    fn docker_compose(&self, project: &str, file: &str, args: &[&str]) {
+        let mut compose = command("docker-compose", ["-p", project, "-f", file]);
+        compose.args(args).current_dir(self.repo.path());
+        must(compose.env("CADDY_HTTP_PORT", self.ports.proxy.number().to_string()));
+    }
+}

@@ -1,0 +1,14 @@
+//! The stories that evenkeel has to live through, against a real engine.
+
+mod bad_input;
+mod broken;
+mod cli;
+mod database_state;
+mod drift;
+mod entrypoint;
+mod exclusive;
+mod fenced;
+mod harness;
+mod kill9;
+mod monitoring;
+mod story;
