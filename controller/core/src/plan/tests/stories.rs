@@ -493,7 +493,8 @@ fn service_that_is_gone() {
 /// It still writes: a fence that left it out would be none.
 #[test]
 fn service_that_is_gone_is_fenced_too() {
-    let with = STACK.replace("volumes: {data: {}}", "  old: {image: shop-api, depends_on: [db]}\nvolumes: {data: {}}");
+    let with = STACK
+        .replace("volumes: {data: {}}", "  old: {image: shop-api, depends_on: [db]}\nvolumes: {data: {}}");
     let (mut world, ..) = first(SPEC_DB, &with, code("a", true, true));
     let next = release(SPEC_DB, STACK, "code-2");
     world.knows(&next, code("a b", false, true));
@@ -521,7 +522,9 @@ fn drift() {
     drifts("limits", |world| world.observed.containers[0].memory = 1);
     drifts("off its network", |world| drop(world.observed.containers[0].networks.remove("shop_default")));
     drifts("nameless on its network", |world| {
-        world.observed.containers[0].networks.insert("shop_default".to_owned(), crate::observed::Joined::default());
+        world.observed.containers[0]
+            .networks
+            .insert("shop_default".to_owned(), crate::observed::Joined::default());
     });
     drifts("tag", |world| drop(world.observed.images.remove("shop-api")));
     drifts("backstage", |world| drop(world.observed.networks.remove("zz_shop_backstage")));
