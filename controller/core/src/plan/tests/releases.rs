@@ -21,6 +21,10 @@ impl Files for Tree<'_> {
         Ok(self.0.as_bytes().to_vec())
     }
 
+    fn list(&self, _: &str) -> Result<Vec<String>, FileError> {
+        Ok(Vec::new())
+    }
+
     fn read_host(&self, _: &str) -> Result<Option<Vec<u8>>, FileError> {
         Ok(None)
     }
