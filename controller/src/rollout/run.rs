@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use evenkeel_core::name::{RolloutId, ServiceName};
-use evenkeel_core::plan::{Before, Direction, Effect, Hints, Plan, Stage, Strategy, Subject, make, undo};
+use evenkeel_core::plan::{Before, Direction, Effect, Hints, Plan, Stage, Strategy, Subject, make, undo, unrecorded};
 use evenkeel_core::release::Release;
 use evenkeel_core::status::{Outcome, Phase, Reason};
 use tokio::sync::Mutex;
@@ -134,7 +134,13 @@ impl Run<'_> {
     }
 
     pub(super) async fn look(&self) -> Result<Gathered, Failure> {
-        Gathered::look(self.context, self.target, self.hints()?, Some(self.id)).await
+        let mut gathered = Gathered::look(self.context, self.target, self.hints()?, Some(self.id)).await?;
+        // The process may have ended between an effect and its record: candidates learn names from what is recorded to serve.
+        for (service, id) in unrecorded(&gathered.facts(self.target, self.id)) {
+            self.context.ledger.set_serving(&self.context.app, &service, &id)?;
+            gathered.serving.insert(service, id);
+        }
+        Ok(gathered)
     }
 }
 
