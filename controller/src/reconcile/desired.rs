@@ -58,7 +58,8 @@ pub(super) async fn release(
     manifest_path: &str,
     key: &DigestKey,
 ) -> Result<Desired, Faults> {
-    let (source, revision, path, key) = (Arc::clone(source), revision.clone(), manifest_path.to_owned(), key.clone());
+    let (source, revision, path, key) =
+        (Arc::clone(source), revision.clone(), manifest_path.to_owned(), key.clone());
     let read = move || {
         let checkout = source.checkout(&revision).map_err(|error| Fault::new(error.to_string()))?;
         read(&checkout, &path, &key)
@@ -96,7 +97,10 @@ pub(super) fn declared(files: &dyn Files, path: &str) -> Result<Declared, Faults
 }
 
 /// The digest of every build's filtered context.
-fn contexts(checkout: &Checkout, project: &compose::Project) -> Result<BTreeMap<ServiceName, String>, Faults> {
+fn contexts(
+    checkout: &Checkout,
+    project: &compose::Project,
+) -> Result<BTreeMap<ServiceName, String>, Faults> {
     let mut contexts = BTreeMap::new();
     for (name, service) in &project.services {
         let Some(build) = &service.build else { continue };

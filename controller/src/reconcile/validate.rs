@@ -99,6 +99,9 @@ fn twice(report: &ValidateReport, faults: &mut Faults) {
 pub(crate) fn init(path: &Path) -> Result<String, Faults> {
     let (tree, folder) = Working::of(path).map_err(fault)?;
     let on_host = path.canonicalize().map_err(|error| Fault::new(format!("{}: {error}", path.display())))?;
-    let _ = (tree, folder, on_host);
-    Err(Fault::new("not yet").into())
+    evenkeel_core::manifest::init(&tree, &folder, &on_host.to_string_lossy())
 }
+
+#[cfg(test)]
+#[path = "validate_tests.rs"]
+mod tests;

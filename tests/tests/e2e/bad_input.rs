@@ -214,12 +214,15 @@ fn a_newer_data_directory_and_a_second_controller_are_refused() {
 
 /// SQLite keeps `user_version`, by which a ledger tells its age, in bytes 60 to 63 of the file.
 fn make_newer(controller: &Controller) {
-    let files = std::fs::read_dir(controller.data_dir()).unwrap().map(|entry| entry.unwrap().path());
+    let files = std::fs::read_dir(controller.data_dir())
+        .expect("a data directory")
+        .flatten()
+        .map(|entry| entry.path());
     let is_ledger = |path: &std::path::PathBuf| {
         std::fs::read(path).is_ok_and(|bytes| bytes.starts_with(b"SQLite format 3\0"))
     };
     let ledger = files.filter(|path| path.is_file()).find(is_ledger).expect("there is a ledger");
-    let mut bytes = std::fs::read(&ledger).unwrap();
+    let mut bytes = std::fs::read(&ledger).expect("it was just read");
     bytes[60..64].copy_from_slice(&9999_u32.to_be_bytes());
-    std::fs::write(&ledger, bytes).unwrap();
+    std::fs::write(&ledger, bytes).expect("it can be written");
 }

@@ -9,6 +9,7 @@ mod entrypoint;
 mod exclusive;
 mod fenced;
 mod harness;
+mod in_container;
 mod kill9;
 mod monitoring;
 mod story;

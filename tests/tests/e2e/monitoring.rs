@@ -171,14 +171,14 @@ struct Prometheus {
 impl Prometheus {
     fn start(world: &World, controller: &Controller) -> Self {
         let (directory, port) = (world.directory().join("prometheus"), Port::claim());
-        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::create_dir_all(&directory).expect("a world can be written");
         let target = controller.url("").trim_start_matches("http://").to_owned();
         let config = format!(
             "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\nscrape_configs:\n- job_name: evenkeel\n  \
              static_configs: [{{targets: [\"{target}\"]}}]\n"
         );
         let file = directory.join("prometheus.yml");
-        std::fs::write(&file, config).unwrap();
+        std::fs::write(&file, config).expect("a world can be written");
         let mut prometheus = command("prometheus", [format!("--config.file={}", file.display())]);
         prometheus.arg(format!("--storage.tsdb.path={}", directory.join("data").display()));
         prometheus.arg(format!("--web.listen-address=127.0.0.1:{}", port.number()));

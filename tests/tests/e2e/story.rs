@@ -108,7 +108,7 @@ fn page(world: &World, controller: &Controller) {
 /// e: a setting beside the stack changes the application, and not the database.
 fn setting(world: &World, controller: &Controller) {
     let (api, database) = (world.docker().id("convertik-api"), world.docker().id("convertik-db"));
-    let file = std::fs::read_to_string(world.host_file(".env.production")).unwrap();
+    let file = std::fs::read_to_string(world.host_file(".env.production")).expect("it is there");
     world.write_host_file(".env.production", &file.replace("LOG_LEVEL=INFO", "LOG_LEVEL=DEBUG"));
     controller.wait("the setting to be live", NEXT, |now| {
         now.app.settled()

@@ -48,7 +48,7 @@ impl Dockerfile {
             let source = |source: &&str| {
                 wanted.iter().any(|path| path == source.trim_start_matches("./").trim_end_matches('/'))
             };
-            sources.iter().any(|path| source(path)).then(|| (*target).to_owned())
+            sources.iter().any(source).then(|| (*target).to_owned())
         };
         copies.filter_map(target).last()
     }
