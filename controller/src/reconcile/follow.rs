@@ -21,14 +21,14 @@ pub(super) async fn follow(daemon: Arc<Daemon>, followed: Arc<Followed>) {
         let polled = poll(&daemon, &followed).await;
         match polled {
             Ok(revision) => {
-                followed.clear();
-                if seen.as_ref() != Some(&revision) || followed.stale() {
+                followed.forget(Reason::SourceUnreachable);
+                if seen.as_ref() != Some(&revision) {
                     spread(&daemon, &followed, &revision).await;
                     seen = Some(revision);
                 }
             }
             Err(error) => {
-                followed.unreachable(&daemon, &error);
+                followed.unreachable(&error);
                 // What was last fetched goes on being the truth.
                 if let (None, Ok(Some(revision))) = (&seen, followed.source.last_tip()) {
                     spread(&daemon, &followed, &revision).await;
@@ -77,10 +77,11 @@ async fn spread(daemon: &Arc<Daemon>, followed: &Arc<Followed>, revision: &Revis
     let found = match desired::manifests(&followed.source, revision).await {
         Ok(found) => found,
         Err(error) => {
-            followed.unreachable(daemon, &error);
+            followed.unreachable(&error);
             return;
         }
     };
+    followed.forget(Reason::ManifestInvalid);
     if found.is_empty() {
         let path = &followed.source.config().path;
         let under = if path.is_empty() { String::new() } else { format!(" under {path}") };
@@ -122,11 +123,10 @@ fn name_of(daemon: &Daemon, followed: &Followed, manifest: &Found) -> Option<App
 
 impl Followed {
     /// The remote cannot be asked; the last good commit goes on being kept.
-    fn unreachable(&self, daemon: &Daemon, error: &str) {
+    fn unreachable(&self, error: &str) {
         let name = &self.source.config().name;
         tracing::warn!(source = %name, error, "the source cannot be read");
         self.condition(Reason::SourceUnreachable, &format!("{error}; the last commit that was read goes on being kept"));
-        let _ = daemon;
     }
 
     fn condition(&self, reason: Reason, message: &str) {
@@ -136,13 +136,8 @@ impl Followed {
         conditions.push(Condition { reason, message: message.to_owned(), since });
     }
 
-    fn clear(&self) {
-        self.conditions.lock().unwrap_or_else(PoisonError::into_inner).retain(|it| it.reason != Reason::SourceUnreachable);
-    }
-
-    /// Whether the last spreading found faults that may have gone.
-    fn stale(&self) -> bool {
-        false
+    fn forget(&self, reason: Reason) {
+        self.conditions.lock().unwrap_or_else(PoisonError::into_inner).retain(|it| it.reason != reason);
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) struct View {
     pub(super) services: Vec<ServiceStatus>,
     pub(super) schema: Option<SchemaStatus>,
     /// What the source says of itself.
-    pub(super) source: Option<Condition>,
+    pub(super) source: Vec<Condition>,
 }
 
 impl View {
@@ -134,10 +134,16 @@ impl Handle {
 
 fn merged(view: &View, held: Vec<Condition>) -> Vec<Condition> {
     let mut conditions = held;
-    for condition in view.conditions.iter().chain(&view.source) {
+    for condition in &view.conditions {
         match conditions.iter_mut().find(|held| held.reason == condition.reason) {
             Some(held) => held.message.clone_from(&condition.message),
             None => conditions.push(condition.clone()),
+        }
+    }
+    // What the source says of itself adds to what the application says, and never hides it.
+    for condition in &view.source {
+        if !conditions.iter().any(|it| it.reason == condition.reason) {
+            conditions.push(condition.clone());
         }
     }
     conditions

@@ -64,7 +64,7 @@ struct Deployment<'a, 'f> {
     restarted: BTreeSet<ServiceName>,
 }
 
-impl<'f> Deployment<'_, 'f> {
+impl<'a, 'f> Deployment<'a, 'f> {
     fn push(&mut self, effect: Effect, why: impl Into<String>) {
         self.steps.push(Step { effect, why: why.into() });
     }
@@ -288,7 +288,10 @@ impl<'f> Deployment<'_, 'f> {
         }
         for (service, container) in running {
             let subject = Subject { service: service.clone(), name: container.name.clone(), id: Some(container.id.clone()) };
-            self.push(Effect::SetRestart { container: subject.clone(), policy: RestartPolicy::No }, "fence");
+            // One that this rollout is going to use again is only stopped.
+            if !self.is_reused(&service, container) {
+                self.push(Effect::SetRestart { container: subject.clone(), policy: RestartPolicy::No }, "fence");
+            }
             self.push(Effect::Stop { container: subject }, format!("fence: {why}"));
             self.stopped.insert(container.id.clone());
             if current.contains(&service) {
@@ -297,9 +300,17 @@ impl<'f> Deployment<'_, 'f> {
         }
     }
 
+    fn is_reused(&self, service: &ServiceName, container: &Container) -> bool {
+        let work = self.works.iter().find(|work| work.name == *service && work.replaced());
+        let of = |work: &Work<'f>| [Role::Successor, Role::Replacement].into_iter().find_map(|role| self.reusable(work, role));
+        work.and_then(of).is_some_and(|reused| reused.id == container.id)
+    }
+
+    /// Created before a fence, so that the pause is short; but for those that get names for what does not exist yet.
     fn create_candidates(&mut self) {
         let new: Vec<(Subject, String)> = self
             .candidates()
+            .filter(|work| self.first_dependencies(work).next().is_none())
             .map(|work| (self.new_subject(work), work.why().to_owned()))
             .filter(|(subject, _)| subject.id.is_none())
             .collect();
@@ -315,7 +326,6 @@ impl<'f> Deployment<'_, 'f> {
     }
 
     fn prove_candidates(&mut self) {
-        self.create_candidates();
         let mut unproven: Vec<Subject> = Vec::new();
         let candidates: Vec<&Work<'f>> =
             self.works.iter().filter(|work| work.replaced() && work.class == Class::Candidate).collect();
@@ -342,15 +352,22 @@ impl<'f> Deployment<'_, 'f> {
         }
     }
 
-    /// What a candidate depends on and that does not run at all is started before it: nobody is served by it yet.
+    /// What a candidate depends on and that does not run at all is started before the candidate is made: nobody is served by
+    /// it yet, and the candidate brings names only for what exists.
     fn first_start_of_dependencies(&mut self, work: &Work<'_>) {
-        let works = self.works;
-        for dependency in works.iter().filter(|other| work.service.depends_on.contains_key(&other.name)) {
-            let first = dependency.replaced() && !dependency.serves() && dependency.class != Class::Candidate;
-            if first {
-                self.restart(dependency);
-            }
+        let first: Vec<&'a Work<'f>> = self.first_dependencies(work).collect();
+        for dependency in first {
+            self.first_start_of_dependencies(dependency);
+            self.restart(dependency);
         }
+    }
+
+    fn first_dependencies(&self, work: &Work<'_>) -> impl Iterator<Item = &'a Work<'f>> + use<'a, 'f> {
+        let names: BTreeSet<ServiceName> = work.service.depends_on.keys().cloned().collect();
+        let works = self.works;
+        works.iter().filter(move |other| {
+            names.contains(&other.name) && other.replaced() && !other.serves() && other.class != Class::Candidate
+        })
     }
 
     fn restart_others(&mut self) {
@@ -510,7 +527,10 @@ impl<'f> Deployment<'_, 'f> {
         use crate::release::ImageSource::Build;
         if let Some(Build { name, tag: Some(tag), .. }) = self.facts.desired.images.get(&work.name) {
             let effect = Effect::Tag { service: work.name.clone(), image: name.clone(), tag: tag.clone() };
-            self.push(effect, "the Compose file names it so");
+            let is_same = |step: &Step| matches!(&step.effect, Effect::Tag { image, tag: to, .. } if image == name && to == tag);
+            if !self.steps.iter().any(is_same) {
+                self.push(effect, "the Compose file names it so");
+            }
         }
     }
 
