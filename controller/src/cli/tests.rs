@@ -180,8 +180,8 @@ async fn backups_as_a_table() {
     assert_eq!(
         printed("backup list").await,
         "\
-ID               MADE                  LEVEL    SIZE  REVISION  ROLLOUT
-20260301-120000  2026-03-01T12:00:00Z  Decoded  4096  0001      3
+ID               MADE                  LEVEL    SIZE     ROWS  REVISION  WHY
+20260301-120000  2026-03-01 12:00:00Z  Decoded  4.0 KiB  42    0001      Migration
 "
     );
 }

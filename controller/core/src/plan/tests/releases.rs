@@ -24,6 +24,10 @@ impl Files for Tree<'_> {
     fn read_host(&self, _: &str) -> Result<Option<Vec<u8>>, FileError> {
         Ok(None)
     }
+
+    fn list(&self, _: &str) -> Result<Vec<String>, FileError> {
+        Ok(Vec::new())
+    }
 }
 
 const HEAD: &str = "apiVersion: evenkeel/v1\nkind: Application\nmetadata: {name: shop}\nspec:\n";
