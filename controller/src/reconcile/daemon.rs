@@ -110,6 +110,7 @@ impl Daemon {
             }
             self.life.tasks.spawn(super::follow::follow(Arc::clone(self), Arc::clone(followed)));
         }
+        self.life.tasks.spawn(super::events::name_engine(Arc::clone(&self.engine)));
         self.life.tasks.spawn(super::events::engine_events(Arc::clone(self)));
         self.life.tasks.spawn(super::events::file_changes(Arc::clone(self), changes));
     }

@@ -489,7 +489,7 @@ impl Run<'_> {
         let seen = crate::database::observe(&target).await?;
         if seen.current.revisions == *to {
             self.migrated(direction, with, from, &seen)?;
-            return Ok(Some(format!("{:.1} s", outcome.took.as_secs_f64())));
+            return Ok(Some(format!("{:.1} s{}", outcome.took.as_secs_f64(), aside(&outcome))));
         }
         Err(Failure::release(Reason::MigrationFailed, explained(&outcome, &arguments, &seen)))
     }
@@ -562,11 +562,25 @@ fn explained(outcome: &Outcome, arguments: &[String], seen: &Observation) -> Str
     };
     let tail: Vec<String> = outcome.tail.iter().map(|line| format!("  | {line}")).collect();
     format!(
-        "`{}` {how}; the schema is at {}\nits last lines:\n{}",
+        "`{}` {how}; the schema is at {}{}\nits last lines:\n{}",
         arguments.join(" "),
         revisions(&seen.current.revisions),
+        aside(outcome),
         tail.join("\n")
     )
+}
+
+/// What else is worth knowing of a migration, for the journal.
+fn aside(outcome: &Outcome) -> String {
+    let waited = outcome.waited.iter().flat_map(|blocking| {
+        let seconds = blocking.waited.as_secs_f64();
+        blocking.obstacles.iter().map(move |it| format!("; it waited {seconds:.0} s and more for process {}: {}", it.pid, it.query))
+    });
+    let hunted = outcome.hunted.iter().map(|it| {
+        let from = it.address.as_deref().unwrap_or("the server's own machine");
+        format!("; a killed migration had left process {} ({} from {from}), which was ended: {}", it.pid, it.application, it.query)
+    });
+    waited.chain(hunted).collect()
 }
 
 /// A network's gateway: the first address, as the engine gives it out. The host's own sessions come from there.
