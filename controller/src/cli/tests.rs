@@ -181,7 +181,7 @@ async fn backups_as_a_table() {
         printed("backup list").await,
         "\
 ID               MADE                  LEVEL    SIZE     ROWS  REVISION  WHY
-20260301-120000  2026-03-01 12:00:00Z  Decoded  4.0 KiB  42    0001      Migration
+20260301-120000  2026-03-01 12:00:00Z  Decoded  4.0 KiB  3     0001      Migration
 "
     );
 }

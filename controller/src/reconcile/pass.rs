@@ -25,7 +25,10 @@ pub(super) async fn reconcile(handle: &Arc<Handle>, reason: &str) -> Next {
         Ok(next) => next,
         Err(failure) => {
             tracing::warn!(app = %handle.name, error = %failure, "the pass did not come to its end");
-            if let Failure::Transient { reason, message } | Failure::Blocked { reason, message } = &failure {
+            if let Failure::Transient { reason, message }
+            | Failure::Blocked { reason, message }
+            | Failure::Release { reason, message } = &failure
+            {
                 handle.condition(*reason, message);
             }
             Next::Retry(Duration::from_secs(5))
@@ -181,6 +184,7 @@ async fn rollout(
 /// Puts the end of a rollout on record, and says what is next.
 async fn record(handle: &Arc<Handle>, order: &Order<'_>, end: End) -> Result<Next, Failure> {
     let ledger = &handle.context.ledger;
+    hold_back(handle, order, &end)?;
     if let Some(outcome) = outcome(&end) {
         let message = match &end {
             End::Succeeded => remarks(order)?,
@@ -200,20 +204,12 @@ async fn record(handle: &Arc<Handle>, order: &Order<'_>, end: End) -> Result<Nex
             succeeded(handle, order).await?;
             Next::Settled
         }
-        End::Reverted { reason, message, at_fault } => {
+        End::Reverted { at_fault, .. } => {
             let seconds = super::view::rollout_seconds(ledger, &handle.name, order.id)?;
             handle.context.metrics.time_to_restore(&handle.name, seconds);
-            handle.hold(reason, &message);
-            if !at_fault {
-                return Ok(Next::Retry(first));
-            }
-            ledger.quarantine(&handle.name, &order.release.digest, &order.release.revision, &message)?;
-            Next::Settled
+            if at_fault { Next::Settled } else { Next::Retry(first) }
         }
-        End::RevertFailed(message) => {
-            handle.hold(Reason::RevertFailed, &message);
-            Next::Settled
-        }
+        End::RevertFailed(_) => Next::Settled,
         End::Cancelled(_) => Next::Again,
         End::Parked(_) => Next::Retry(first),
         End::Degraded(message) => {
@@ -225,6 +221,22 @@ async fn record(handle: &Arc<Handle>, order: &Order<'_>, end: End) -> Result<Nex
             Next::Retry(first)
         }
     })
+}
+
+/// On record before the rollout is closed: a crash in between must not let a failed release be tried again.
+fn hold_back(handle: &Handle, order: &Order<'_>, end: &End) -> Result<(), Failure> {
+    match end {
+        End::Reverted { reason, message, at_fault } => {
+            if *at_fault {
+                let release = order.release;
+                handle.context.ledger.quarantine(&handle.name, &release.digest, &release.revision, message)?;
+            }
+            handle.hold(*reason, message);
+        }
+        End::RevertFailed(message) => handle.hold(Reason::RevertFailed, message),
+        _ => {}
+    }
+    Ok(())
 }
 
 fn message(end: &End) -> Option<String> {

@@ -84,7 +84,7 @@ impl Run<'_> {
     /// A newer commit ends what can be ended: never in the middle of a take-over, never a migration.
     fn interruption(&self, step: &Step) -> Result<(), Failure> {
         let stoppable = matches!(step.effect, Effect::Build { .. } | Effect::Pull { .. } | Effect::Rehearse { .. } | Effect::Prove { .. } | Effect::Bake { .. });
-        if stoppable && !self.reverting() && self.cancel.is_cancelled() {
+        if stoppable && !self.reverting() && self.cancel.is_cancelled() && !self.fence_is_up() {
             return Err(Failure::Cancelled("something newer is wanted".to_owned()));
         }
         if self.parked.is_cancelled() {

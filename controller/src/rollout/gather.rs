@@ -153,7 +153,13 @@ fn note_images(context: &Context, release: &Release, observed: &Observed, output
         }
     }
     if outputs.images != before && context.ledger.release(&context.app, &release.digest)?.is_some() {
-        context.ledger.put_outputs(&context.app, &release.digest, outputs)?;
+        // A rollout may have recorded scripts or a rehearsal while the engine was asked: only the images are added.
+        let mut now = context.ledger.outputs(&context.app, &release.digest)?;
+        for (service, image) in &outputs.images {
+            now.images.entry(service.clone()).or_insert_with(|| image.clone());
+        }
+        context.ledger.put_outputs(&context.app, &release.digest, &now)?;
+        *outputs = now;
     }
     Ok(())
 }

@@ -269,7 +269,8 @@ impl Run<'_> {
         let phase = if self.reverting() { Phase::Reverting } else { Phase::Proving };
         let said = |line: &str| self.context.say(phase, line);
         let rollout = &self.target.manifest.spec.rollout;
-        let cancel = if self.reverting() { self.parked.clone() } else { self.cancel.clone() };
+        // Behind a fence users wait: a newer commit has to wait too, or they would wait for its build.
+        let cancel = if self.reverting() || self.fence_is_up() { self.parked.clone() } else { self.cancel.clone() };
         prove(&reach, &proofs, rollout, &cancel, &said).await.map_err(|error| verification(error, Reason::ProbeFailed))?;
         Ok(None)
     }

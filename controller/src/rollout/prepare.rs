@@ -97,6 +97,7 @@ impl Run<'_> {
         std::fs::create_dir_all(&directory).map_err(|error| {
             Failure::transient(Reason::BuildFailed, format!("cannot make {}: {error}", directory.display()))
         })?;
+        remove_contexts(&directory);
         let dockerfile = blocking(write).await?.map_err(|error| self.context_failure(error))?;
         Ok((file, dockerfile))
     }
@@ -157,4 +158,12 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|error| Failure::transient(Reason::PreflightFailed, format!("a task was lost: {error}")))
+}
+
+/// Contexts that a crash left behind; an application builds one image at a time, so none of them is in use.
+fn remove_contexts(directory: &std::path::Path) {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    for path in entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|it| it == "tar")) {
+        drop(std::fs::remove_file(path));
+    }
 }

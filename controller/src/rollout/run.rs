@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use evenkeel_core::name::{RolloutId, ServiceName};
-use evenkeel_core::plan::{Before, Direction, Effect, Hints, Plan, Stage, Strategy, Subject, make, undo};
+use evenkeel_core::plan::{Before, Direction, Effect, Hints, Plan, Stage, Strategy, Subject, make, undo, unrecorded};
 use evenkeel_core::release::Release;
 use evenkeel_core::status::{Outcome, Phase, Reason};
 use tokio::sync::Mutex;
@@ -133,8 +133,25 @@ impl Run<'_> {
         })
     }
 
+    /// Whether what writes has been stopped for the schema, and nothing serves in its place yet.
+    pub(super) fn fence_is_up(&self) -> bool {
+        let is_there = |key: &str| matches!(self.fact::<i64>(key), Ok(Some(_)));
+        is_there(fact::PAUSED_AT) && !is_there(fact::PAUSED_FOR)
+    }
+
+    fn is_live(&self) -> bool {
+        let record = self.context.ledger.app(&self.context.app);
+        record.is_ok_and(|record| record.live_release.as_ref() == Some(&self.target.digest))
+    }
+
     pub(super) async fn look(&self) -> Result<Gathered, Failure> {
-        Gathered::look(self.context, self.target, self.hints()?, Some(self.id)).await
+        let mut gathered = Gathered::look(self.context, self.target, self.hints()?, Some(self.id)).await?;
+        // The process may have ended between an effect and its record: candidates learn names from what is recorded to serve.
+        for (service, id) in unrecorded(&gathered.facts(self.target, self.id)) {
+            self.context.ledger.set_serving(&self.context.app, &service, &id)?;
+            gathered.serving.insert(service, id);
+        }
+        Ok(gathered)
     }
 }
 
@@ -156,13 +173,29 @@ pub(crate) async fn run(order: &Order<'_>) -> End {
         Ok(()) => End::Succeeded,
         Err(Failure::Cancelled(why)) if order.parked.is_cancelled() => End::Parked(why),
         Err(Failure::Cancelled(why)) => End::Cancelled(why),
+        // Users wait behind the fence: whatever the reason, the old release serves again before another try.
+        Err(Failure::Transient { reason, message } | Failure::Blocked { reason, message })
+            if run.fence_is_up() && !order.repair && reason != Reason::EngineUnreachable =>
+        {
+            let lock = run.lock.into_inner();
+            blameless(revert(order, lock, reason, message).await)
+        }
         Err(Failure::Transient { reason, message }) => End::Transient { reason, message },
         Err(Failure::Blocked { reason, message }) => End::Blocked { reason, message },
-        Err(Failure::Release { message, .. }) if order.repair => End::Degraded(message),
+        // What has baked is not put back because its predecessor's remains cannot be removed.
+        Err(Failure::Release { message, .. }) if order.repair || run.is_live() => End::Degraded(message),
         Err(Failure::Release { reason, message }) => {
             let lock = run.lock.into_inner();
             revert(order, lock, reason, message).await
         }
+    }
+}
+
+/// What was put back for another's fault is tried again.
+fn blameless(end: End) -> End {
+    match end {
+        End::Reverted { reason, message, .. } => End::Reverted { reason, message, at_fault: false },
+        end => end,
     }
 }
 
@@ -194,7 +227,10 @@ async fn revert(order: &Order<'_>, lock: Option<Lock>, reason: Reason, message: 
     match undone {
         Ok(()) => reverted(&run, order, reason, message).await,
         Err(Failure::Cancelled(why)) => End::Parked(why),
-        Err(Failure::Transient { message: why, .. }) => End::Transient { reason, message: format!("{message}\nputting it back waits: {why}") },
+        // What a preflight misses (a database that is just starting, a network that somebody removed) may come back.
+        Err(Failure::Transient { message: why, .. } | Failure::Blocked { reason: Reason::PreflightFailed, message: why }) => {
+            End::Transient { reason, message: format!("{message}\nputting it back waits: {why}") }
+        }
         Err(Failure::Release { message: why, .. } | Failure::Blocked { message: why, .. }) => {
             End::RevertFailed(format!("{message}\nputting it back failed: {why}"))
         }

@@ -4,8 +4,9 @@ use evenkeel_tests::load::Row;
 use evenkeel_tests::{Controller, World};
 
 struct Stage {
-    world: World,
+    // Fields drop in order: a controller that still ran would mend what its world takes down.
     controller: Controller,
+    world: World,
     rows: Vec<Row>,
 }
 
@@ -15,7 +16,7 @@ impl Stage {
         let controller = world.start();
         controller.settle(&world.repo.head(), 240);
         let rows = world.seed_rows();
-        Self { world, controller, rows }
+        Self { controller, world, rows }
     }
 
     /// Kills the controller once it is in the phase with this commit, starts it again, and looks at what comes of it.
@@ -98,8 +99,10 @@ fn while_it_puts_things_back() {
         now.app.phase == "Idle"
             && now.app.live_revision.as_deref() == Some(good.as_str())
             && now.app.quarantined(&commit).is_some()
+            && now.app.schema_current() == "0001"
     });
-    assert_eq!(now.app.schema_current(), "0001");
+    assert_eq!(now.app.sync, "OutOfSync", "what is asked for is not what runs");
+    assert_eq!(stage.world.schema_revision(), "0001");
     assert_eq!(stage.world.served_version(), "1.0.0");
     stage.world.assert_tidy();
     stage.world.assert_rows(&stage.rows);

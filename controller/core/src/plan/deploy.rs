@@ -288,13 +288,22 @@ impl<'f> Deployment<'_, 'f> {
         }
         for (service, container) in running {
             let subject = Subject { service: service.clone(), name: container.name.clone(), id: Some(container.id.clone()) };
-            self.push(Effect::SetRestart { container: subject.clone(), policy: RestartPolicy::No }, "fence");
+            // One that this rollout is going to use again is only stopped.
+            if !self.is_reused(&service, container) {
+                self.push(Effect::SetRestart { container: subject.clone(), policy: RestartPolicy::No }, "fence");
+            }
             self.push(Effect::Stop { container: subject }, format!("fence: {why}"));
             self.stopped.insert(container.id.clone());
             if current.contains(&service) {
                 self.fenced.insert(service);
             }
         }
+    }
+
+    fn is_reused(&self, service: &ServiceName, container: &Container) -> bool {
+        let work = self.works.iter().find(|work| work.name == *service && work.replaced());
+        let of = |work: &Work<'f>| [Role::Successor, Role::Replacement].into_iter().find_map(|role| self.reusable(work, role));
+        work.and_then(of).is_some_and(|reused| reused.id == container.id)
     }
 
     fn create_candidates(&mut self) {
@@ -510,7 +519,10 @@ impl<'f> Deployment<'_, 'f> {
         use crate::release::ImageSource::Build;
         if let Some(Build { name, tag: Some(tag), .. }) = self.facts.desired.images.get(&work.name) {
             let effect = Effect::Tag { service: work.name.clone(), image: name.clone(), tag: tag.clone() };
-            self.push(effect, "the Compose file names it so");
+            let is_same = |step: &Step| matches!(&step.effect, Effect::Tag { image, tag: to, .. } if image == name && to == tag);
+            if !self.steps.iter().any(is_same) {
+                self.push(effect, "the Compose file names it so");
+            }
         }
     }
 

@@ -64,7 +64,8 @@ impl<'a, 'f> Lint<'a, 'f> {
             .steps()
             .filter_map(|(at, effect)| {
                 let (Effect::Stop { container } | Effect::Remove { container }) = effect else { return None };
-                let is_safe = !self.serves(container) || self.before(at, |effect| proves_another(effect, container));
+                let is_safe =
+                    !self.serves(container) || self.before(at, |effect| proves_another(effect, container));
                 (!is_safe).then(|| format!("{} goes before a successor of it is proven", container.name))
             })
             .collect();
@@ -90,10 +91,14 @@ impl<'a, 'f> Lint<'a, 'f> {
             if !self.writes_alone(&container.service) {
                 continue;
             }
-            let others = self.facts.containers_of(&container.service).into_iter().filter(|other| {
-                Some(&other.id) != container.id.as_ref() && self.startable(other, at)
-            });
-            faults.extend(others.map(|other| format!("{} and {} write to one volume", container.name, other.name)));
+            let others = self
+                .facts
+                .containers_of(&container.service)
+                .into_iter()
+                .filter(|other| Some(&other.id) != container.id.as_ref() && self.startable(other, at));
+            faults.extend(
+                others.map(|other| format!("{} and {} write to one volume", container.name, other.name)),
+            );
         }
         self.found.extend(faults);
     }
@@ -107,13 +112,15 @@ impl<'a, 'f> Lint<'a, 'f> {
 
     fn startable(&self, container: &Container, at: usize) -> bool {
         let is = |subject: &Subject| subject.id.as_ref() == Some(&container.id);
-        let removed = self.before(at, |effect| matches!(effect, Effect::Remove { container } if is(container)));
+        let removed =
+            self.before(at, |effect| matches!(effect, Effect::Remove { container } if is(container)));
         let stopped = self.before(at, |effect| matches!(effect, Effect::Stop { container } if is(container)));
         let tied = self.before(at, |effect| {
             matches!(effect, Effect::SetRestart { container, policy: RestartPolicy::No } if is(container))
         });
         let runs = matches!(container.state, State::Running | State::Paused | State::Restarting) && !stopped;
-        let returns = !matches!(container.state, State::Created | State::Dead) && container.restart != RestartPolicy::No;
+        let returns = !matches!(container.state, State::Created | State::Dead)
+            && container.restart != RestartPolicy::No;
         !removed && (runs || returns && !tied)
     }
 
@@ -123,8 +130,10 @@ impl<'a, 'f> Lint<'a, 'f> {
             .filter_map(|(at, effect)| {
                 let Effect::Create { container, .. } = effect else { return None };
                 let names = self.names_of(container, at);
-                let starts =
-                    self.after(at, |effect| matches!(effect, Effect::Start { container } if names.contains(&container.name)));
+                let starts = self.after(
+                    at,
+                    |effect| matches!(effect, Effect::Start { container } if names.contains(&container.name)),
+                );
                 (!starts).then(|| format!("{} is created and never started", container.name))
             })
             .collect();
@@ -136,7 +145,9 @@ impl<'a, 'f> Lint<'a, 'f> {
         let mut names = BTreeSet::from([subject.name.clone()]);
         for (_, effect) in self.steps().skip(from) {
             match effect {
-                Effect::Rename { container, to } if container.id == subject.id && names.contains(&container.name) => {
+                Effect::Rename { container, to }
+                    if container.id == subject.id && names.contains(&container.name) =>
+                {
                     names.insert(to.clone());
                 }
                 _ => {}
@@ -151,9 +162,14 @@ impl<'a, 'f> Lint<'a, 'f> {
             .filter_map(|(at, effect)| {
                 let Effect::Join { container, .. } = effect else { return None };
                 // What serves and has lost a network is repaired.
-                let repaired = container.id.is_some() && container.id.as_ref() == self.facts.serving.get(&container.service);
-                let proven = self.before(at, |effect| matches!(effect, Effect::Prove { containers } if containers.contains(container)));
-                (!repaired && !proven && !self.is_kept(container)).then(|| format!("{} serves before it is proven", container.name))
+                let repaired = container.id.is_some()
+                    && container.id.as_ref() == self.facts.serving.get(&container.service);
+                let proven = self.before(
+                    at,
+                    |effect| matches!(effect, Effect::Prove { containers } if containers.contains(container)),
+                );
+                (!repaired && !proven && !self.is_kept(container))
+                    .then(|| format!("{} serves before it is proven", container.name))
             })
             .collect();
         self.found.extend(faults);
@@ -170,7 +186,10 @@ impl<'a, 'f> Lint<'a, 'f> {
             .steps()
             .filter_map(|(at, effect)| {
                 let Effect::Create { container, role: Role::StandIn } = effect else { return None };
-                let goes = self.after(at, |effect| matches!(effect, Effect::Remove { container: gone } if gone == container));
+                let goes = self.after(
+                    at,
+                    |effect| matches!(effect, Effect::Remove { container: gone } if gone == container),
+                );
                 (!goes).then(|| format!("{} is temporary and stays", container.name))
             })
             .collect();
@@ -178,14 +197,22 @@ impl<'a, 'f> Lint<'a, 'f> {
     }
 
     fn the_way_back_stays_until_the_bake_is_over(&mut self) {
-        let Some(bake) = self.steps().find(|(_, effect)| matches!(effect, Effect::Bake { .. })).map(|(at, _)| at) else { return };
+        let Some(bake) =
+            self.steps().find(|(_, effect)| matches!(effect, Effect::Bake { .. })).map(|(at, _)| at)
+        else {
+            return;
+        };
         let faults: Vec<String> = self
             .steps()
             .take(bake)
             .filter_map(|(_, effect)| {
                 let Effect::Remove { container } = effect else { return None };
-                let old = container.id.as_ref().is_some_and(|id| self.facts.serving.get(&container.service) == Some(id));
-                (old && !self.keeps_data(&container.service)).then(|| format!("{} goes before the bake is over", container.name))
+                let old = container
+                    .id
+                    .as_ref()
+                    .is_some_and(|id| self.facts.serving.get(&container.service) == Some(id));
+                (old && !self.keeps_data(&container.service))
+                    .then(|| format!("{} goes before the bake is over", container.name))
             })
             .collect();
         self.found.extend(faults);
@@ -207,8 +234,12 @@ impl<'a, 'f> Lint<'a, 'f> {
         for (_, effect) in self.steps() {
             match effect {
                 Effect::Create { container, .. } => {
-                    if holders.insert(container.name.clone(), None).flatten().is_some_and(|id| !self.makes_room(&id)) {
-                        faults.push(format!("{} is created while another container has that name", container.name));
+                    let holder = holders.insert(container.name.clone(), None);
+                    if holder.is_some_and(|id| id.is_none_or(|id| !self.makes_room(&id))) {
+                        faults.push(format!(
+                            "{} is created while another container has that name",
+                            container.name
+                        ));
                     }
                 }
                 Effect::Rename { container, to } => {
@@ -219,9 +250,11 @@ impl<'a, 'f> Lint<'a, 'f> {
                 }
                 Effect::Remove { container } => holders.retain(|name, id| !is(container, name, id.as_ref())),
                 Effect::Start { container } | Effect::Stop { container } | Effect::Join { container, .. } => {
-                    if !holders.iter().any(|(name, id)| is(container, name, id.as_ref())) {
-                        faults.push(format!("{} {}: nobody has that name", effect.name(), container.name));
-                    }
+                    let is_there = holders.iter().any(|(name, id)| is(container, name, id.as_ref()));
+                    faults.extend(
+                        (!is_there)
+                            .then(|| format!("{} {}: nobody has that name", effect.name(), container.name)),
+                    );
                 }
                 _ => {}
             }
@@ -232,7 +265,8 @@ impl<'a, 'f> Lint<'a, 'f> {
     /// A left-over of ours that does not run is removed by whoever needs its name.
     fn makes_room(&self, id: &ContainerId) -> bool {
         let app = crate::container::label::APP;
-        self.observed(id).is_some_and(|it| !it.running() && it.label(app) == Some(self.facts.desired.app.as_str()))
+        self.observed(id)
+            .is_some_and(|it| !it.running() && it.label(app) == Some(self.facts.desired.app.as_str()))
     }
 }
 

@@ -2,6 +2,7 @@
 //! into the next one, until there is only the deployment left.
 
 use super::deploy::deploy;
+use super::lint::lint;
 use super::prepare::prepare;
 use super::schema::{SchemaMove, schema_move};
 use super::service::{Work, work};
@@ -44,7 +45,9 @@ pub fn make(facts: &Facts<'_>) -> Result<Plan, Blocked> {
         let why = facts.database.and_then(|database| database.unreachable.clone());
         return Err(blocked(why.unwrap_or_else(|| "the database cannot be looked at".to_owned())));
     }
-    Ok(deploy(facts, &works, &schema))
+    let plan = deploy(facts, &works, &schema);
+    debug_assert!(lint(&plan, facts).is_empty(), "{:?}", lint(&plan, facts));
+    Ok(plan)
 }
 
 /// What has to hold before anything is touched.

@@ -75,7 +75,18 @@ pub(super) fn work<'a>(facts: &Facts<'a>, name: &ServiceName, service: &'a Servi
         }
         action => action,
     };
+    let action = match action {
+        Action::Keep(_) if current.is_some_and(|container| limited(service, container)) => {
+            Action::Replace("it has a limit that the release has not; the engine takes none away".to_owned())
+        }
+        action => action,
+    };
     Work { name: name.clone(), service, class, current, others, action }
+}
+
+/// Whether a container has a limit that the release does not ask for.
+fn limited(service: &Service, container: &Container) -> bool {
+    container.memory != 0 && service.resources.memory.is_none() || container.nano_cpus != 0 && service.resources.nano_cpus.is_none()
 }
 
 /// Containers that serve though the ledger has not heard of it, for the process ended in between. It has to be told before

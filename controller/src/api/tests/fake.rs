@@ -128,9 +128,8 @@ impl Control for Fake {
     async fn backups(&self, _: AppName) -> Result<Vec<serde_json::Value>, ControlError> {
         Ok(vec![serde_json::json!({
             "id": "20260301-120000", "createdAt": "2026-03-01T12:00:00Z", "reason": "Migration", "level": "Decoded",
-            "verifiedAt": null, "broken": null, "database": "convertik", "systemIdentifier": "7301",
-            "serverVersion": 150_020, "revisions": ["0001"], "image": null, "size": 4096, "sha256": "",
-            "rows": {"public.rates": 12, "public.users": 30}, "globalsMissing": null
+            "verifiedAt": null, "broken": null, "database": "shop", "systemIdentifier": "1", "serverVersion": 150_020,
+            "revisions": ["0001"], "image": null, "size": 4096, "sha256": "", "rows": {"public.a": 3}, "globalsMissing": null
         })])
     }
 

@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 
 use super::world::World;
 use crate::name::{RolloutId, ServiceName};
-use crate::plan::{Before, Blocked, Direction, Effect, Facts, Plan, Stage, Step, Strategy, Subject, lint, make, undo, unrecorded};
+use crate::plan::{
+    Before, Blocked, Direction, Effect, Facts, Plan, Stage, Step, Strategy, Subject, lint, make, undo,
+    unrecorded,
+};
 use crate::release::Release;
 
 /// How a drive ended.
 #[derive(Debug)]
+#[expect(dead_code, reason = "shown when a test fails")]
 pub(super) enum End {
     Finished,
     Stopped,
@@ -74,7 +78,8 @@ impl Drive<'_> {
             if self.stop_after == Some(log.steps) {
                 return Err(End::Stopped);
             }
-            let unrecorded = unrecorded(&world.look(self.release, self.reverting).facts(self.release, self.id()));
+            let unrecorded =
+                unrecorded(&world.look(self.release, self.reverting).facts(self.release, self.id()));
             world.books.serving.extend(unrecorded);
             let seen = world.look(self.release, self.reverting);
             let facts = seen.facts(self.release, self.id());
@@ -91,7 +96,9 @@ impl Drive<'_> {
             log.lines.push(head(&plan));
             match self.carry_out(world, &plan, log) {
                 Ok(()) if plan.stage == Stage::Deploy => return Ok(End::Finished),
-                Err(End::Failed(_)) if self.older_code_on_newer_schema(world, &plan) => world.notes.force_fenced = true,
+                Err(End::Failed(_)) if self.older_code_on_newer_schema(world, &plan) => {
+                    world.notes.force_fenced = true
+                }
                 Ok(()) => {}
                 Err(end) => return Err(end),
             }
@@ -114,13 +121,19 @@ impl Drive<'_> {
             if (self.fails)(&step.effect) {
                 return Err(End::Failed(line(step)));
             }
-            if plan.strategy == Strategy::Fenced && matches!(step.effect, Effect::Migrate { .. } | Effect::Restore { .. }) {
+            if plan.strategy == Strategy::Fenced
+                && matches!(step.effect, Effect::Migrate { .. } | Effect::Restore { .. })
+            {
                 self.nobody_writes(world, log);
             }
             let torn = self.torn && self.stop_after == Some(log.steps);
             if let Err(fault) = world.apply(self.release, self.id(), self.reverting, &step.effect, torn) {
                 let left = lines(plan)[at..].join("\n");
-                assert!(matches!(step.effect, Effect::Prove { .. }), "{fault}\n{}\n---\n{left}", log.lines.join("\n"));
+                assert!(
+                    matches!(step.effect, Effect::Prove { .. }),
+                    "{fault}\n{}\n---\n{left}",
+                    log.lines.join("\n")
+                );
                 return Err(End::Failed(fault));
             }
         }
@@ -129,7 +142,8 @@ impl Drive<'_> {
 
     fn nobody_writes(&self, world: &World, log: &Log) {
         let database = self.release.database_service();
-        let writer = world.observed.containers.iter().find(|it| it.running() && it.service().as_ref() != database);
+        let writer =
+            world.observed.containers.iter().find(|it| it.running() && it.service().as_ref() != database);
         let writer = writer.map(|it| it.name.clone());
         assert_eq!(writer, None, "runs while the schema moves behind a fence\n{}", log.lines.join("\n"));
     }
@@ -149,7 +163,8 @@ impl Drive<'_> {
         let mut before: BTreeMap<ServiceName, Before> = BTreeMap::new();
         for name in self.release.project.services.keys() {
             for it in facts.containers_of(name) {
-                let container = Subject { service: name.clone(), name: it.name.clone(), id: Some(it.id.clone()) };
+                let container =
+                    Subject { service: name.clone(), name: it.name.clone(), id: Some(it.id.clone()) };
                 before.insert(name.clone(), Before { container, restart: it.restart, running: it.running() });
             }
         }

@@ -41,7 +41,10 @@ fn resumes(start: &World, drive: Drive<'_>) {
     for (stop, torn) in (0..=steps).flat_map(|stop| [(stop, false), (stop, true)]) {
         let mut world = start.clone();
         let before = drive.stop_after(stop).torn(torn).run(&mut world);
-        let place = format!("stopped after {stop} of {steps}, torn: {torn}\n{}\n-- crash --", before.lines.join("\n"));
+        let place = format!(
+            "stopped after {stop} of {steps}, torn: {torn}\n{}\n-- crash --",
+            before.lines.join("\n")
+        );
         finish(drive, &mut world, &place);
         nothing_to_do(&mut world, drive.release);
         assert_eq!(world.shape(), whole.shape(), "{place}");

@@ -21,12 +21,12 @@ impl Files for Tree<'_> {
         Ok(self.0.as_bytes().to_vec())
     }
 
-    fn read_host(&self, _: &str) -> Result<Option<Vec<u8>>, FileError> {
-        Ok(None)
-    }
-
     fn list(&self, _: &str) -> Result<Vec<String>, FileError> {
         Ok(Vec::new())
+    }
+
+    fn read_host(&self, _: &str) -> Result<Option<Vec<u8>>, FileError> {
+        Ok(None)
     }
 }
 
@@ -34,7 +34,8 @@ const HEAD: &str = "apiVersion: evenkeel/v1\nkind: Application\nmetadata: {name:
 
 /// A release of application `shop`: the spec of its manifest, its Compose file, and a word that stands for its code.
 pub(super) fn release(spec: &str, compose: &str, code: &str) -> Release {
-    let manifest = manifest::read("evenkeel.yaml", &format!("{HEAD}{spec}")).unwrap_or_else(|faults| panic!("{faults}"));
+    let manifest =
+        manifest::read("evenkeel.yaml", &format!("{HEAD}{spec}")).unwrap_or_else(|faults| panic!("{faults}"));
     let app = manifest.metadata.name.clone();
     let files = Tree(compose);
     let request = Request { app: &app, manifest_dir: ".", compose: &manifest.spec.compose, files: &files };
@@ -42,7 +43,8 @@ pub(super) fn release(spec: &str, compose: &str, code: &str) -> Release {
     let faults = manifest::check(&manifest, &project);
     assert!(faults.0.is_empty(), "{faults}");
     let built = project.services.iter().filter(|(_, service)| service.build.is_some());
-    let contexts: BTreeMap<ServiceName, String> = built.map(|(name, _)| (name.clone(), code.to_owned())).collect();
+    let contexts: BTreeMap<ServiceName, String> =
+        built.map(|(name, _)| (name.clone(), code.to_owned())).collect();
     let (revision, manifest_path) = (Revision::new(code), "evenkeel.yaml".to_owned());
     Release::new(&DigestKey::new(*b"key"), Parts { revision, manifest_path, manifest, project, contexts })
 }
@@ -105,5 +107,8 @@ pub(super) fn scripts(names: &str) -> Scripts {
         let before = place.checked_sub(1).map(|before| SchemaRevision::from(names[before]));
         (SchemaRevision::from(*name), before.into_iter().collect())
     });
-    Scripts { parents: parents.collect(), heads: names.last().map(|name| SchemaRevision::from(*name)).into_iter().collect() }
+    Scripts {
+        parents: parents.collect(),
+        heads: names.last().map(|name| SchemaRevision::from(*name)).into_iter().collect(),
+    }
 }

@@ -9,7 +9,8 @@ use crate::database::{Current, Rehearsal, classify};
 use crate::name::{ContainerId, ImageId, ReleaseDigest, RolloutId, SchemaRevision, ServiceName};
 use crate::observed::{Container, Image, Joined, NetworkState, State};
 use crate::plan::{
-    Before, DatabaseFacts, Direction, Effect, Facts, HalfDone, Hints, KnownScripts, Observed, Role, Subject, backstage,
+    Before, DatabaseFacts, Direction, Effect, Facts, HalfDone, Hints, KnownScripts, Observed, Role, Subject,
+    backstage,
 };
 use crate::release::{Outputs, RehearsedFrom, Release};
 use crate::spec::{Making, own_endpoints};
@@ -114,16 +115,27 @@ impl World {
         };
         let mut observed = self.observed.clone();
         observed.materialised = self.materialised.contains(&desired.digest);
-        let live = self.releases.iter().find(|release| Some(&release.digest) == self.books.live.as_ref()).cloned();
+        let live =
+            self.releases.iter().find(|release| Some(&release.digest) == self.books.live.as_ref()).cloned();
         let database = self.database_facts(desired, &outputs, &hints);
-        Seen { database, known_scripts: self.known_scripts(), books: self.books.clone(), outputs, observed, hints, live }
+        Seen {
+            database,
+            known_scripts: self.known_scripts(),
+            books: self.books.clone(),
+            outputs,
+            observed,
+            hints,
+            live,
+        }
     }
 
     /// Images that are there already are outputs too.
     fn outputs(&self, release: &Release) -> Outputs {
         let mut outputs = self.books.outputs.get(&release.digest).cloned().unwrap_or_default();
         for (service, source) in &release.images {
-            if let (None, Some(image)) = (outputs.images.get(service), self.observed.images.get(source.reference())) {
+            if let (None, Some(image)) =
+                (outputs.images.get(service), self.observed.images.get(source.reference()))
+            {
                 outputs.images.insert(service.clone(), image.id.clone());
             }
         }
@@ -137,9 +149,13 @@ impl World {
         if !runs {
             return Some(DatabaseFacts::default());
         }
-        let known: Vec<_> = self.books.outputs.values().filter_map(|outputs| outputs.scripts.as_ref()).collect();
+        let known: Vec<_> =
+            self.books.outputs.values().filter_map(|outputs| outputs.scripts.as_ref()).collect();
         let current = Current { revisions: self.schema.clone(), tables: !self.schema.is_empty() };
-        let word = outputs.scripts.as_ref().map(|desired| classify(&current, desired, &known, self.books.schema.as_ref()));
+        let word = outputs
+            .scripts
+            .as_ref()
+            .map(|desired| classify(&current, desired, &known, self.books.schema.as_ref()));
         Some(DatabaseFacts {
             current: Some(self.schema.clone()),
             word,
@@ -189,7 +205,10 @@ impl World {
         }
         // What is there beyond its own has to be additions.
         let newer = self.code.values().find(|code| scripts(code.scripts).heads == self.schema);
-        !code.picky && newer.is_some_and(|newer| newer.additive && own.heads.iter().all(|it| scripts(newer.scripts).contains(it)))
+        !code.picky
+            && newer.is_some_and(|newer| {
+                newer.additive && own.heads.iter().all(|it| scripts(newer.scripts).contains(it))
+            })
     }
 
     fn find(&self, subject: &Subject, rollout: RolloutId) -> Option<usize> {
@@ -222,7 +241,13 @@ impl World {
         self.check()
     }
 
-    fn make(&mut self, release: &Release, rollout: RolloutId, reverting: bool, effect: &Effect) -> Result<(), String> {
+    fn make(
+        &mut self,
+        release: &Release,
+        rollout: RolloutId,
+        reverting: bool,
+        effect: &Effect,
+    ) -> Result<(), String> {
         match effect {
             Effect::Materialise => drop(self.materialised.insert(release.digest.clone())),
             Effect::Build { image, .. } => self.image(release, image),
@@ -263,7 +288,12 @@ impl World {
                 }
             }
             Effect::Tag { image, tag, .. } => {
-                let image = self.observed.images.values().find(|it| it.id.as_str() == image).or(self.observed.images.get(image));
+                let image = self
+                    .observed
+                    .images
+                    .values()
+                    .find(|it| it.id.as_str() == image)
+                    .or(self.observed.images.get(image));
                 let image = image.cloned().ok_or("no such image")?;
                 self.observed.images.insert(tag.clone(), image);
             }
@@ -273,7 +303,9 @@ impl World {
                     self.notes.backup = Some(self.schema.clone());
                 }
             }
-            Effect::Migrate { direction, with, from, to } => self.migrate(release, *direction, with, from, to)?,
+            Effect::Migrate { direction, with, from, to } => {
+                self.migrate(release, *direction, with, from, to)?
+            }
             Effect::Restore { to } => {
                 self.schema = self.notes.backup.clone().ok_or("no backup")?;
                 self.half_done = None;
@@ -312,15 +344,24 @@ impl World {
 
     fn rehearse(&mut self, release: &Release, from: &Revisions) {
         let code = &self.code[&release.digest];
-        let rehearsal = Rehearsal { runs: true, additive: code.additive, exact: code.exact, ..Rehearsal::default() };
+        let rehearsal =
+            Rehearsal { runs: true, additive: code.additive, exact: code.exact, ..Rehearsal::default() };
         let rehearsed = RehearsedFrom { from: from.clone(), fingerprint: self.fingerprint(), rehearsal };
         self.books.outputs.entry(release.digest.clone()).or_default().rehearsal = Some(rehearsed);
     }
 
-    fn create(&mut self, release: &Release, rollout: RolloutId, subject: &Subject, role: Role) -> Result<(), String> {
+    fn create(
+        &mut self,
+        release: &Release,
+        rollout: RolloutId,
+        subject: &Subject,
+        role: Role,
+    ) -> Result<(), String> {
         if let Some(place) = self.find(subject, rollout) {
             let there = &self.observed.containers[place];
-            if there.label(label::ROLE) == Some(role.as_str()) && there.label(label::RELEASE) == Some(release.digest.short()) {
+            if there.label(label::ROLE) == Some(role.as_str())
+                && there.label(label::RELEASE) == Some(release.digest.short())
+            {
                 return Ok(());
             }
         }
@@ -355,7 +396,9 @@ impl World {
         let one_shot = release.project.services.get(&subject.service).is_some_and(|service| service.one_shot);
         let container = self.get(subject, rollout)?;
         container.state = if one_shot { State::Exited } else { State::Running };
-        let private = [Role::Successor, Role::StandIn].iter().any(|role| container.label(label::ROLE) == Some(role.as_str()));
+        let private = [Role::Successor, Role::StandIn]
+            .iter()
+            .any(|role| container.label(label::ROLE) == Some(role.as_str()));
         let id = container.id.clone();
         if !private || self.books.serving.get(&subject.service) == Some(&id) {
             self.books.serving.insert(subject.service.clone(), id);
@@ -365,12 +408,14 @@ impl World {
 
     fn prove(&mut self, release: &Release, rollout: RolloutId, subjects: &[Subject]) -> Result<(), String> {
         for subject in subjects {
-            let one_shot = release.project.services.get(&subject.service).is_some_and(|service| service.one_shot);
+            let one_shot =
+                release.project.services.get(&subject.service).is_some_and(|service| service.one_shot);
             let container = self.get(subject, rollout)?.clone();
             if !container.running() && !one_shot {
                 return Err(format!("{} does not run", subject.name));
             }
-            let (is_database, code) = (Some(&subject.service) == release.database_service(), self.code_of(&container));
+            let (is_database, code) =
+                (Some(&subject.service) == release.database_service(), self.code_of(&container));
             let works = |(of, code): (&Release, &Code)| !code.broken && self.runs_on_schema(of, code);
             if !is_database && code.is_some_and(|code| !works(code)) {
                 return Err(format!("{} does not work", subject.name));
@@ -379,7 +424,14 @@ impl World {
         Ok(())
     }
 
-    fn join(&mut self, release: &Release, rollout: RolloutId, subject: &Subject, role: Role, reverting: bool) -> Result<(), String> {
+    fn join(
+        &mut self,
+        release: &Release,
+        rollout: RolloutId,
+        subject: &Subject,
+        role: Role,
+        reverting: bool,
+    ) -> Result<(), String> {
         let service = release.project.services.get(&subject.service).ok_or("no such service")?;
         if role == Role::Successor && !reverting {
             self.notes.taken_over = true;
@@ -410,7 +462,10 @@ impl World {
 
     fn database_runs(&self, release: &Release) -> Result<(), String> {
         let service = release.database_service().ok_or("no database")?;
-        self.of(service).any(Container::running).then_some(()).ok_or_else(|| "the database does not run".to_owned())
+        self.of(service)
+            .any(Container::running)
+            .then_some(())
+            .ok_or_else(|| "the database does not run".to_owned())
     }
 
     fn migrate(
@@ -444,14 +499,18 @@ impl World {
         if names.len() != containers.len() {
             return Err("a name is had twice".to_owned());
         }
-        let binds = containers.iter().filter(|it| it.running() && self.reachable(it)).flat_map(|it| &it.port_bindings);
+        let binds = containers
+            .iter()
+            .filter(|it| it.running() && self.reachable(it))
+            .flat_map(|it| &it.port_bindings);
         let mut bound = BTreeSet::new();
         for port in binds {
             if !bound.insert(port) {
                 return Err(format!("port {port:?} is already allocated"));
             }
         }
-        let mounts = containers.iter().filter(|it| it.running()).flat_map(|it| &it.mounts).filter(|mount| mount.2);
+        let mounts =
+            containers.iter().filter(|it| it.running()).flat_map(|it| &it.mounts).filter(|mount| mount.2);
         let mut written = BTreeSet::new();
         for (volume, ..) in mounts {
             if !written.insert(volume) {
@@ -462,7 +521,11 @@ impl World {
             let Some((release, code)) = self.code_of(container) else { continue };
             let is_database = container.service().as_ref() == release.database_service();
             if !is_database && !self.runs_on_schema(release, code) {
-                return Err(format!("{} serves on schema {}", container.name, crate::plan::revisions(&self.schema)));
+                return Err(format!(
+                    "{} serves on schema {}",
+                    container.name,
+                    crate::plan::revisions(&self.schema)
+                ));
             }
         }
         Ok(())
@@ -470,7 +533,10 @@ impl World {
 
     /// Whether it is on a network that is not internal: then its ports are bound, and others reach it.
     pub(super) fn reachable(&self, container: &Container) -> bool {
-        container.networks.keys().any(|name| self.observed.networks.get(name).is_some_and(|network| !network.internal))
+        container
+            .networks
+            .keys()
+            .any(|name| self.observed.networks.get(name).is_some_and(|network| !network.internal))
     }
 }
 
@@ -514,7 +580,11 @@ fn container(spec: &ContainerSpec, number: u32) -> Container {
         started_at: String::new(),
         restart_count: 0,
         restart: spec.restart,
-        networks: spec.endpoints.iter().map(|endpoint| (endpoint.network.clone(), joined(endpoint))).collect(),
+        networks: spec
+            .endpoints
+            .iter()
+            .map(|endpoint| (endpoint.network.clone(), joined(endpoint)))
+            .collect(),
         port_bindings: bindings.collect(),
         bound_ports: Vec::new(),
         memory: spec.service.resources.memory.unwrap_or(0),
@@ -540,7 +610,8 @@ impl World {
             .iter()
             .map(|it| {
                 let config = it.label(label::CONFIG).unwrap_or_default().to_owned();
-                let networks = it.networks.iter().map(|(name, joined)| (name.clone(), joined.aliases.clone())).collect();
+                let networks =
+                    it.networks.iter().map(|(name, joined)| (name.clone(), joined.aliases.clone())).collect();
                 (it.name.clone(), config, it.state, it.restart, networks, serving.contains(&it.id))
             })
             .collect();
