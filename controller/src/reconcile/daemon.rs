@@ -17,7 +17,7 @@ use crate::engine::{Engine, EngineError};
 use crate::ledger::{Ledger, LedgerError};
 use crate::life::Life;
 use crate::metrics::Metrics;
-use crate::rollout::{Context, Live};
+use crate::rollout::{Context, Helpers, Live};
 use crate::source::{Changed, Credentials, Source, SourceConfig, SourceError, Target, Watches};
 
 /// How long files have to be quiet before a change is told.
@@ -156,6 +156,7 @@ impl Daemon {
             metrics: Arc::clone(&self.metrics),
             progress: self.progress.clone(),
             live: Arc::new(Mutex::new(Live::default())),
+            helpers: Helpers::default(),
         };
         let handle = Handle::new(Start {
             name: app.clone(),
