@@ -43,7 +43,7 @@ pub enum ImageSource {
         /// Its name by content: `evenkeel/<app>-<service>:<digest of context, Dockerfile and arguments>`.
         name: String,
         /// How.
-        build: Build,
+        build: Box<Build>,
         /// The digest of the filtered context.
         context: String,
         /// The tag that the Compose file asks for as well.
@@ -205,7 +205,7 @@ fn images(
         let content = content.get(..16).unwrap_or(&content);
         let source = ImageSource::Build {
             name: format!("evenkeel/{app}-{name}:{content}"),
-            build: build.clone(),
+            build: Box::new(build.clone()),
             context,
             tag: service.image.clone(),
         };

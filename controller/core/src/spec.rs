@@ -8,6 +8,7 @@ use crate::name::{ImageId, RolloutId, ServiceName};
 use crate::observed::Container;
 use crate::plan::{Role, backstage};
 use crate::release::Release;
+use crate::secret::Secret;
 
 /// What a container is made from, beside the release.
 pub struct Making<'a> {
@@ -66,6 +67,11 @@ impl Making<'_> {
         service.healthcheck = None;
         service.ports.clear();
         let mut endpoints = self.private_endpoints();
+        if !instead.is_empty() && outside(self.release) {
+            // Nothing but the private network: from nowhere else can it be sure to miss the real one.
+            endpoints.truncate(1);
+            service.extra_hosts.retain(|host| !instead.iter().any(|(_, name)| mapped(host, name).is_some()));
+        }
         for endpoint in &mut endpoints {
             endpoint.links.retain(|(_, alias)| !instead.iter().any(|(_, name)| name == alias));
             endpoint.links.extend(instead.iter().cloned());
@@ -91,7 +97,7 @@ impl Making<'_> {
         service.ports.clear();
         service.healthcheck = None;
         service.mounts.retain(|mount| mount.read_only && !matches!(mount.source, MountSource::Volume { .. }));
-        service.environment.insert("PGDATA".to_owned(), crate::secret::Secret::new(SCRATCH_DATA));
+        service.environment.insert("PGDATA".to_owned(), Secret::new(SCRATCH_DATA));
         service.command = Some(scratch_command(service.command.as_deref()));
         let mut tmpfs = tmpfs(&service);
         tmpfs.insert("/evenkeel".to_owned(), String::new());
@@ -155,8 +161,7 @@ impl Making<'_> {
             self.release.project.networks.get(key).map_or(key.as_str(), |network| network.name.as_str()).to_owned()
         });
         endpoints.extend(extra.map(|network| Endpoint { network, ..Endpoint::default() }));
-        let outside = self.release.manifest.spec.database.as_ref().is_some_and(|database| database.url_from.is_some());
-        if rollout.candidate_egress || outside {
+        if rollout.candidate_egress || outside(self.release) {
             endpoints.push(Endpoint { network: "bridge".to_owned(), ..Endpoint::default() });
         }
         endpoints
@@ -212,6 +217,71 @@ impl Making<'_> {
         let suffix = if options.is_empty() { String::new() } else { format!(":{}", options.join(",")) };
         Some(format!("{source}:{}{suffix}", mount.target))
     }
+}
+
+/// A container with PostgreSQL's client programs, for a database outside the project: it sleeps while they run in it, on the
+/// host's own network, so that it sees what evenkeel sees.
+pub fn client(release: &Release, image: &ImageId) -> ContainerSpec {
+    let service = Service {
+        entrypoint: Some(vec!["sleep".to_owned()]),
+        command: Some(vec!["infinity".to_owned()]),
+        network_mode: Some("host".to_owned()),
+        init: Some(true),
+        ..Service::default()
+    };
+    beside(release, image, service, "client", "one-off")
+}
+
+/// A scratch server for such a database, from the same image, listening where the real one does.
+pub fn client_scratch(release: &Release, image: &ImageId, port: u16) -> ContainerSpec {
+    let mut command = scratch_command(None);
+    command.extend(["-c".to_owned(), format!("port={port}")]);
+    let service = Service {
+        environment: [("PGDATA".to_owned(), Secret::new(SCRATCH_DATA))].into(),
+        command: Some(command),
+        ..Service::default()
+    };
+    let endpoint = Endpoint { network: backstage(&release.project.name), ..Endpoint::default() };
+    let spec = beside(release, image, service, "rehearsal", "scratch");
+    ContainerSpec { endpoints: vec![endpoint], tmpfs: [("/evenkeel".to_owned(), String::new())].into(), ..spec }
+}
+
+/// A container beside those of the services. It is labelled as a one-off of the one that migrates.
+fn beside(release: &Release, image: &ImageId, service: Service, name: &str, role: &str) -> ContainerSpec {
+    let project = &release.project.name;
+    let migrates = release.manifest.spec.database.as_ref().map_or("", |database| database.migrations.service.as_str());
+    let labels = [
+        (label::APP, release.app.as_str()),
+        (label::RELEASE, release.digest.short()),
+        (label::ROLE, role),
+        (label::COMPOSE_PROJECT, project.as_str()),
+        (label::COMPOSE_SERVICE, migrates),
+        (label::COMPOSE_ONEOFF, "True"),
+    ];
+    ContainerSpec {
+        name: format!("{project}-{name}"),
+        image: image.to_string(),
+        service,
+        labels: labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+        publish: false,
+        endpoints: Vec::new(),
+        restart: RestartPolicy::No,
+        binds: Vec::new(),
+        tmpfs: BTreeMap::new(),
+        anonymous: Vec::new(),
+        auto_remove: false,
+    }
+}
+
+/// Whether the database is somewhere outside the project.
+pub fn outside(release: &Release) -> bool {
+    release.manifest.spec.database.as_ref().is_some_and(|database| database.url_from.is_some())
+}
+
+/// The address that an entry of `extra_hosts` (`name:address`) gives to a name.
+pub fn mapped<'a>(entry: &'a str, name: &str) -> Option<&'a str> {
+    let (host, address) = entry.split_once(':')?;
+    (host == name).then(|| address.trim_matches(['[', ']']))
 }
 
 /// Where a scratch server keeps its cluster: on a tmpfs.

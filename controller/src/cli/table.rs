@@ -50,11 +50,6 @@ impl Table {
         self.rows.push(cells.into());
     }
 
-    /// Whether there is no row.
-    pub(super) fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
     /// Prints it, each line after an indent.
     pub(super) fn print(self, out: &mut Out, indent: &str) -> Result<(), CliError> {
         let Self { head, mut rows } = self;

@@ -1,6 +1,6 @@
 //! Secrets by where they are.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use evenkeel_core::secret::Secret;
 use serde::Deserialize;
@@ -33,24 +33,14 @@ pub(crate) enum SecretError {
 /// A file that holds a secret; white space around it is not part of it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct SecretFile(PathBuf);
+pub(crate) struct SecretFile(pub(super) PathBuf);
 
 impl SecretFile {
-    /// A secret in a file.
-    pub(crate) fn new(path: impl Into<PathBuf>) -> Self {
-        Self(path.into())
-    }
-
     /// Reads it.
     pub(crate) fn read(&self) -> Result<Secret, SecretError> {
         let text = std::fs::read_to_string(&self.0)
             .map_err(|source| SecretError::File { path: self.0.clone(), source })?;
         filled(&text, || self.0.display().to_string())
-    }
-
-    /// Where it is.
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
     }
 }
 

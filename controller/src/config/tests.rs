@@ -48,7 +48,7 @@ log: {format: json}
     .unwrap();
     let [infra, shop] = &config.sources[..] else { panic!("{config:?}") };
     assert_eq!((infra.name.as_str(), infra.path.as_str(), infra.poll.as_secs()), ("infra", "hosts/one", 90));
-    assert_eq!(shop.credentials.token_from, Some(SecretFrom::File(SecretFile::new("/run/secrets/shop"))));
+    assert_eq!(shop.credentials.token_from, Some(SecretFrom::File(SecretFile("/run/secrets/shop".into()))));
     assert_eq!((config.socket(), config.listen()), ("/srv/evenkeel/evenkeel.sock".into(), None));
     assert_eq!(config.log.format, LogFormat::Json);
 }
@@ -107,7 +107,7 @@ fn what_makes_no_sense_is_refused() {
 #[test]
 fn secrets_are_read_when_used_and_never_shown() {
     let file = file("  s3cret\n");
-    let place = SecretFile::new(file.path());
+    let place = SecretFile(file.path().into());
     let secret = place.read().unwrap();
     assert_eq!(secret.expose(), "s3cret");
     assert!(!format!("{secret:?} {secret} {place:?}").contains("s3cret"));

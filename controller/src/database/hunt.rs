@@ -36,6 +36,9 @@ pub(crate) struct Quarry {
     /// Addresses there that belong to somebody: every running container, *and the networks' gateways*, through which whoever
     /// uses a published port or the host arrives.
     pub alive: BTreeSet<IpAddr>,
+    /// The server is somewhere where these addresses are other people's: it sees them translated, and sessions are known by what
+    /// they call themselves only.
+    pub by_name_only: bool,
 }
 
 /// A session that was ended.
@@ -141,7 +144,7 @@ mod tests {
 
     fn quarry(subnet: &str, alive: &[&str]) -> Quarry {
         let alive = alive.iter().map(|address| address.parse().unwrap()).collect();
-        Quarry { addresses: BTreeSet::new(), subnets: vec![subnet.to_owned()], alive }
+        Quarry { subnets: vec![subnet.to_owned()], alive, ..Quarry::default() }
     }
 
     #[tokio::test]

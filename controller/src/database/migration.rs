@@ -103,7 +103,8 @@ pub(crate) async fn run(
 ) -> Result<Outcome, DatabaseError> {
     let mut hunted = clear(engine, one_off, target).await?;
     let id = engine.create(&prepared(one_off, arguments)).await?;
-    let mut run = Run { engine, target, limits, id, addresses: BTreeSet::new(), waited: None };
+    let by_name_only = one_off.quarry.by_name_only;
+    let mut run = Run { engine, target, limits, id, addresses: BTreeSet::new(), by_name_only, waited: None };
     let began = Instant::now();
     let ended = run.supervise().await;
     let (tail, left) = run.finish(one_off).await?;
@@ -138,6 +139,7 @@ struct Run<'a> {
     limits: Limits,
     id: ContainerId,
     addresses: BTreeSet<IpAddr>,
+    by_name_only: bool,
     waited: Option<Blocking>,
 }
 
@@ -146,7 +148,7 @@ impl Run<'_> {
         let deadline = Instant::now() + self.limits.timeout;
         self.engine.start(self.id.as_str()).await?;
         let container = self.engine.container(self.id.as_str()).await?;
-        self.addresses = container.iter().flat_map(addresses).collect();
+        self.addresses = container.iter().filter(|_| !self.by_name_only).flat_map(addresses).collect();
         let (engine, id) = (self.engine, self.id.clone());
         // All three may be dropped at any point: waiting and watching only read, but for the cancellation, which is bounded and
         // is repeated by the hunt that follows.
@@ -208,7 +210,9 @@ impl Run<'_> {
 async fn clear(engine: &dyn Engine, one_off: &OneOff, target: &Target) -> Result<Vec<Found>, DatabaseError> {
     let mut quarry = one_off.quarry.clone();
     if let Some(left) = engine.container(&one_off.spec.name).await? {
-        quarry.addresses.extend(addresses(&left));
+        if !quarry.by_name_only {
+            quarry.addresses.extend(addresses(&left));
+        }
         remove(engine, left.id.as_str()).await?;
     }
     hunt(target, &quarry, HUNT).await

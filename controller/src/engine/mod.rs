@@ -258,9 +258,6 @@ pub(crate) trait Engine: Send + Sync {
     /// An image by id or reference; `None` if the engine has none.
     async fn image(&self, reference: &str) -> Result<Option<Image>, EngineError>;
 
-    /// Images with a label.
-    async fn images(&self, label: &str) -> Result<Vec<Image>, EngineError>;
-
     /// Pulls an image.
     async fn pull(&self, reference: &str, progress: Progress<'_>) -> Result<Image, EngineError>;
 
@@ -281,9 +278,6 @@ pub(crate) trait Engine: Send + Sync {
 
     /// Creates a network; its id. Where one of that name exists already, that is an error.
     async fn create_network(&self, spec: &NetworkSpec) -> Result<String, EngineError>;
-
-    /// Removes a network that nobody is on.
-    async fn remove_network(&self, name: &str) -> Result<(), EngineError>;
 
     /// Joins a container to a network. Joined already: fine, with the names it has there. A running container whose join fails
     /// over a port that somebody holds ("port is already allocated") cannot join that network any more before it was stopped,

@@ -67,11 +67,6 @@ impl Ledger {
         self.update(app, "live_release = ?2, live_revision = ?3", &values)
     }
 
-    /// Moves the live commit on to one that means the same release.
-    pub(crate) fn set_live_revision(&self, app: &AppName, revision: &Revision) -> Result<(), LedgerError> {
-        self.update(app, "live_revision = ?2", &[&revision.as_str()])
-    }
-
     /// Records the commit that a rollout is started for.
     pub(crate) fn set_attempted(&self, app: &AppName, revision: &Revision) -> Result<(), LedgerError> {
         self.update(app, "attempted_revision = ?2", &[&revision.as_str()])

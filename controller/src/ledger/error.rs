@@ -119,11 +119,6 @@ impl LedgerError {
             _ => Self::Io { action, path, source },
         }
     }
-
-    /// Whether it may pass by itself, or once an operator has made room.
-    pub(crate) fn is_transient(&self) -> bool {
-        matches!(self, Self::NoSpace { .. } | Self::ReadOnly { .. } | Self::Io { .. } | Self::Sqlite { .. })
-    }
 }
 
 fn is_conversion(error: &rusqlite::Error) -> bool {

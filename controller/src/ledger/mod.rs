@@ -70,11 +70,6 @@ impl Ledger {
         Ok(DigestKey::new(key))
     }
 
-    /// Where the ledger is.
-    pub(crate) fn file(&self) -> &Path {
-        &self.0.file
-    }
-
     fn connection(&self) -> MutexGuard<'_, Connection> {
         // A panic elsewhere cannot leave half a write: its transaction rolled back when it was dropped.
         self.0.connection.lock().unwrap_or_else(PoisonError::into_inner)

@@ -12,32 +12,6 @@ use super::{Ledger, LedgerError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StepId(i64);
 
-/// A plan as it was journalled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct JournalledPlan {
-    /// Its number within the rollout, from 1.
-    pub(crate) number: i64,
-    /// `prepare`, `deploy` or `revert`.
-    pub(crate) stage: String,
-    /// The plan.
-    pub(crate) plan: Plan,
-}
-
-/// A step as it was journalled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct JournalledStep {
-    /// The plan's number.
-    pub(crate) plan: i64,
-    /// Its place in the plan, from 0.
-    pub(crate) index: usize,
-    /// The step.
-    pub(crate) step: Step,
-    /// How it ended; `None` if the ledger never heard.
-    pub(crate) outcome: Option<String>,
-    /// What it found out or why it failed.
-    pub(crate) detail: Option<String>,
-}
-
 impl Ledger {
     /// Journals a plan before anything of it is done; its number within the rollout, from 1.
     pub(crate) fn put_plan(&self, id: RolloutId, stage: &str, plan: &Plan) -> Result<i64, LedgerError> {
@@ -97,27 +71,6 @@ impl Ledger {
             )
         })
     }
-
-    /// The plans of a rollout, in order.
-    pub(crate) fn plans(&self, id: RolloutId) -> Result<Vec<JournalledPlan>, LedgerError> {
-        self.read(|tx| {
-            tx.prepare("SELECT number, stage, body FROM plans WHERE rollout = ?1 ORDER BY number")?
-                .query_map([id.0], |row| {
-                    let plan = row.get::<_, Json<Plan>>("body")?.0;
-                    Ok(JournalledPlan { number: row.get("number")?, stage: row.get("stage")?, plan })
-                })?
-                .collect()
-        })
-    }
-
-    /// The steps of a rollout, in the order in which they were begun.
-    pub(crate) fn journal(&self, id: RolloutId) -> Result<Vec<JournalledStep>, LedgerError> {
-        self.read(|tx| {
-            tx.prepare("SELECT * FROM steps WHERE rollout = ?1 ORDER BY id")?
-                .query_map([id.0], journalled)?
-                .collect()
-        })
-    }
 }
 
 /// The steps of a rollout, as history shows them.
@@ -137,16 +90,6 @@ fn record(row: &Row<'_>) -> rusqlite::Result<StepRecord> {
         stage: row.get("stage")?,
         started_at,
         duration: finished_at.map(|end| end.duration_since(started_at).as_secs_f64()),
-        outcome: row.get("outcome")?,
-        detail: row.get("detail")?,
-    })
-}
-
-fn journalled(row: &Row<'_>) -> rusqlite::Result<JournalledStep> {
-    Ok(JournalledStep {
-        plan: row.get("plan")?,
-        index: usize::try_from(row.get::<_, i64>("position")?).unwrap_or(usize::MAX),
-        step: row.get::<_, Json<Step>>("body")?.0,
         outcome: row.get("outcome")?,
         detail: row.get("detail")?,
     })

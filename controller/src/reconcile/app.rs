@@ -109,13 +109,16 @@ impl Handle {
         std::mem::take(&mut *self.reasons.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Watches the host files that a release reads.
+    /// Watches the host files that a release reads, and no others.
     pub(super) fn watch(&self, release: &Release) {
         *self.project.lock().unwrap_or_else(PoisonError::into_inner) = Some(release.project.name.to_string());
         let wanted: BTreeSet<String> = release.project.host_files.iter().cloned().collect();
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         for file in wanted.difference(&watched) {
             self.watches.watch(Target::File(file.into()));
+        }
+        for file in watched.difference(&wanted) {
+            self.watches.unwatch(&Target::File(file.into()));
         }
         *watched = wanted;
     }
@@ -185,7 +188,10 @@ pub(super) async fn work(handle: Arc<Handle>) {
         let rolling = std::mem::take(&mut *handle.rolling.lock().unwrap_or_else(PoisonError::into_inner));
         let looked = began.elapsed().saturating_sub(rolling);
         handle.context.metrics.reconciled(&handle.name, word(&reason), looked.as_secs_f64());
-        reasons.waiting.into_iter().for_each(|done| drop(done.send(())));
+        // Whoever waited may have gone.
+        reasons.waiting.into_iter().for_each(|done| {
+            let _ = done.send(());
+        });
         because = "look";
         wait = match next {
             Next::Settled => {

@@ -17,7 +17,7 @@ use crate::engine::{Engine, EngineError};
 use crate::ledger::{Ledger, LedgerError};
 use crate::life::Life;
 use crate::metrics::Metrics;
-use crate::rollout::{Context, Live};
+use crate::rollout::{Context, Helpers, Live};
 use crate::source::{Changed, Credentials, Source, SourceConfig, SourceError, Target, Watches};
 
 /// How long files have to be quiet before a change is told.
@@ -110,6 +110,7 @@ impl Daemon {
             }
             self.life.tasks.spawn(super::follow::follow(Arc::clone(self), Arc::clone(followed)));
         }
+        self.life.tasks.spawn(super::events::name_engine(Arc::clone(&self.engine)));
         self.life.tasks.spawn(super::events::engine_events(Arc::clone(self)));
         self.life.tasks.spawn(super::events::file_changes(Arc::clone(self), changes));
     }
@@ -155,6 +156,7 @@ impl Daemon {
             metrics: Arc::clone(&self.metrics),
             progress: self.progress.clone(),
             live: Arc::new(Mutex::new(Live::default())),
+            helpers: Helpers::default(),
         };
         let handle = Handle::new(Start {
             name: app.clone(),

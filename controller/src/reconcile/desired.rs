@@ -10,7 +10,7 @@ use evenkeel_core::manifest::{self, Application};
 use evenkeel_core::name::{AppName, Revision, ServiceName};
 use evenkeel_core::release::{DigestKey, Parts, Release};
 
-use crate::source::{Checkout, Source};
+use crate::source::{Checkout, Source, TreeError};
 
 /// A release, and what reading it warned of.
 pub(super) struct Desired {
@@ -35,11 +35,29 @@ pub(super) struct Found {
 pub(super) async fn manifests(source: &Arc<Source>, revision: &Revision) -> Result<Vec<Found>, String> {
     let (source, revision) = (Arc::clone(source), revision.clone());
     let read = move || -> Result<Vec<Found>, String> {
-        let checkout = source.checkout(&revision).map_err(|error| error.to_string())?;
-        let paths = checkout.manifests(&source.config().path).map_err(|error| error.to_string())?;
-        Ok(paths.into_iter().map(|path| Found { application: application(&checkout, &path), path }).collect())
+        let checkout = opened(&source, &revision).map_err(|error| error.to_string())?;
+        let paths = checkout.manifests(&source.config().path).map_err(|error| error.to_string());
+        let read = |path: String| Found { application: application(&checkout, &path), path };
+        let found = paths.map(|paths| paths.into_iter().map(read).collect());
+        tell_of_a_broken_mirror(&source, &checkout);
+        found
     };
     tokio::task::spawn_blocking(read).await.map_err(|error| error.to_string())?
+}
+
+fn opened(source: &Source, revision: &Revision) -> Result<Checkout, TreeError> {
+    let checkout = source.checkout(revision);
+    if matches!(checkout, Err(TreeError::Corrupt(_))) {
+        source.distrust_or_warn();
+    }
+    checkout
+}
+
+/// The next poll makes it anew.
+fn tell_of_a_broken_mirror(source: &Source, checkout: &Checkout) {
+    if checkout.broken() {
+        source.distrust_or_warn();
+    }
 }
 
 fn application(files: &dyn Files, path: &str) -> Result<Application, Faults> {
@@ -61,8 +79,10 @@ pub(super) async fn release(
     let (source, revision, path, key) =
         (Arc::clone(source), revision.clone(), manifest_path.to_owned(), key.clone());
     let read = move || {
-        let checkout = source.checkout(&revision).map_err(|error| Fault::new(error.to_string()))?;
-        read(&checkout, &path, &key)
+        let checkout = opened(&source, &revision).map_err(|error| Fault::new(error.to_string()))?;
+        let desired = read(&checkout, &path, &key);
+        tell_of_a_broken_mirror(&source, &checkout);
+        desired
     };
     tokio::task::spawn_blocking(read).await.unwrap_or_else(|error| Err(Fault::new(error.to_string()).into()))
 }
@@ -91,9 +111,21 @@ pub(super) fn declared(files: &dyn Files, path: &str) -> Result<Declared, Faults
         compose: &manifest.spec.compose,
         files,
     };
-    let (project, warnings) = compose::read(&request)?;
+    let read = compose::read(&request);
+    let (project, warnings) = read.map_err(|faults| placed(faults, path, &text))?;
     let faults = manifest::check_located(path, &text, &manifest, &project);
     if faults.0.is_empty() { Ok(Declared { manifest, project, warnings }) } else { Err(faults) }
+}
+
+/// A fault of the project as a whole (a Compose file that is not there) stands where the manifest asks for the project.
+fn placed(faults: Faults, path: &str, text: &str) -> Faults {
+    let Ok(node) = evenkeel_core::yaml::parse(path, text) else { return faults };
+    let place = node.place_of(&["spec", "compose", "files", "0"]);
+    let locate = |fault: Fault| match &fault.at {
+        Some(_) => fault,
+        None => Fault { hint: fault.hint, ..place.fault(fault.message) },
+    };
+    Faults(faults.0.into_iter().map(locate).collect())
 }
 
 /// The digest of every build's filtered context.

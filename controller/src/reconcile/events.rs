@@ -7,8 +7,18 @@ use futures_util::StreamExt;
 use tokio::sync::mpsc::Receiver;
 
 use super::daemon::Daemon;
-use crate::engine::EngineEvent;
+use crate::engine::{Engine, EngineEvent, EngineInfo};
 use crate::source::Changed;
+
+/// Says once which engine it is, for whoever reads the log of a machine that is not his.
+pub(super) async fn name_engine(engine: Arc<dyn Engine>) {
+    match engine.info().await {
+        Ok(EngineInfo { id, version, api_version, buildkit }) => {
+            tracing::info!(id, version, api_version, buildkit, "the Docker Engine answers");
+        }
+        Err(error) => tracing::warn!(%error, "the Docker Engine does not answer yet; it is asked again"),
+    }
+}
 
 /// Listens to the engine until the process goes down; a lost connection is made again.
 pub(super) async fn engine_events(daemon: Arc<Daemon>) {
@@ -16,7 +26,6 @@ pub(super) async fn engine_events(daemon: Arc<Daemon>) {
     loop {
         let mut events = daemon.engine.events();
         if lost && daemon.engine.info().await.is_ok() {
-            lost = false;
             daemon.handles().iter().for_each(|handle| handle.trigger("event: the engine is back"));
         }
         loop {

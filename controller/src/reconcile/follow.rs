@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::app::{Handle, Tip};
 use super::daemon::{Daemon, Followed};
 use super::desired::{self, Found};
+use crate::source::SourceError;
 
 /// Polls until the process goes down: at its interval with a little jitter, and whenever somebody says that it changed.
 pub(super) async fn follow(daemon: Arc<Daemon>, followed: Arc<Followed>) {
@@ -22,16 +23,16 @@ pub(super) async fn follow(daemon: Arc<Daemon>, followed: Arc<Followed>) {
         match polled {
             Ok(revision) => {
                 followed.forget(Reason::SourceUnreachable);
-                if seen.as_ref() != Some(&revision) {
-                    spread(&daemon, &followed, &revision).await;
+                if seen.as_ref() != Some(&revision) && spread(&daemon, &followed, &revision).await {
                     seen = Some(revision);
                 }
             }
             Err(error) => {
                 followed.unreachable(&error);
                 // What was last fetched goes on being the truth.
-                if let (None, Ok(Some(revision))) = (&seen, followed.source.last_tip()) {
-                    spread(&daemon, &followed, &revision).await;
+                if let (None, Ok(Some(revision))) = (&seen, followed.source.last_tip())
+                    && spread(&daemon, &followed, &revision).await
+                {
                     seen = Some(revision);
                 }
             }
@@ -67,18 +68,24 @@ async fn poll(daemon: &Daemon, followed: &Followed) -> Result<Revision, String> 
         }
         Err(error) => {
             daemon.metrics.git_request(name, "ls-remote", error.kind(), seconds);
-            Err(error.to_string())
+            Err(told(&error))
         }
     }
 }
 
-/// Tells every application of the source where the branch is; new ones get a worker.
-async fn spread(daemon: &Arc<Daemon>, followed: &Arc<Followed>, revision: &Revision) {
+/// Whether waiting is enough, or somebody has to do something.
+fn told(error: &SourceError) -> String {
+    let next = if error.transient() { "it is asked again by itself" } else { "waiting does not mend this by itself" };
+    format!("{error}; {next}")
+}
+
+/// Tells every application of the source where the branch is; new ones get a worker. Whether the commit could be read.
+async fn spread(daemon: &Arc<Daemon>, followed: &Arc<Followed>, revision: &Revision) -> bool {
     let found = match desired::manifests(&followed.source, revision).await {
         Ok(found) => found,
         Err(error) => {
             followed.unreachable(&error);
-            return;
+            return false;
         }
     };
     followed.forget(Reason::ManifestInvalid);
@@ -102,6 +109,7 @@ async fn spread(daemon: &Arc<Daemon>, followed: &Arc<Followed>, revision: &Revis
             }
     }
     daemon.tell(followed, revision, &named, &duplicates);
+    true
 }
 
 /// A manifest that cannot be read any more is still its application's: by where it stood.

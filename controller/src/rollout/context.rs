@@ -7,6 +7,7 @@ use evenkeel_core::name::AppName;
 use evenkeel_core::status::Phase;
 use tokio::sync::broadcast;
 
+use super::outside::Helpers;
 use crate::api::ProgressLine;
 use crate::engine::Engine;
 use crate::ledger::Ledger;
@@ -41,6 +42,8 @@ pub(crate) struct Context {
     pub(crate) progress: broadcast::Sender<ProgressLine>,
     /// What it is doing.
     pub(crate) live: Arc<Mutex<Live>>,
+    /// The helper with PostgreSQL's client programs, for a database outside the project.
+    pub(crate) helpers: Helpers,
 }
 
 impl Context {

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use evenkeel_core::container::ContainerSpec;
 use evenkeel_core::database::redact::Redactor;
 use evenkeel_core::database::fingerprint::{additive, compare};
 use evenkeel_core::database::{Backup, Fingerprint, Reason as BackupReason, Rehearsal, SchemaWord, classify};
@@ -12,13 +14,15 @@ use evenkeel_core::name::{ContainerId, ReleaseDigest, RolloutId, SchemaRevision,
 use evenkeel_core::observed::Container;
 use evenkeel_core::plan::{DatabaseFacts, Direction, HalfDone, Hints, Observed, backstage, revisions};
 use evenkeel_core::release::{Outputs, RehearsedFrom, Release};
-use evenkeel_core::spec::names;
+use evenkeel_core::spec::{names, outside};
 use evenkeel_core::secret::Secret;
 use evenkeel_core::status::{Phase, Reason};
 use serde::{Deserialize, Serialize};
 
 use super::run::{Run, fact};
+use super::outside::Helper;
 use super::{Context, Failure};
+use crate::engine::Engine;
 use crate::database::{
     BackupRequest, DatabaseError, Ended, Limits, Lock, Observation, OneOff, Outcome, Programs, Quarry, RehearsalRequest, Store, Target,
 };
@@ -61,7 +65,8 @@ pub(super) async fn facts(
 ) -> Result<Option<DatabaseFacts>, Failure> {
     let Some(spec) = &release.manifest.spec.database else { return Ok(None) };
     let mut facts = DatabaseFacts::default();
-    let Some(target) = target(release, spec, &observed.containers, serving)? else { return Ok(Some(facts)) };
+    let engine = context.engine.as_ref();
+    let Some(target) = target(engine, release, spec, &observed.containers, serving).await? else { return Ok(Some(facts)) };
     let seen = match crate::database::observe(&target).await {
         Ok(seen) => seen,
         Err(error) => {
@@ -172,14 +177,15 @@ fn half_done(
 }
 
 /// The database of a release; `None` while its container does not run.
-fn target(
+async fn target(
+    engine: &dyn Engine,
     release: &Release,
     spec: &Database,
     containers: &[Container],
     serving: &BTreeMap<ServiceName, ContainerId>,
 ) -> Result<Option<Target>, Failure> {
-    let mut target = match (&spec.service, &spec.url_from) {
-        (Some(service), _) => {
+    let mut target = match &spec.service {
+        Some(service) => {
             let of_service = |container: &&Container| {
                 container.service().as_ref() == Some(service)
                     && container.running()
@@ -190,8 +196,10 @@ fn target(
             let Some(host) = address(container, &backstage(&release.project.name)) else { return Ok(None) };
             in_project(release, service, container, host)
         }
-        (None, Some(variable)) => Target::from_url(&variable_of(release, variable)?)?,
-        (None, None) => return Ok(None),
+        None => {
+            let Some(target) = super::outside::target(engine, release, spec).await? else { return Ok(None) };
+            target
+        }
     };
     target.name = spec.name.clone().unwrap_or(target.name);
     target.user = spec.user.clone().unwrap_or(target.user);
@@ -220,7 +228,7 @@ fn in_project(release: &Release, service: &ServiceName, container: &Container, h
     }
 }
 
-fn variable_of(release: &Release, variable: &evenkeel_core::manifest::Variable) -> Result<Secret, Failure> {
+pub(super) fn variable_of(release: &Release, variable: &evenkeel_core::manifest::Variable) -> Result<Secret, Failure> {
     let service = release.project.services.get(&variable.service);
     service.and_then(|service| service.environment.get(&variable.env)).cloned().ok_or_else(|| Failure::Blocked {
         reason: Reason::ManifestInvalid,
@@ -238,8 +246,15 @@ impl Context {
         })?;
         let containers = self.engine.containers(&release.project.name).await?;
         let serving = self.ledger.serving(&self.app)?;
-        target(release, spec, &containers, &serving)?
+        target(self.engine.as_ref(), release, spec, &containers, &serving)
+            .await?
             .ok_or_else(|| Failure::transient(Reason::PreflightFailed, "the database's container does not run"))
+    }
+
+    /// The same, with PostgreSQL's client programs at hand for as long as the second part is held.
+    async fn database_with_programs(&self, release: &Release) -> Result<(Target, Option<Arc<Helper>>), Failure> {
+        let target = self.database(release).await?;
+        self.equipped(release, target).await
     }
 
     fn store(&self) -> Store {
@@ -258,7 +273,7 @@ pub(crate) async fn backup_now(
     rollout: Option<RolloutId>,
     reason: BackupReason,
 ) -> Result<Backup, Failure> {
-    let target = context.database(release).await?;
+    let (target, _helper) = context.database_with_programs(release).await?;
     let service = &release.manifest.spec.database.as_ref().map(|database| database.migrations.service.clone());
     let image = service.as_ref().and_then(|service| release.images.get(service)).map(|source| source.reference().to_owned());
     let request = BackupRequest { reason, image, now: jiff::Timestamp::now() };
@@ -303,17 +318,21 @@ pub(crate) async fn verify_now(
     id: &str,
     restored: bool,
 ) -> Result<Backup, Failure> {
-    let target = context.database(release).await?;
-    let backup = context.store().verify(context.engine.as_ref(), &target, id, restored, jiff::Timestamp::now()).await?;
-    let json = serde_json::to_value(&backup).unwrap_or_default();
-    context.ledger.put_backup(&context.app, None, id, &json)?;
-    context.backup_made(&backup);
-    Ok(backup)
+    let (target, _helper) = context.database_with_programs(release).await?;
+    let store = context.store();
+    let verified = store.verify(context.engine.as_ref(), &target, id, restored, jiff::Timestamp::now()).await;
+    // Also where it turned out to be broken, which is on record by now.
+    if let Ok(backup) = store.get(id).await {
+        let json = serde_json::to_value(&backup).unwrap_or_default();
+        context.ledger.put_backup(&context.app, None, id, &json)?;
+        context.backup_made(&backup);
+    }
+    Ok(verified?)
 }
 
 /// Puts a backup in place of the database; the name under which the replaced one is kept.
 pub(crate) async fn restore_now(context: &Context, release: &Release, id: &str) -> Result<String, Failure> {
-    let target = context.database(release).await?;
+    let (target, _helper) = context.database_with_programs(release).await?;
     let lock = Lock::acquire(&target, LOCK_WAIT).await?;
     let tag = jiff::Timestamp::now().as_second().to_string();
     let restored = context.store().restore(context.engine.as_ref(), &target, id, &tag).await?;
@@ -371,6 +390,9 @@ impl Run<'_> {
 
     /// Sessions from the private network that belong to nobody alive were left by a migration that was killed.
     async fn quarry(&self, release: &Release) -> Result<Quarry, Failure> {
+        if outside(release) {
+            return Ok(Quarry { by_name_only: true, ..Quarry::default() });
+        }
         let name = backstage(&release.project.name);
         let Some(network) = self.context.engine.network(&name).await? else { return Ok(Quarry::default()) };
         let containers = self.context.engine.containers(&release.project.name).await?;
@@ -380,7 +402,7 @@ impl Run<'_> {
             .filter_map(|container| container.networks.get(&name)?.ip_address.parse().ok());
         let gateways = network.subnets.iter().filter_map(|subnet| gateway(subnet));
         let alive: BTreeSet<IpAddr> = addresses.chain(gateways).collect();
-        Ok(Quarry { addresses: BTreeSet::new(), subnets: network.subnets, alive })
+        Ok(Quarry { subnets: network.subnets, alive, ..Quarry::default() })
     }
 
     pub(super) async fn read_scripts(&self, _service: &ServiceName) -> Result<Option<String>, Failure> {
@@ -402,17 +424,21 @@ impl Run<'_> {
     ) -> Result<Option<String>, Failure> {
         let target = self.database().await?;
         let fingerprint = crate::database::fingerprint(&target).await?.digest();
-        let Some(service) = self.target.database_service() else {
-            return self.rehearsed(from, fingerprint, Rehearsal { runs: true, ..Rehearsal::default() });
+        let (scratch, aliases) = match self.scratch(&target).await? {
+            Ok(scratch) => scratch,
+            Err(why) => {
+                // Nothing is known of it but that it has to be tried: fenced, and behind a backup.
+                self.rehearsed(from, fingerprint, Rehearsal { runs: true, ..Rehearsal::default() })?;
+                return Ok(Some(format!("not rehearsed, so it will be fenced: {why}")));
+            }
         };
-        let name = format!("{}-rehearsal", self.target.project.name);
-        let scratch = self.making(service, |making| making.scratch(&name)).await?;
-        let aliases = self.target.project.services.get(service).map(|it| names(service, it)).unwrap_or_default();
-        let instead: Vec<(String, String)> = aliases.into_iter().map(|alias| (name.clone(), alias)).collect();
+        let instead: Vec<(String, String)> = aliases.into_iter().map(|alias| (scratch.name.clone(), alias)).collect();
         let Some(to) = to.iter().next().cloned() else { return Ok(None) };
+        let (target, _helper) = self.context.equipped(self.target, target).await?;
         let request = RehearsalRequest {
             target: &target,
             scratch,
+            port: if outside(self.target) { target.port } else { 5432 },
             one_off: self.one_off(self.target, &instead).await?,
             from: from.clone(),
             to,
@@ -420,6 +446,18 @@ impl Run<'_> {
         };
         let rehearsal = crate::database::rehearse(self.context.engine.as_ref(), &request).await?;
         self.rehearsed(from, fingerprint, rehearsal)
+    }
+
+    /// A scratch server, and the names under which the migration looks for the database; or why there can be none.
+    async fn scratch(&self, target: &Target) -> Result<Result<(ContainerSpec, Vec<String>), String>, Failure> {
+        let Some(service) = self.target.database_service() else {
+            let stand_in = self.context.stand_in(self.target, target).await?;
+            return Ok(stand_in.map(|(scratch, host)| (scratch, vec![host])));
+        };
+        let name = format!("{}-rehearsal", self.target.project.name);
+        let scratch = self.making(service, |making| making.scratch(&name)).await?;
+        let aliases = self.target.project.services.get(service).map(|it| names(service, it)).unwrap_or_default();
+        Ok(Ok((scratch, aliases)))
     }
 
     fn rehearsed(
@@ -489,7 +527,7 @@ impl Run<'_> {
         let seen = crate::database::observe(&target).await?;
         if seen.current.revisions == *to {
             self.migrated(direction, with, from, &seen)?;
-            return Ok(Some(format!("{:.1} s", outcome.took.as_secs_f64())));
+            return Ok(Some(format!("{:.1} s{}", outcome.took.as_secs_f64(), aside(&outcome))));
         }
         Err(Failure::release(Reason::MigrationFailed, explained(&outcome, &arguments, &seen)))
     }
@@ -520,7 +558,7 @@ impl Run<'_> {
         let Some(id) = self.fact::<String>(fact::BACKUP)? else {
             return Err(Failure::release(Reason::RevertFailed, "the rollout has no backup to restore"));
         };
-        let target = self.database().await?;
+        let (target, _helper) = self.context.equipped(self.target, self.database().await?).await?;
         self.locked(&target).await?;
         let restored = self.context.store().restore(self.context.engine.as_ref(), &target, &id, &self.id.to_string()).await?;
         let seen = crate::database::observe(&target).await?;
@@ -562,15 +600,29 @@ fn explained(outcome: &Outcome, arguments: &[String], seen: &Observation) -> Str
     };
     let tail: Vec<String> = outcome.tail.iter().map(|line| format!("  | {line}")).collect();
     format!(
-        "`{}` {how}; the schema is at {}\nits last lines:\n{}",
+        "`{}` {how}; the schema is at {}{}\nits last lines:\n{}",
         arguments.join(" "),
         revisions(&seen.current.revisions),
+        aside(outcome),
         tail.join("\n")
     )
 }
 
+/// What else is worth knowing of a migration, for the journal.
+fn aside(outcome: &Outcome) -> String {
+    let waited = outcome.waited.iter().flat_map(|blocking| {
+        let seconds = blocking.waited.as_secs_f64();
+        blocking.obstacles.iter().map(move |it| format!("; it waited {seconds:.0} s and more for process {}: {}", it.pid, it.query))
+    });
+    let hunted = outcome.hunted.iter().map(|it| {
+        let from = it.address.as_deref().unwrap_or("the server's own machine");
+        format!("; a killed migration had left process {} ({} from {from}), which was ended: {}", it.pid, it.application, it.query)
+    });
+    waited.chain(hunted).collect()
+}
+
 /// A network's gateway: the first address, as the engine gives it out. The host's own sessions come from there.
-fn gateway(subnet: &str) -> Option<IpAddr> {
+pub(super) fn gateway(subnet: &str) -> Option<IpAddr> {
     let address: std::net::Ipv4Addr = subnet.split_once('/')?.0.parse().ok()?;
     Some(IpAddr::V4(std::net::Ipv4Addr::from(u32::from(address) + 1)))
 }

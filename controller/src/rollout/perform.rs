@@ -277,7 +277,6 @@ impl Run<'_> {
 
     fn proof(&self, service: &ServiceName, container: &Container) -> ProofSubject {
         ProofSubject {
-            service: service.clone(),
             id: container.id.to_string(),
             name: container.name.clone(),
             probe: self.target.options(service).probe,

@@ -11,7 +11,7 @@ use super::Failure;
 use super::gather::mounted_files;
 use super::run::Run;
 use crate::engine::BuildRequest;
-use crate::source::{ContextError, ContextRequest, DockerfileAt, MaterialiseError, Releases};
+use crate::source::{ContextError, ContextRequest, MaterialiseError, Releases, TreeError};
 
 impl Run<'_> {
     /// Writes what containers mount from the repository.
@@ -23,7 +23,12 @@ impl Run<'_> {
             let checkout = context.source.checkout(&revision)?;
             Releases::new(&context.data_dir).materialise(&checkout, &context.app, &digest, &paths)
         };
-        let files = blocking(write).await?.map_err(|error| Failure::transient(Reason::PreflightFailed, error.to_string()))?;
+        let files = blocking(write).await?.map_err(|error| {
+            if let MaterialiseError::Tree(error) = &error {
+                self.distrust(error);
+            }
+            Failure::transient(Reason::PreflightFailed, error.to_string())
+        })?;
         Ok(Some(files.display().to_string()))
     }
 
@@ -93,8 +98,27 @@ impl Run<'_> {
             Failure::transient(Reason::BuildFailed, format!("cannot make {}: {error}", directory.display()))
         })?;
         remove_contexts(&directory);
-        let dockerfile = blocking(write).await?.map_err(context_failure)?;
+        let dockerfile = blocking(write).await?.map_err(|error| self.context_failure(error))?;
         Ok((file, dockerfile))
+    }
+
+    /// A full disk or a broken mirror is no fault of the release.
+    fn context_failure(&self, error: ContextError) -> Failure {
+        let message = error.to_string();
+        match error {
+            ContextError::Tree(error @ TreeError::Corrupt(_)) => {
+                self.distrust(&error);
+                Failure::transient(Reason::SourceUnreachable, message)
+            }
+            ContextError::Write { .. } => Failure::transient(Reason::BuildFailed, message),
+            ContextError::Tree(_) | ContextError::Ignore { .. } => Failure::release(Reason::BuildFailed, message),
+        }
+    }
+
+    fn distrust(&self, error: &TreeError) {
+        if matches!(error, TreeError::Corrupt(_)) {
+            self.context.source.distrust_or_warn();
+        }
     }
 
     /// The whole build log, for `docs/operations.md`'s "where did it go wrong".
@@ -127,11 +151,7 @@ impl Run<'_> {
 pub(crate) fn context_request(build: &evenkeel_core::compose::Build) -> ContextRequest {
     let directory = if build.context == "." { String::new() } else { build.context.clone() };
     let dockerfile = if directory.is_empty() { build.dockerfile.clone() } else { format!("{directory}/{}", build.dockerfile) };
-    ContextRequest { directory, dockerfile: DockerfileAt::Path(dockerfile) }
-}
-
-fn context_failure(error: ContextError) -> Failure {
-    Failure::release(Reason::BuildFailed, error.to_string())
+    ContextRequest { directory, dockerfile }
 }
 
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {

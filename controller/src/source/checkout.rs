@@ -1,6 +1,7 @@
 //! One commit of the mirror, opened for reading.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use evenkeel_core::name::Revision;
@@ -100,6 +101,7 @@ pub(crate) struct Checkout {
     repository: Mutex<Repository>,
     pub(super) revision: Revision,
     pub(super) commit: Oid,
+    broken: AtomicBool,
 }
 
 impl std::fmt::Debug for Checkout {
@@ -151,12 +153,29 @@ impl Checkout {
             (ErrorCode::NotFound, _) | (_, ErrorClass::Invalid) => missing(),
             _ => e.into(),
         })?;
-        Ok(Self { repository: Mutex::new(repository), revision: revision.clone(), commit })
+        Ok(Self {
+            repository: Mutex::new(repository),
+            revision: revision.clone(),
+            commit,
+            broken: AtomicBool::new(false),
+        })
     }
 
     /// The commit's id.
     pub(crate) fn revision(&self) -> &Revision {
         &self.revision
+    }
+
+    /// Whether something that was read of it turned out to be broken in the mirror: see [`super::Source::distrust`].
+    pub(crate) fn broken(&self) -> bool {
+        self.broken.load(Ordering::Relaxed)
+    }
+
+    /// Remembers what an error says of the mirror; those who get it may only want its text.
+    pub(super) fn note(&self, error: &TreeError) {
+        if matches!(error, TreeError::Corrupt(_)) {
+            self.broken.store(true, Ordering::Relaxed);
+        }
     }
 
     /// The library's handle may only be used by one thread at a time.

@@ -41,17 +41,8 @@ pub(crate) enum ContextError {
 pub(crate) struct ContextRequest {
     /// The directory; empty for the root.
     pub directory: String,
-    /// The Dockerfile.
-    pub dockerfile: DockerfileAt,
-}
-
-/// Where the Dockerfile is.
-#[derive(Clone, Debug)]
-pub(crate) enum DockerfileAt {
-    /// In the repository; not necessarily in the context.
-    Path(String),
-    /// In the Compose file.
-    Inline(String),
+    /// The Dockerfile; not necessarily in the directory.
+    pub dockerfile: String,
 }
 
 /// The filtered list of a context.
@@ -93,6 +84,14 @@ impl Checkout {
     /// Where the directory or the Dockerfile is missing or outside of the repository, a pattern is malformed, or something that
     /// goes in is a submodule or a Git LFS pointer.
     pub(crate) fn context(&self, request: &ContextRequest) -> Result<Context, ContextError> {
+        self.listed(request).inspect_err(|error| {
+            if let ContextError::Tree(error) = error {
+                self.note(error);
+            }
+        })
+    }
+
+    fn listed(&self, request: &ContextRequest) -> Result<Context, ContextError> {
         let top = self.must_find(&request.directory)?;
         if top.mode != DIRECTORY {
             let path = request.directory.clone();
@@ -106,13 +105,9 @@ impl Checkout {
         Ok(Context { digest: digest(&entries), entries, dockerfile: dockerfile.name })
     }
 
-    fn dockerfile(&self, top: &Found, at: &DockerfileAt) -> Result<Dockerfile, ContextError> {
-        let path = match at {
-            DockerfileAt::Inline(text) => return Ok(Dockerfile::brought(text.clone(), None)),
-            DockerfileAt::Path(path) => path,
-        };
+    fn dockerfile(&self, top: &Found, path: &str) -> Result<Dockerfile, TreeError> {
         let text = self.file(path)?;
-        let named = self.find(path, false)?.ok_or_else(|| TreeError::Missing(path.clone()))?;
+        let named = self.find(path, false)?.ok_or_else(|| TreeError::Missing(path.to_owned()))?;
         let real = self.must_find(path)?;
         let own_ignore = Some(format!("{path}.dockerignore"));
         match (named.below(&top.path), real.below(&top.path)) {

@@ -6,7 +6,7 @@ use super::*;
 use crate::source::testing::Repo;
 
 fn at(directory: &str, dockerfile: &str) -> ContextRequest {
-    ContextRequest { directory: directory.to_owned(), dockerfile: DockerfileAt::Path(dockerfile.to_owned()) }
+    ContextRequest { directory: directory.to_owned(), dockerfile: dockerfile.to_owned() }
 }
 
 fn paths(context: &Context) -> Vec<&str> {
@@ -120,14 +120,10 @@ fn a_dockerfile_from_elsewhere_is_brought_and_hidden() {
     let checkout = repo.checkout();
     let outside = checkout.context(&at("app", "docker/api.Dockerfile")).unwrap();
     assert_eq!(paths(&outside), [".dockerignore", outside.dockerfile.as_str(), "code"]);
-    let inline = DockerfileAt::Inline("FROM scratch\n".to_owned());
-    let inline =
-        checkout.context(&ContextRequest { directory: "app".to_owned(), dockerfile: inline }).unwrap();
-    assert_eq!(inline.dockerfile, outside.dockerfile);
     let file = repo.directory.path().join("x.tar");
-    checkout.write_context(&inline, &file).unwrap();
+    checkout.write_context(&outside, &file).unwrap();
     let hidden = tar(&["-xOf"], &file);
-    assert!(hidden.starts_with(&format!("\n.dockerignore\n{}\n", inline.dockerfile)), "{hidden}");
+    assert!(hidden.starts_with(&format!("\n.dockerignore\n{}\n", outside.dockerfile)), "{hidden}");
 }
 
 #[test]

@@ -79,24 +79,6 @@ impl Checkout {
         }
         Ok(lines)
     }
-
-    /// The files that differ between `from` and this commit, sorted; both names of a renamed one.
-    ///
-    /// # Errors
-    /// `NoCommit` where the mirror does not have `from`.
-    pub(crate) fn changed_paths(&self, from: &Revision) -> Result<Vec<String>, TreeError> {
-        let repository = self.repository();
-        let old = commit_of(&repository, from)?.tree()?;
-        let new = repository.find_commit(self.commit)?.tree()?;
-        let diff = repository.diff_tree_to_tree(Some(&old), Some(&new), None)?;
-        let names =
-            diff.deltas().flat_map(|delta| [delta.old_file().path_bytes(), delta.new_file().path_bytes()]);
-        let mut paths: Vec<String> =
-            names.flatten().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
-        paths.sort();
-        paths.dedup();
-        Ok(paths)
-    }
 }
 
 fn commit_of<'a>(repository: &'a Repository, revision: &Revision) -> Result<Commit<'a>, TreeError> {

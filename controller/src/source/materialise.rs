@@ -96,20 +96,6 @@ impl Releases {
         Ok(release.join("files"))
     }
 
-    /// The releases that have files, for retention.
-    ///
-    /// # Errors
-    /// Where the directory cannot be read.
-    pub(crate) fn list(&self, app: &AppName) -> Result<Vec<ReleaseDigest>, MaterialiseError> {
-        let parent = self.root.join(app.as_str());
-        let entries = match fs::read_dir(&parent) {
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            other => other.map_err(|e| failed(&parent, &e))?,
-        };
-        let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-        Ok(names.filter(|name| !name.starts_with('.')).map(ReleaseDigest::from).collect())
-    }
-
     /// Removes a release's files. None there: fine.
     ///
     /// # Errors

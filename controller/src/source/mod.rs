@@ -29,7 +29,7 @@ mod working;
 
 pub(crate) use checkout::{Checkout, TreeError};
 pub(crate) use config::{Credentials, SourceConfig};
-pub(crate) use context::{ContextError, ContextRequest, DockerfileAt};
+pub(crate) use context::{ContextError, ContextRequest};
 pub(crate) use error::SourceError;
 pub(crate) use materialise::{MaterialiseError, Releases};
 pub(crate) use repository::Source;

@@ -117,15 +117,6 @@ impl Source {
         gone.map_err(|e| self.corrupt(&e))
     }
 
-    /// The commits that are kept.
-    ///
-    /// # Errors
-    /// `Corrupt` where the mirror cannot be read.
-    pub(crate) fn kept(&self) -> Result<Vec<Revision>, SourceError> {
-        let kept = self.mirror().and_then(|repository| mirror::kept(&repository));
-        Ok(kept.map_err(|e| self.corrupt(&e))?.iter().map(|id| id.to_string().into()).collect())
-    }
-
     /// Called when reading a commit failed with [`TreeError::Corrupt`]: the next poll makes the mirror anew.
     ///
     /// # Errors
@@ -133,6 +124,16 @@ impl Source {
     pub(crate) fn distrust(&self) -> Result<(), SourceError> {
         fs::write(self.layout.marker(), b"")
             .map_err(|e| SourceError::local("note that the mirror is broken", e))
+    }
+
+    /// The same, where nobody can do anything about it but read the log.
+    pub(crate) fn distrust_or_warn(&self) {
+        match self.distrust() {
+            Ok(()) => {
+                tracing::warn!(source = %self.config.name, "the mirror is broken; the next poll makes it anew")
+            }
+            Err(error) => tracing::error!(source = %self.config.name, %error, "the mirror is broken"),
+        }
     }
 
     /// The directory of a repository on this machine, for watching.
@@ -143,11 +144,6 @@ impl Source {
     /// What it was told.
     pub(crate) fn config(&self) -> &SourceConfig {
         &self.config
-    }
-
-    /// The repository's address without credentials, for showing.
-    pub(crate) fn url(&self) -> &str {
-        &self.location.address
     }
 
     fn mirror(&self) -> Result<Repository, git2::Error> {

@@ -18,6 +18,10 @@ impl Checkout {
     /// # Errors
     /// Where the folder does not exist or the mirror is broken.
     pub(crate) fn manifests(&self, folder: &str) -> Result<Vec<String>, TreeError> {
+        self.found(folder).inspect_err(|error| self.note(error))
+    }
+
+    fn found(&self, folder: &str) -> Result<Vec<String>, TreeError> {
         let top = self.directory(folder)?;
         let mut found = Vec::new();
         self.walk(&top, &mut |entry| {
@@ -48,6 +52,11 @@ impl Checkout {
         }
     }
 
+    fn explain(&self, path: &str, error: &TreeError) -> FileError {
+        self.note(error);
+        explain(path, error)
+    }
+
     /// The content of a file, links followed.
     pub(super) fn file(&self, path: &str) -> Result<Vec<u8>, TreeError> {
         let found = self.must_find(path)?;
@@ -62,12 +71,12 @@ impl Checkout {
 
 impl Files for Checkout {
     fn entry(&self, path: &str) -> Result<Option<Entry>, FileError> {
-        let found = self.find(path, false).map_err(|e| explain(path, &e))?;
+        let found = self.find(path, false).map_err(|e| self.explain(path, &e))?;
         found.map(|found| entry(path, &found)).transpose()
     }
 
     fn read(&self, path: &str) -> Result<Vec<u8>, FileError> {
-        self.file(path).map_err(|e| explain(path, &e))
+        self.file(path).map_err(|e| self.explain(path, &e))
     }
 
     fn read_host(&self, path: &str) -> Result<Option<Vec<u8>>, FileError> {
@@ -75,7 +84,7 @@ impl Files for Checkout {
     }
 
     fn list(&self, path: &str) -> Result<Vec<String>, FileError> {
-        self.names(path).map_err(|e| explain(path, &e))
+        self.names(path).map_err(|e| self.explain(path, &e))
     }
 }
 

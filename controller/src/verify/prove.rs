@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use evenkeel_core::manifest::{Probe, Rollout};
-use evenkeel_core::name::ServiceName;
 use evenkeel_core::verdict::{Judgement, Limits, Sample, Verdict};
 use tokio_util::sync::CancellationToken;
 
@@ -13,8 +12,6 @@ use crate::engine::EngineError;
 
 /// A container to be proven.
 pub(crate) struct ProofSubject {
-    /// Its service.
-    pub(crate) service: ServiceName,
     /// Its id.
     pub(crate) id: String,
     /// Its name, for people.

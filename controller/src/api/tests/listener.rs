@@ -71,7 +71,7 @@ async fn with_a_secret_it_has_to_be_known() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "open sesame\n").unwrap();
     let fake = Arc::default();
-    let address = start(&fake, Some(SecretFile::new(file.path()))).await;
+    let address = start(&fake, Some(serde_json::from_value(serde_json::json!(file.path())).unwrap())).await;
     let body = r#"{"ref":"refs/heads/main"}"#;
     let good = signature("open sesame", body);
     let bad = signature("open barley", body);

@@ -31,6 +31,8 @@ pub(crate) struct Request<'a> {
     /// The scratch server: the database's own image, `PGDATA` on tmpfs, `-c fsync=off`, on an internal network that evenkeel
     /// reaches, a name that is the same each time. Roles, authentication and database are set here.
     pub scratch: ContainerSpec,
+    /// Where it listens: the migration asks for the real one's port.
+    pub port: u16,
     /// The migration, on whose network the database's name already means the scratch server.
     pub one_off: OneOff,
     /// Where the schema stands: the rows of the revision table.

@@ -31,15 +31,23 @@ pub(super) async fn start(engine: &dyn Engine, request: &Request<'_>) -> Result<
     engine.start(id.as_str()).await?;
     let scratch = Target {
         host: address(engine, &id, &request.scratch).await?,
-        port: 5432,
+        port: request.port,
         user,
         password: None,
         name: "postgres".to_owned(),
-        programs: Some(Programs::Server(id.clone())),
+        programs: Some(programs(&id, request.port)),
         ..request.target.clone()
     };
     ready(engine, &id, &scratch).await?;
     Ok(scratch.sibling(&request.target.name))
+}
+
+/// The programs look for the socket of the default port, and for no other.
+fn programs(id: &ContainerId, port: u16) -> Programs {
+    match port {
+        5432 => Programs::Server(id.clone()),
+        port => Programs::Beside { container: id.clone(), host: "127.0.0.1".to_owned(), port },
+    }
 }
 
 /// Removes it, and what an earlier one left under its name.

@@ -306,10 +306,6 @@ impl Engine for Docker {
         Err(unneeded())
     }
 
-    async fn images(&self, _: &str) -> Result<Vec<Image>, EngineError> {
-        Err(unneeded())
-    }
-
     async fn pull(&self, _: &str, _: Progress<'_>) -> Result<Image, EngineError> {
         Err(unneeded())
     }
@@ -335,10 +331,6 @@ impl Engine for Docker {
     }
 
     async fn create_network(&self, _: &NetworkSpec) -> Result<String, EngineError> {
-        Err(unneeded())
-    }
-
-    async fn remove_network(&self, _: &str) -> Result<(), EngineError> {
         Err(unneeded())
     }
 

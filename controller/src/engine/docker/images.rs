@@ -1,10 +1,9 @@
 //! Images that are there, and images from a registry.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use bollard::models::{CreateImageInfo, HealthConfig, ImageInspect};
-use bollard::query_parameters::{CreateImageOptions, ListImagesOptions, RemoveImageOptions, TagImageOptions};
+use bollard::query_parameters::{CreateImageOptions, RemoveImageOptions, TagImageOptions};
 use evenkeel_core::name::ImageId;
 use evenkeel_core::observed::Image;
 use futures_util::TryStreamExt;
@@ -24,18 +23,6 @@ impl Docker {
         let inspected =
             self.ask(format!("inspect image {reference}"), client.inspect_image(&segment(reference))).await;
         Ok(errors::found(inspected)?.map(image))
-    }
-
-    pub(super) async fn labelled_images(&self, label: &str) -> Result<Vec<Image>, EngineError> {
-        let client = self.client().await?;
-        let filters = HashMap::from([("label".to_owned(), vec![label.to_owned()])]);
-        let options = ListImagesOptions { filters: Some(filters), ..Default::default() };
-        let listed = self.ask("list images", client.list_images(Some(options))).await?;
-        let mut images = Vec::with_capacity(listed.len());
-        for summary in listed {
-            images.extend(self.find_image(&summary.id).await?);
-        }
-        Ok(images)
     }
 
     /// Pulls an image, without credentials. There is no limit to a pull that goes on, only to its silence.

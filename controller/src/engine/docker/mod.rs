@@ -183,10 +183,6 @@ impl Engine for Docker {
         self.find_image(reference).await
     }
 
-    async fn images(&self, label: &str) -> Result<Vec<Image>, EngineError> {
-        self.labelled_images(label).await
-    }
-
     async fn pull(&self, reference: &str, progress: Progress<'_>) -> Result<Image, EngineError> {
         self.pull_image(reference, progress).await
     }
@@ -213,10 +209,6 @@ impl Engine for Docker {
 
     async fn create_network(&self, spec: &NetworkSpec) -> Result<String, EngineError> {
         self.make_network(spec).await
-    }
-
-    async fn remove_network(&self, name: &str) -> Result<(), EngineError> {
-        self.drop_network(name).await
     }
 
     async fn connect(&self, container: &str, endpoint: &Endpoint) -> Result<(), EngineError> {

@@ -48,13 +48,6 @@ impl Docker {
         self.ask(action, client.create_network(request(spec))).await.map(|created| created.id)
     }
 
-    pub(super) async fn drop_network(&self, name: &str) -> Result<(), EngineError> {
-        let client = self.client().await?;
-        errors::gone_is_fine(
-            self.ask(format!("remove network {name}"), client.remove_network(&segment(name))).await,
-        )
-    }
-
     /// Joins a container to a network. A place that it has already stays as it is, with the names given then.
     ///
     /// For a container that does not run, the engine notes down any name and refuses only the start, so the network is looked

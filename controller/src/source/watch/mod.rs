@@ -85,23 +85,14 @@ impl Watches {
         (Self { state, task }, receiver)
     }
 
-    /// Watches a target, from now on. Watched already: fine.
+    /// Watches a target, from now on, until everybody who asked for it has let it go.
     pub(crate) fn watch(&self, target: Target) {
         lock(&self.state).add(target);
     }
 
-    /// Watches a target no more.
+    /// Lets a target go.
     pub(crate) fn unwatch(&self, target: &Target) {
         lock(&self.state).remove(target);
-    }
-
-    /// Watches exactly these.
-    pub(crate) fn set(&self, targets: BTreeSet<Target>) {
-        let mut state = lock(&self.state);
-        let gone: Vec<Target> =
-            state.targets().filter(|target| !targets.contains(*target)).cloned().collect();
-        gone.iter().for_each(|target| state.remove(target));
-        targets.into_iter().for_each(|target| state.add(target));
     }
 }
 

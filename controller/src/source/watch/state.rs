@@ -13,6 +13,8 @@ use super::place::{Mark, Places, Watched};
 pub(super) struct State {
     watcher: Option<RecommendedWatcher>,
     targets: BTreeMap<Target, Places>,
+    /// How many have asked for each target: applications may read the same file.
+    asked: BTreeMap<Target, usize>,
     armed: BTreeMap<PathBuf, bool>,
     /// Directories that the system would not watch.
     refused: BTreeSet<PathBuf>,
@@ -27,15 +29,12 @@ impl State {
                 |e| tracing::warn!(reason = %e, "cannot watch files; looking every few seconds instead"),
             )
             .ok();
-        let (targets, armed) = (BTreeMap::new(), BTreeMap::new());
-        Self { watcher, targets, armed, refused: BTreeSet::new(), seen: BTreeMap::new() }
-    }
-
-    pub(super) fn targets(&self) -> impl Iterator<Item = &Target> {
-        self.targets.keys()
+        let (targets, asked, armed) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { watcher, targets, asked, armed, refused: BTreeSet::new(), seen: BTreeMap::new() }
     }
 
     pub(super) fn add(&mut self, target: Target) {
+        *self.asked.entry(target.clone()).or_default() += 1;
         if !self.targets.contains_key(&target) {
             let places = Places::of(&target);
             // At once, so that nothing between now and the first look is missed.
@@ -46,7 +45,11 @@ impl State {
     }
 
     pub(super) fn remove(&mut self, target: &Target) {
-        if self.targets.remove(target).is_some() {
+        let Some(asked) = self.asked.get_mut(target) else { return };
+        *asked -= 1;
+        if *asked == 0 {
+            self.asked.remove(target);
+            self.targets.remove(target);
             self.seen.remove(target);
             self.arm();
         }

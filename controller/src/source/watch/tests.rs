@@ -78,7 +78,8 @@ async fn a_file_behind_a_link_is_seen_at_both_ends() {
     case.watches.watch(Target::File(linked.clone()));
     shell(case.directory.path(), "echo X >> real/env");
     case.sees(&linked, "the link's target").await;
-    case.watches.set([Target::File(below.clone())].into());
+    case.watches.unwatch(&Target::File(linked));
+    case.watches.watch(Target::File(below.clone()));
     shell(case.directory.path(), "echo > v1/x");
     case.sees(&below, "behind a linked directory").await;
     shell(case.directory.path(), "ln -s v2 next; mv -T next data");
@@ -94,10 +95,28 @@ async fn one_directory_under_two_names_serves_both() {
     let mut case = Case::new();
     shell(case.directory.path(), "mkdir real; echo > real/x; ln -s real alias");
     let (real, alias) = (case.path("real/x"), case.path("alias/x"));
-    case.watches.set([Target::File(real.clone()), Target::File(alias.clone())].into());
+    for path in [&real, &alias] {
+        case.watches.watch(Target::File(path.clone()));
+    }
     case.watches.unwatch(&Target::File(alias));
     shell(case.directory.path(), "echo > real/x");
     case.sees(&real, "after the other name was dropped").await;
+}
+
+#[tokio::test]
+async fn what_two_have_asked_for_is_watched_until_both_let_it_go() {
+    let mut case = Case::new();
+    let file = case.path("env");
+    for _ in 0..2 {
+        case.watches.watch(Target::File(file.clone()));
+    }
+    case.watches.unwatch(&Target::File(file.clone()));
+    shell(case.directory.path(), "echo A > env");
+    case.sees(&file, "by the other one").await;
+    case.watches.unwatch(&Target::File(file.clone()));
+    case.watches.unwatch(&Target::File(file));
+    shell(case.directory.path(), "echo B > env");
+    case.sees_nothing("what is watched no more").await;
 }
 
 #[tokio::test]
@@ -127,7 +146,7 @@ async fn a_repository_in_all_its_forms() {
     let [tree, bare] = ["tree", "bare.git"].map(|name| repo.directory.path().join(name));
     let mut case = Case::new();
     for (path, committer) in [(repo.path(), repo.path()), (tree.clone(), tree), (bare.clone(), repo.path())] {
-        case.watches.set([Target::Repository(path.clone())].into());
+        case.watches.watch(Target::Repository(path.clone()));
         let publish = |committer: &Path| {
             git(committer, &["commit", "-q", "--allow-empty", "-m", "x"]);
             if path == bare {
@@ -142,6 +161,7 @@ async fn a_repository_in_all_its_forms() {
         case.sees(&path, "a commit after packing").await;
         git(&path, &["log", "--oneline", "--all"]);
         case.sees_nothing("reading a repository").await;
+        case.watches.unwatch(&Target::Repository(path));
     }
 }
 
@@ -190,7 +210,8 @@ async fn without_watches_it_looks() {
     case.sees(&file, "written").await;
     shell(case.directory.path(), "echo B > b; mv b a/env");
     case.sees(&file, "replaced").await;
-    case.watches.set([Target::Repository(repo.path())].into());
+    case.watches.unwatch(&Target::File(file));
+    case.watches.watch(Target::Repository(repo.path()));
     case.sees_nothing("nothing").await;
     repo.commit("second");
     case.sees(&repo.path(), "a commit").await;
