@@ -112,8 +112,9 @@ fn settled(handle: &Handle, desired: &Release, target: &Release) -> Result<(), F
     let ledger = &handle.context.ledger;
     if desired.digest == target.digest {
         handle.release_holds()?;
+        // The branch may have moved on while this pass looked, to a commit that nobody has read yet.
         let revision = handle.tip.borrow().revision.clone();
-        if ledger.app(&handle.name)?.live_revision.as_ref() != Some(&revision) {
+        if desired.revision == revision && ledger.app(&handle.name)?.live_revision.as_ref() != Some(&revision) {
             ledger.set_live(&handle.name, &target.digest, &revision)?;
             ledger.record_event(Some(&handle.name), "moved", &format!("commit {} changes nothing that runs", revision.short()))?;
         }
@@ -145,7 +146,7 @@ async fn rollout(
     let id = match &open {
         Some(open) => open.id,
         None => {
-            let revision = handle.tip.borrow().revision.clone();
+            let revision = target.revision.clone();
             if !repair {
                 ledger.set_attempted(&handle.name, &revision)?;
             }
