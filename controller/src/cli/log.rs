@@ -12,6 +12,11 @@ pub(crate) fn start(format: LogFormat) {
         Ok(filter) => (filter, None),
         Err(fault) => (EnvFilter::new("info"), Some(fault)),
     };
+    // At `debug` the engine's client logs whole requests, environments included.
+    let filter = match "bollard=info".parse() {
+        Ok(cap) => filter.add_directive(cap),
+        Err(_) => filter,
+    };
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Text => log.with_ansi(super::output::colours(&std::io::stderr())).init(),
