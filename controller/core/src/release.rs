@@ -147,7 +147,9 @@ impl Release {
             .project
             .services
             .iter()
-            .map(|(name, service)| (name.clone(), config_digest(key, &parts.project, service, images.get(name))))
+            .map(|(name, service)| {
+                (name.clone(), config_digest(key, &parts.project, service, images.get(name)))
+            })
             .collect();
         let spec = &parts.manifest.spec;
         let digest = key.digest(&Inputs {
@@ -155,7 +157,10 @@ impl Release {
             services: &configs,
             options: &spec.services,
             migrations: spec.database.as_ref().map(|database| &database.migrations),
-            database: spec.database.as_ref().map(|database| (&database.service, &database.url_from, &database.name)),
+            database: spec
+                .database
+                .as_ref()
+                .map(|database| (&database.service, &database.url_from, &database.name)),
             rollout: &spec.rollout,
             probes: &spec.probes,
             smoke: &spec.smoke,
@@ -231,10 +236,17 @@ fn build_without_place(build: &Build) -> Build {
     Build { context: String::new(), ..build.clone() }
 }
 
-fn config_digest(key: &DigestKey, project: &Project, service: &Service, image: Option<&ImageSource>) -> String {
+fn config_digest(
+    key: &DigestKey,
+    project: &Project,
+    service: &Service,
+    image: Option<&ImageSource>,
+) -> String {
     // What it waits for, and which profile brought it, does not change the container.
-    let runs = Service { depends_on: BTreeMap::new(), build: None, image: None, one_shot: false, ..service.clone() };
-    let networks: Vec<_> = service.networks.keys().filter_map(|key| project.networks.get(key)).map(|n| &n.name).collect();
+    let runs =
+        Service { depends_on: BTreeMap::new(), build: None, image: None, one_shot: false, ..service.clone() };
+    let networks: Vec<_> =
+        service.networks.keys().filter_map(|key| project.networks.get(key)).map(|n| &n.name).collect();
     let volumes: Vec<_> = service
         .mounts
         .iter()

@@ -59,7 +59,13 @@ impl Making<'_> {
 
     /// A container that runs one command with the service's image, environment and mounts, and serves nobody. `database`
     /// replaces the name under which it reaches a service (a scratch server instead of the real one).
-    pub fn one_off(&self, name: &str, command: &[String], workdir: Option<&str>, instead: &[(String, String)]) -> ContainerSpec {
+    pub fn one_off(
+        &self,
+        name: &str,
+        command: &[String],
+        workdir: Option<&str>,
+        instead: &[(String, String)],
+    ) -> ContainerSpec {
         let mut service = self.spec();
         service.entrypoint = Some(command.iter().take(1).cloned().collect());
         service.command = Some(command.iter().skip(1).cloned().collect());
@@ -106,7 +112,10 @@ impl Making<'_> {
             image: self.image.to_string(),
             labels: self.labels(&service, "scratch", true),
             publish: false,
-            endpoints: vec![Endpoint { network: backstage(&self.release.project.name), ..Endpoint::default() }],
+            endpoints: vec![Endpoint {
+                network: backstage(&self.release.project.name),
+                ..Endpoint::default()
+            }],
             restart: RestartPolicy::No,
             binds: self.binds(&service),
             tmpfs,
@@ -120,7 +129,8 @@ impl Making<'_> {
         let project = &self.release.project;
         let mut labels = service.labels.clone();
         let one_off = if oneoff { "True" } else { "False" };
-        let files: Vec<String> = project.files.iter().map(|file| format!("{}/{file}", project.directory)).collect();
+        let files: Vec<String> =
+            project.files.iter().map(|file| format!("{}/{file}", project.directory)).collect();
         labels.extend(
             [
                 (label::APP, self.release.app.as_str()),
@@ -144,7 +154,8 @@ impl Making<'_> {
     fn own_endpoints(&self, service: &Service) -> Vec<Endpoint> {
         let mut endpoints = own_endpoints(self.release, self.service, service);
         if self.backstage && service.network_mode.is_none() {
-            endpoints.push(Endpoint { network: backstage(&self.release.project.name), ..Endpoint::default() });
+            endpoints
+                .push(Endpoint { network: backstage(&self.release.project.name), ..Endpoint::default() });
         }
         endpoints
     }
@@ -158,7 +169,12 @@ impl Making<'_> {
             ..Endpoint::default()
         }];
         let extra = rollout.dependency_networks.iter().map(|key| {
-            self.release.project.networks.get(key).map_or(key.as_str(), |network| network.name.as_str()).to_owned()
+            self.release
+                .project
+                .networks
+                .get(key)
+                .map_or(key.as_str(), |network| network.name.as_str())
+                .to_owned()
         });
         endpoints.extend(extra.map(|network| Endpoint { network, ..Endpoint::default() }));
         if rollout.candidate_egress || outside(self.release) {
@@ -170,7 +186,8 @@ impl Making<'_> {
     /// For every other service: its candidate of this rollout where there is one, else the container that serves.
     fn links(&self) -> Vec<(String, String)> {
         let mut links = Vec::new();
-        for (name, service) in self.release.project.services.iter().filter(|(name, _)| *name != self.service) {
+        for (name, service) in self.release.project.services.iter().filter(|(name, _)| *name != self.service)
+        {
             let Some(container) = self.provider(name) else { continue };
             let target = container.id.short().to_owned();
             let names = names(name, service);
@@ -186,7 +203,8 @@ impl Making<'_> {
         };
         let rollout = self.rollout.to_string();
         let candidate = self.peers.iter().filter(of_service).find(|container| {
-            container.label(label::ROLLOUT) == Some(&rollout) && container.label(label::ROLE) == Some(Role::Successor.as_str())
+            container.label(label::ROLLOUT) == Some(&rollout)
+                && container.label(label::ROLE) == Some(Role::Successor.as_str())
         });
         candidate.or_else(|| {
             let id = self.serving.get(service);
@@ -243,13 +261,18 @@ pub fn client_scratch(release: &Release, image: &ImageId, port: u16) -> Containe
     };
     let endpoint = Endpoint { network: backstage(&release.project.name), ..Endpoint::default() };
     let spec = beside(release, image, service, "rehearsal", "scratch");
-    ContainerSpec { endpoints: vec![endpoint], tmpfs: [("/evenkeel".to_owned(), String::new())].into(), ..spec }
+    ContainerSpec {
+        endpoints: vec![endpoint],
+        tmpfs: [("/evenkeel".to_owned(), String::new())].into(),
+        ..spec
+    }
 }
 
 /// A container beside those of the services. It is labelled as a one-off of the one that migrates.
 fn beside(release: &Release, image: &ImageId, service: Service, name: &str, role: &str) -> ContainerSpec {
     let project = &release.project.name;
-    let migrates = release.manifest.spec.database.as_ref().map_or("", |database| database.migrations.service.as_str());
+    let migrates =
+        release.manifest.spec.database.as_ref().map_or("", |database| database.migrations.service.as_str());
     let labels = [
         (label::APP, release.app.as_str()),
         (label::RELEASE, release.digest.short()),
@@ -289,7 +312,9 @@ const SCRATCH_DATA: &str = "/evenkeel/data";
 
 /// The service's own command with everything off that only protects data.
 fn scratch_command(command: Option<&[String]>) -> Vec<String> {
-    let mut command = command.filter(|command| !command.is_empty()).map_or_else(|| vec!["postgres".to_owned()], <[String]>::to_vec);
+    let mut command = command
+        .filter(|command| !command.is_empty())
+        .map_or_else(|| vec!["postgres".to_owned()], <[String]>::to_vec);
     for setting in ["fsync=off", "full_page_writes=off", "synchronous_commit=off"] {
         command.extend(["-c".to_owned(), setting.to_owned()]);
     }

@@ -11,7 +11,8 @@ const COUNT: u32 = 65_536 / SIZE;
 /// A free /26 of 10.231.0.0/16, starting the search at a place that depends on `seed`; `None` when none is free.
 pub fn free(seed: &str, used: &[String]) -> Option<String> {
     let used: Vec<(u32, u32)> = used.iter().filter_map(|subnet| range(subnet)).collect();
-    let start = seed.bytes().fold(17_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte))) % COUNT;
+    let start =
+        seed.bytes().fold(17_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte))) % COUNT;
     (0..COUNT).map(|offset| POOL + ((start + offset) % COUNT) * SIZE).find_map(|first| {
         let last = first + (SIZE - 1);
         let clear = used.iter().all(|(from, to)| last < *from || first > *to);

@@ -85,7 +85,9 @@ impl Judgement {
 
     /// Adds a sample.
     pub fn sample(&mut self, sample: &Sample<'_>) -> Verdict {
-        let Some(container) = sample.container else { return Verdict::Failed("its container is gone".to_owned()) };
+        let Some(container) = sample.container else {
+            return Verdict::Failed("its container is gone".to_owned());
+        };
         if let Some(failure) = self.lifecycle(container) {
             return Verdict::Failed(failure);
         }
@@ -100,7 +102,8 @@ impl Judgement {
     fn lifecycle(&mut self, container: &Container) -> Option<String> {
         if matches!(container.state, State::Exited | State::Dead | State::Removing) {
             let oom = if container.oom_killed { ", killed for want of memory" } else { "" };
-            let error = if container.error.is_empty() { String::new() } else { format!(": {}", container.error) };
+            let error =
+                if container.error.is_empty() { String::new() } else { format!(": {}", container.error) };
             return Some(format!("it exited with code {}{oom}{error}", container.exit_code));
         }
         let now = (container.id.clone(), container.started_at.clone(), container.restart_count);
@@ -112,7 +115,11 @@ impl Judgement {
     }
 
     /// The Docker healthcheck and the probe together. `Err(Some)` decides at once: the engine has counted its own failures.
-    fn look(&mut self, container: &Container, probe: Option<&Result<(), String>>) -> Result<(), Option<String>> {
+    fn look(
+        &mut self,
+        container: &Container,
+        probe: Option<&Result<(), String>>,
+    ) -> Result<(), Option<String>> {
         if container.state != State::Running {
             self.last = "it is not running yet".to_owned();
             return Err(None);
@@ -148,13 +155,20 @@ impl Judgement {
         self.successes += 1;
         let since = *self.healthy_since.get_or_insert(at);
         if self.successes < self.limits.successes {
-            return Verdict::Wait(format!("{} of {} successes in a row", self.successes, self.limits.successes));
+            return Verdict::Wait(format!(
+                "{} of {} successes in a row",
+                self.successes, self.limits.successes
+            ));
         }
         self.been_healthy = true;
         if self.starting {
             self.been_healthy = false;
             if at >= self.limits.start_timeout {
-                return Verdict::Failed(format!("not healthy within {} s: {}", self.limits.start_timeout.as_secs(), self.last));
+                return Verdict::Failed(format!(
+                    "not healthy within {} s: {}",
+                    self.limits.start_timeout.as_secs(),
+                    self.last
+                ));
             }
             return Verdict::Wait(self.last.clone());
         }
@@ -172,14 +186,21 @@ impl Judgement {
             return Verdict::Failed(format!("{} failures in a row: {}", self.failures, self.last));
         }
         if !self.been_healthy && at >= self.limits.start_timeout {
-            return Verdict::Failed(format!("not healthy within {} s: {}", self.limits.start_timeout.as_secs(), self.last));
+            return Verdict::Failed(format!(
+                "not healthy within {} s: {}",
+                self.limits.start_timeout.as_secs(),
+                self.last
+            ));
         }
         Verdict::Wait(self.last.clone())
     }
 }
 
 /// How often each pattern stands in a log.
-pub fn count_patterns<'a>(patterns: &[String], lines: impl IntoIterator<Item = &'a str>) -> BTreeMap<String, (usize, String)> {
+pub fn count_patterns<'a>(
+    patterns: &[String],
+    lines: impl IntoIterator<Item = &'a str>,
+) -> BTreeMap<String, (usize, String)> {
     let mut counts: BTreeMap<String, (usize, String)> = BTreeMap::new();
     for line in lines {
         for pattern in patterns.iter().filter(|pattern| line.contains(pattern.as_str())) {
@@ -198,7 +219,10 @@ pub fn log_failure(
     new.iter().find_map(|(pattern, (count, line))| {
         let before = old.get(pattern).map_or(0, |(count, _)| *count);
         (*count > before).then(|| {
-            format!("its log has {pattern:?} {count} times (the old release: {before} in an equal window): {}", line.trim())
+            format!(
+                "its log has {pattern:?} {count} times (the old release: {before} in an equal window): {}",
+                line.trim()
+            )
         })
     })
 }
@@ -237,7 +261,8 @@ mod tests {
 
     #[test]
     fn healthy_needs_successes_in_a_row_and_time() {
-        let verdicts = feed(&mut Judgement::new(limits()), &running(), &[false, true, true, false, true, true, true]);
+        let verdicts =
+            feed(&mut Judgement::new(limits()), &running(), &[false, true, true, false, true, true, true]);
         assert!(verdicts[..6].iter().all(|verdict| matches!(verdict, Verdict::Wait(_))), "{verdicts:?}");
         assert_eq!(verdicts[6], Verdict::Healthy);
     }
@@ -276,7 +301,11 @@ mod tests {
     fn unhealthy_decides_at_once_unless_it_was_so_before() {
         use crate::observed::Health;
         let unhealthy = Container {
-            health: Some(Health { status: HealthStatus::Unhealthy, failing_streak: 3, last_output: "no".to_owned() }),
+            health: Some(Health {
+                status: HealthStatus::Unhealthy,
+                failing_streak: 3,
+                last_output: "no".to_owned(),
+            }),
             ..running()
         };
         let mut judgement = Judgement::new(limits());
@@ -301,6 +330,8 @@ mod tests {
         let patterns = ["ERROR".to_owned(), "Traceback".to_owned()];
         let old = count_patterns(&patterns, ["ERROR a", "ERROR b", "fine"]);
         assert_eq!(log_failure(&old, &count_patterns(&patterns, ["ERROR c", "ERROR d"])), None);
-        assert!(log_failure(&old, &count_patterns(&patterns, ["Traceback (most recent call last)"])).is_some());
+        assert!(
+            log_failure(&old, &count_patterns(&patterns, ["Traceback (most recent call last)"])).is_some()
+        );
     }
 }

@@ -219,7 +219,11 @@ pub(crate) trait Engine: Send + Sync {
     async fn container(&self, id_or_name: &str) -> Result<Option<Container>, EngineError>;
 
     /// The container, of whatever project, that holds a host port: (its name, its Compose project).
-    async fn port_holder(&self, port: u16, protocol: &str) -> Result<Option<(String, Option<String>)>, EngineError>;
+    async fn port_holder(
+        &self,
+        port: u16,
+        protocol: &str,
+    ) -> Result<Option<(String, Option<String>)>, EngineError>;
 
     /// Creates a container: on its first endpoint's network, then connected to the others, not started.
     async fn create(&self, spec: &ContainerSpec) -> Result<ContainerId, EngineError>;

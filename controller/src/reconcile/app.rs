@@ -180,7 +180,11 @@ pub(super) async fn work(handle: Arc<Handle>) {
         if reasons.fresh {
             backoff.tries = 0;
         }
-        let reason = if reasons.pending.is_empty() { because.to_owned() } else { Vec::from_iter(reasons.pending).join(", ") };
+        let reason = if reasons.pending.is_empty() {
+            because.to_owned()
+        } else {
+            Vec::from_iter(reasons.pending).join(", ")
+        };
         let began = Instant::now();
         let turn = handle.turn.lock().await;
         let next = super::pass::reconcile(&handle, &reason).await;

@@ -40,7 +40,11 @@ pub(super) fn choose<'a>(choice: &Choice<'a>) -> Chosen<'a> {
         return chosen;
     }
     if let Some(since) = choice.suspended {
-        chosen.condition(Reason::Suspended, "suspended by an operator; `evenkeel resume` ends it".to_owned(), since);
+        chosen.condition(
+            Reason::Suspended,
+            "suspended by an operator; `evenkeel resume` ends it".to_owned(),
+            since,
+        );
         chosen.target = choice.live;
         return chosen;
     }

@@ -37,14 +37,20 @@ impl Daemon {
         let apps = self.apps.read().unwrap_or_else(PoisonError::into_inner);
         apps.get(app).cloned().ok_or_else(|| {
             let known: Vec<&str> = apps.keys().map(AppName::as_str).collect();
-            let hint = if known.is_empty() { "none is known yet".to_owned() } else { format!("there is {}", known.join(", ")) };
+            let hint = if known.is_empty() {
+                "none is known yet".to_owned()
+            } else {
+                format!("there is {}", known.join(", "))
+            };
             ControlError::new(ControlStatus::NotFound, format!("there is no application {app}")).hint(hint)
         })
     }
 
     /// Polls the application's source now, and waits for the answer.
     async fn poll_now(&self, handle: &Handle) {
-        let Some(followed) = self.sources.iter().find(|it| it.source.config().name == handle.source.config().name) else {
+        let Some(followed) =
+            self.sources.iter().find(|it| it.source.config().name == handle.source.config().name)
+        else {
             return;
         };
         let mut polls = followed.polls.subscribe();
@@ -134,7 +140,9 @@ impl Control for Daemon {
     async fn create_backup(&self, app: AppName) -> Result<String, ControlError> {
         let handle = self.handle(&app)?;
         let release = live_release(&handle)?;
-        let backup = rollout::backup_now(&handle.context, &release, None, BackupReason::Manual).await.map_err(failure)?;
+        let backup = rollout::backup_now(&handle.context, &release, None, BackupReason::Manual)
+            .await
+            .map_err(failure)?;
         Ok(format!("backup {} is made, and was decoded in full", backup.id))
     }
 
@@ -149,7 +157,8 @@ impl Control for Daemon {
         let handle = self.handle(&app)?;
         let release = live_release(&handle)?;
         let _turn = handle.turn.try_lock().map_err(|_| {
-            ControlError::new(ControlStatus::Conflict, format!("{app} is being rolled out")).hint("wait for its end")
+            ControlError::new(ControlStatus::Conflict, format!("{app} is being rolled out"))
+                .hint("wait for its end")
         })?;
         let kept = rollout::restore_now(&handle.context, &release, &id).await.map_err(failure)?;
         handle.trigger("operator: restore");
@@ -206,7 +215,8 @@ async fn report(handle: &Arc<Handle>) -> Result<PlanReport, ControlError> {
     let release = desired.release;
     report.to = Some(release.digest.clone());
     report.notes = desired.warnings;
-    let gathered = Gathered::look(&handle.context, &release, Hints::default(), None).await.map_err(failure)?;
+    let gathered =
+        Gathered::look(&handle.context, &release, Hints::default(), None).await.map_err(failure)?;
     match make(&gathered.facts(&release, RolloutId(0))) {
         Ok(plan) => fill(&mut report, plan, &gathered, &release),
         Err(blocked) => report.conditions.push(blocked.message),
@@ -222,7 +232,10 @@ fn fill(report: &mut PlanReport, plan: Plan, gathered: &Gathered, release: &Rele
         why: step.why.clone(),
     };
     report.empty = plan.is_empty();
-    report.stage = serde_json::to_value(plan.stage).ok().and_then(|it| it.as_str().map(str::to_owned)).unwrap_or_default();
+    report.stage = serde_json::to_value(plan.stage)
+        .ok()
+        .and_then(|it| it.as_str().map(str::to_owned))
+        .unwrap_or_default();
     report.strategy = plan.strategy;
     report.steps = plan.steps.iter().map(step).collect();
     report.gaps = plan.gaps;

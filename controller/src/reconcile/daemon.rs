@@ -178,8 +178,12 @@ impl Daemon {
     /// What a source says of itself is a condition of each of its applications.
     pub(super) fn source_looked_at(&self, followed: &Followed) {
         let conditions = followed.conditions.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        for handle in self.handles().iter().filter(|handle| handle.source.config().name == followed.source.config().name) {
-            handle.view.lock().unwrap_or_else(PoisonError::into_inner).source = conditions.first().cloned();
+        for handle in self
+            .handles()
+            .iter()
+            .filter(|handle| handle.source.config().name == followed.source.config().name)
+        {
+            handle.view.lock().unwrap_or_else(PoisonError::into_inner).source.clone_from(&conditions);
         }
         followed.polls.send_modify(|count| *count += 1);
     }

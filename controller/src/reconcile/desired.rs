@@ -111,9 +111,21 @@ pub(super) fn declared(files: &dyn Files, path: &str) -> Result<Declared, Faults
         compose: &manifest.spec.compose,
         files,
     };
-    let (project, warnings) = compose::read(&request)?;
+    let read = compose::read(&request);
+    let (project, warnings) = read.map_err(|faults| placed(faults, path, &text))?;
     let faults = manifest::check_located(path, &text, &manifest, &project);
     if faults.0.is_empty() { Ok(Declared { manifest, project, warnings }) } else { Err(faults) }
+}
+
+/// A fault of the project as a whole (a Compose file that is not there) stands where the manifest asks for the project.
+fn placed(faults: Faults, path: &str, text: &str) -> Faults {
+    let Ok(node) = evenkeel_core::yaml::parse(path, text) else { return faults };
+    let place = node.place_of(&["spec", "compose", "files", "0"]);
+    let locate = |fault: Fault| match &fault.at {
+        Some(_) => fault,
+        None => Fault { hint: fault.hint, ..place.fault(fault.message) },
+    };
+    Faults(faults.0.into_iter().map(locate).collect())
 }
 
 /// The digest of every build's filtered context.

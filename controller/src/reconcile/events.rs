@@ -53,10 +53,21 @@ pub(super) async fn engine_events(daemon: Arc<Daemon>) {
 /// What happens at the engine that can mean drift.
 fn dispatch(daemon: &Daemon, event: &EngineEvent) {
     let telling = match event.kind.as_str() {
-        "container" => matches!(
-            event.action.as_str(),
-            "die" | "stop" | "kill" | "destroy" | "pause" | "unpause" | "rename" | "update" | "oom" | "start"
-        ) || event.action.starts_with("health_status"),
+        "container" => {
+            matches!(
+                event.action.as_str(),
+                "die"
+                    | "stop"
+                    | "kill"
+                    | "destroy"
+                    | "pause"
+                    | "unpause"
+                    | "rename"
+                    | "update"
+                    | "oom"
+                    | "start"
+            ) || event.action.starts_with("health_status")
+        }
         "network" => matches!(event.action.as_str(), "disconnect" | "destroy"),
         "image" => matches!(event.action.as_str(), "tag" | "untag" | "delete"),
         "volume" => event.action == "destroy",

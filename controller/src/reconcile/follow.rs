@@ -22,7 +22,7 @@ pub(super) async fn follow(daemon: Arc<Daemon>, followed: Arc<Followed>) {
         let polled = poll(&daemon, &followed).await;
         match polled {
             Ok(revision) => {
-                followed.clear();
+                followed.forget(Reason::SourceUnreachable);
                 if seen.as_ref() != Some(&revision) && spread(&daemon, &followed, &revision).await {
                     seen = Some(revision);
                 }
@@ -75,7 +75,11 @@ async fn poll(daemon: &Daemon, followed: &Followed) -> Result<Revision, String> 
 
 /// Whether waiting is enough, or somebody has to do something.
 fn told(error: &SourceError) -> String {
-    let next = if error.transient() { "it is asked again by itself" } else { "waiting does not mend this by itself" };
+    let next = if error.transient() {
+        "it is asked again by itself"
+    } else {
+        "waiting does not mend this by itself"
+    };
     format!("{error}; {next}")
 }
 
@@ -88,24 +92,32 @@ async fn spread(daemon: &Arc<Daemon>, followed: &Arc<Followed>, revision: &Revis
             return false;
         }
     };
+    followed.forget(Reason::ManifestInvalid);
     if found.is_empty() {
         let path = &followed.source.config().path;
         let under = if path.is_empty() { String::new() } else { format!(" under {path}") };
-        followed.condition(Reason::ManifestInvalid, &format!("commit {} has no evenkeel.yaml{under}", revision.short()));
+        followed.condition(
+            Reason::ManifestInvalid,
+            &format!("commit {} has no evenkeel.yaml{under}", revision.short()),
+        );
     }
     let duplicates = desired::duplicates(&found);
     for (name, paths) in &duplicates {
         followed.condition(
             Reason::ManifestInvalid,
-            &format!("two manifests are named {name}: {}; nothing of either is rolled out", paths.join(" and ")),
+            &format!(
+                "two manifests are named {name}: {}; nothing of either is rolled out",
+                paths.join(" and ")
+            ),
         );
     }
     let mut named: BTreeMap<AppName, String> = BTreeMap::new();
     for manifest in &found {
         if let Some(name) = name_of(daemon, followed, manifest)
-            && !duplicates.contains_key(&name) {
-                named.insert(name, manifest.path.clone());
-            }
+            && !duplicates.contains_key(&name)
+        {
+            named.insert(name, manifest.path.clone());
+        }
     }
     daemon.tell(followed, revision, &named, &duplicates);
     true
@@ -133,18 +145,24 @@ impl Followed {
     fn unreachable(&self, error: &str) {
         let name = &self.source.config().name;
         tracing::warn!(source = %name, error, "the source cannot be read");
-        self.condition(Reason::SourceUnreachable, &format!("{error}; the last commit that was read goes on being kept"));
+        self.condition(
+            Reason::SourceUnreachable,
+            &format!("{error}; the last commit that was read goes on being kept"),
+        );
     }
 
     fn condition(&self, reason: Reason, message: &str) {
         let mut conditions = self.conditions.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = conditions.iter().find(|condition| condition.reason == reason).map_or_else(Timestamp::now, |it| it.since);
+        let since = conditions
+            .iter()
+            .find(|condition| condition.reason == reason)
+            .map_or_else(Timestamp::now, |it| it.since);
         conditions.retain(|condition| condition.reason != reason);
         conditions.push(Condition { reason, message: message.to_owned(), since });
     }
 
-    fn clear(&self) {
-        self.conditions.lock().unwrap_or_else(PoisonError::into_inner).retain(|it| it.reason != Reason::SourceUnreachable);
+    fn forget(&self, reason: Reason) {
+        self.conditions.lock().unwrap_or_else(PoisonError::into_inner).retain(|it| it.reason != reason);
     }
 }
 
@@ -158,7 +176,9 @@ pub(super) async fn cancel_when_superseded(handle: &Handle, target: &Release, ca
             return std::future::pending().await;
         }
         let Tip { revision, manifest: Some(manifest) } = tip.borrow_and_update().clone() else { continue };
-        let Ok(desired) = desired::release(&handle.source, &revision, &manifest, &handle.key).await else { continue };
+        let Ok(desired) = desired::release(&handle.source, &revision, &manifest, &handle.key).await else {
+            continue;
+        };
         if desired.release.digest != target.digest {
             tracing::info!(app = %handle.name, revision = %revision, "a newer release is wanted");
             cancel.cancel();
@@ -167,8 +187,13 @@ pub(super) async fn cancel_when_superseded(handle: &Handle, target: &Release, ca
 }
 
 /// When a commit was made.
-pub(super) async fn committed_at(source: &Arc<crate::source::Source>, revision: &Revision) -> Option<Timestamp> {
+pub(super) async fn committed_at(
+    source: &Arc<crate::source::Source>,
+    revision: &Revision,
+) -> Option<Timestamp> {
     let (source, revision) = (Arc::clone(source), revision.clone());
-    let read = move || source.checkout(&revision).and_then(|checkout| checkout.meta()).map(|meta| meta.committed_at).ok();
+    let read = move || {
+        source.checkout(&revision).and_then(|checkout| checkout.meta()).map(|meta| meta.committed_at).ok()
+    };
     tokio::task::spawn_blocking(read).await.ok().flatten()
 }

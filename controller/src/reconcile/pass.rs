@@ -64,7 +64,12 @@ async fn pass(handle: &Arc<Handle>, reason: &str) -> Result<Next, Failure> {
 }
 
 /// Goes to what was chosen, if anything has to be done for it.
-async fn go(handle: &Arc<Handle>, desired: &Release, chosen: &Chosen<'_>, reason: &str) -> Result<Next, Failure> {
+async fn go(
+    handle: &Arc<Handle>,
+    desired: &Release,
+    chosen: &Chosen<'_>,
+    reason: &str,
+) -> Result<Next, Failure> {
     let ledger = &handle.context.ledger;
     let idle = || chosen.look_again.map_or(Next::Settled, Next::LookAt);
     let open = ledger.open_rollout(&handle.name)?;
@@ -73,7 +78,8 @@ async fn go(handle: &Arc<Handle>, desired: &Release, chosen: &Chosen<'_>, reason
         return Ok(idle());
     };
     let open = supersede(handle, open, target)?;
-    let gathered = Gathered::look(&handle.context, target, Hints::default(), open.as_ref().map(|open| open.id)).await?;
+    let gathered =
+        Gathered::look(&handle.context, target, Hints::default(), open.as_ref().map(|open| open.id)).await?;
     handle.observed(target, &gathered);
     let id = open.as_ref().map_or(RolloutId(0), |open| open.id);
     let plan = make(&gathered.facts(target, id))?;
@@ -95,7 +101,11 @@ async fn go(handle: &Arc<Handle>, desired: &Release, chosen: &Chosen<'_>, reason
 }
 
 /// A rollout of something else than what is wanted now is over.
-fn supersede(handle: &Handle, open: Option<OpenRollout>, target: &Release) -> Result<Option<OpenRollout>, Failure> {
+fn supersede(
+    handle: &Handle,
+    open: Option<OpenRollout>,
+    target: &Release,
+) -> Result<Option<OpenRollout>, Failure> {
     let ledger = &handle.context.ledger;
     let Some(open) = open else { return Ok(None) };
     ledger.interrupt_steps(open.id)?;
@@ -112,10 +122,16 @@ fn settled(handle: &Handle, desired: &Release, target: &Release) -> Result<(), F
     let ledger = &handle.context.ledger;
     if desired.digest == target.digest {
         handle.release_holds()?;
+        // The branch may have moved on while this pass looked, to a commit that nobody has read yet.
         let revision = handle.tip.borrow().revision.clone();
-        if ledger.app(&handle.name)?.live_revision.as_ref() != Some(&revision) {
+        if desired.revision == revision && ledger.app(&handle.name)?.live_revision.as_ref() != Some(&revision)
+        {
             ledger.set_live(&handle.name, &target.digest, &revision)?;
-            ledger.record_event(Some(&handle.name), "moved", &format!("commit {} changes nothing that runs", revision.short()))?;
+            ledger.record_event(
+                Some(&handle.name),
+                "moved",
+                &format!("commit {} changes nothing that runs", revision.short()),
+            )?;
         }
     }
     handle.context.say(Phase::Idle, "");
@@ -145,7 +161,7 @@ async fn rollout(
     let id = match &open {
         Some(open) => open.id,
         None => {
-            let revision = handle.tip.borrow().revision.clone();
+            let revision = target.revision.clone();
             if !repair {
                 ledger.set_attempted(&handle.name, &revision)?;
             }
@@ -153,7 +169,10 @@ async fn rollout(
             ledger.begin_rollout(&handle.name, &target.digest, &revision, why, previous)?
         }
     };
-    handle.source.keep(&target.revision).map_err(|error| Failure::transient(Reason::SourceUnreachable, error.to_string()))?;
+    handle
+        .source
+        .keep(&target.revision)
+        .map_err(|error| Failure::transient(Reason::SourceUnreachable, error.to_string()))?;
     let cancel = CancellationToken::new();
     let order = Order {
         context: &handle.context,
@@ -229,7 +248,12 @@ fn hold_back(handle: &Handle, order: &Order<'_>, end: &End) -> Result<(), Failur
         End::Reverted { reason, message, at_fault } => {
             if *at_fault {
                 let release = order.release;
-                handle.context.ledger.quarantine(&handle.name, &release.digest, &release.revision, message)?;
+                handle.context.ledger.quarantine(
+                    &handle.name,
+                    &release.digest,
+                    &release.revision,
+                    message,
+                )?;
             }
             handle.hold(*reason, message);
         }
@@ -303,7 +327,10 @@ async fn desired_release(handle: &Arc<Handle>) -> Result<Option<Release>, Failur
     let Some(manifest) = &tip.manifest else {
         handle.condition(
             Reason::ManifestInvalid,
-            &format!("commit {} has no manifest of this application any more; what runs is kept", tip.revision.short()),
+            &format!(
+                "commit {} has no manifest of this application any more; what runs is kept",
+                tip.revision.short()
+            ),
         );
         return Ok(None);
     };
@@ -315,7 +342,10 @@ async fn desired_release(handle: &Arc<Handle>) -> Result<Option<Release>, Failur
             Ok(Some(desired.release))
         }
         Err(faults) => {
-            handle.condition(Reason::ManifestInvalid, &format!("at commit {}:\n{faults}", tip.revision.short()));
+            handle.condition(
+                Reason::ManifestInvalid,
+                &format!("at commit {}:\n{faults}", tip.revision.short()),
+            );
             Ok(None)
         }
     }
@@ -377,7 +407,8 @@ impl Handle {
     /// Something that holds until a pass sees otherwise.
     pub(super) fn condition(&self, reason: Reason, message: &str) {
         let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = view.conditions.iter().find(|it| it.reason == reason).map_or_else(Timestamp::now, |it| it.since);
+        let since =
+            view.conditions.iter().find(|it| it.reason == reason).map_or_else(Timestamp::now, |it| it.since);
         view.hold(Condition { reason, message: message.to_owned(), since });
     }
 

@@ -19,8 +19,12 @@ pub(super) fn retain(handle: &Handle, live: &Release) -> Result<(), LedgerError>
     let quarantined: BTreeSet<ReleaseDigest> =
         ledger.quarantined(&handle.name)?.into_iter().map(|entry| entry.release).collect();
     let stays = |digest: &ReleaseDigest| *digest == live.digest || quarantined.contains(digest);
-    let doomed: Vec<ReleaseDigest> =
-        releases.iter().skip(KEEP).map(|(digest, ..)| digest.clone()).filter(|digest| !stays(digest)).collect();
+    let doomed: Vec<ReleaseDigest> = releases
+        .iter()
+        .skip(KEEP)
+        .map(|(digest, ..)| digest.clone())
+        .filter(|digest| !stays(digest))
+        .collect();
     if doomed.is_empty() {
         return Ok(());
     }

@@ -30,7 +30,7 @@ pub(super) struct View {
     pub(super) services: Vec<ServiceStatus>,
     pub(super) schema: Option<SchemaStatus>,
     /// What the source says of itself.
-    pub(super) source: Option<Condition>,
+    pub(super) source: Vec<Condition>,
 }
 
 impl View {
@@ -68,7 +68,13 @@ impl Handle {
             ServiceStatus { image, ..service_status(name.as_str(), container, proven, service.one_shot) }
         });
         let schema = gathered.database.as_ref().map(|database| SchemaStatus {
-            desired: gathered.outputs.scripts.iter().flat_map(|scripts| &scripts.heads).map(ToString::to_string).collect(),
+            desired: gathered
+                .outputs
+                .scripts
+                .iter()
+                .flat_map(|scripts| &scripts.heads)
+                .map(ToString::to_string)
+                .collect(),
             current: database.current.iter().flatten().map(ToString::to_string).collect(),
             state: database.word,
         });
@@ -80,7 +86,8 @@ impl Handle {
 
     /// Looks without doing anything.
     pub(super) async fn look(&self, release: &Release) -> Result<(), Failure> {
-        let gathered = Gathered::look(&self.context, release, evenkeel_core::plan::Hints::default(), None).await?;
+        let gathered =
+            Gathered::look(&self.context, release, evenkeel_core::plan::Hints::default(), None).await?;
         self.observed(release, &gathered);
         Ok(())
     }
@@ -134,10 +141,16 @@ impl Handle {
 
 fn merged(view: &View, held: Vec<Condition>) -> Vec<Condition> {
     let mut conditions = held;
-    for condition in view.conditions.iter().chain(&view.source) {
+    for condition in &view.conditions {
         match conditions.iter_mut().find(|held| held.reason == condition.reason) {
             Some(held) => held.message.clone_from(&condition.message),
             None => conditions.push(condition.clone()),
+        }
+    }
+    // What the source says of itself adds to what the application says, and never hides it.
+    for condition in &view.source {
+        if !conditions.iter().any(|it| it.reason == condition.reason) {
+            conditions.push(condition.clone());
         }
     }
     conditions
@@ -172,7 +185,13 @@ fn service_health(container: Option<&Container>, proven: bool, one_shot: bool) -
 /// The worst service wins.
 fn health(view: &View, record: &AppRecord, phase: Phase, conditions: &[Condition]) -> HealthWord {
     let bad = |reason: Reason| {
-        matches!(reason, Reason::RevertFailed | Reason::DatabaseAhead | Reason::DatabaseDiverged | Reason::EngineUnreachable)
+        matches!(
+            reason,
+            Reason::RevertFailed
+                | Reason::DatabaseAhead
+                | Reason::DatabaseDiverged
+                | Reason::EngineUnreachable
+        )
     };
     if conditions.iter().any(|condition| bad(condition.reason)) {
         return HealthWord::Degraded;
@@ -225,11 +244,16 @@ fn next(handle: &Handle, record: &AppRecord, sync: Sync, phase: Phase, condition
 }
 
 /// Why nothing more is done by itself: the last rollout could not be put back, and nothing newer is wanted since.
-pub(super) fn stuck(ledger: &Ledger, app: &AppName, desired: &Release) -> Result<Option<String>, LedgerError> {
+pub(super) fn stuck(
+    ledger: &Ledger,
+    app: &AppName,
+    desired: &Release,
+) -> Result<Option<String>, LedgerError> {
     let held = ledger.conditions(app)?.into_iter().find(|condition| condition.reason == Reason::RevertFailed);
     let Some(condition) = held else { return Ok(None) };
     let last = ledger.history(Some(app), 1)?.into_iter().next();
-    let same = last.is_some_and(|last| last.outcome == Some(Outcome::RevertFailed) && last.release == desired.digest);
+    let same = last
+        .is_some_and(|last| last.outcome == Some(Outcome::RevertFailed) && last.release == desired.digest);
     Ok(same.then_some(condition.message))
 }
 

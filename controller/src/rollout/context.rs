@@ -52,7 +52,12 @@ impl Context {
         let message = message.into();
         let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
         if live.phase != phase || live.message != message {
-            let line = ProgressLine { app: self.app.clone(), phase, message: message.clone(), at: jiff::Timestamp::now() };
+            let line = ProgressLine {
+                app: self.app.clone(),
+                phase,
+                message: message.clone(),
+                at: jiff::Timestamp::now(),
+            };
             // Nobody watching is no error.
             let _ = self.progress.send(line);
         }

@@ -6,26 +6,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_core::container::ContainerSpec;
-use evenkeel_core::database::redact::Redactor;
 use evenkeel_core::database::fingerprint::{additive, compare};
+use evenkeel_core::database::redact::Redactor;
 use evenkeel_core::database::{Backup, Fingerprint, Reason as BackupReason, Rehearsal, SchemaWord, classify};
 use evenkeel_core::manifest::Database;
 use evenkeel_core::name::{ContainerId, ReleaseDigest, RolloutId, SchemaRevision, ServiceName};
 use evenkeel_core::observed::Container;
 use evenkeel_core::plan::{DatabaseFacts, Direction, HalfDone, Hints, Observed, backstage, revisions};
 use evenkeel_core::release::{Outputs, RehearsedFrom, Release};
-use evenkeel_core::spec::{names, outside};
 use evenkeel_core::secret::Secret;
+use evenkeel_core::spec::{names, outside};
 use evenkeel_core::status::{Phase, Reason};
 use serde::{Deserialize, Serialize};
 
-use super::run::{Run, fact};
 use super::outside::Helper;
+use super::run::{Run, fact};
 use super::{Context, Failure};
-use crate::engine::Engine;
 use crate::database::{
-    BackupRequest, DatabaseError, Ended, Limits, Lock, Observation, OneOff, Outcome, Programs, Quarry, RehearsalRequest, Store, Target,
+    BackupRequest, DatabaseError, Ended, Limits, Lock, Observation, OneOff, Outcome, Programs, Quarry,
+    RehearsalRequest, Store, Target,
 };
+use crate::engine::Engine;
 use crate::verify::address;
 
 /// How long another rollout's lock is waited for.
@@ -66,7 +67,9 @@ pub(super) async fn facts(
     let Some(spec) = &release.manifest.spec.database else { return Ok(None) };
     let mut facts = DatabaseFacts::default();
     let engine = context.engine.as_ref();
-    let Some(target) = target(engine, release, spec, &observed.containers, serving).await? else { return Ok(Some(facts)) };
+    let Some(target) = target(engine, release, spec, &observed.containers, serving).await? else {
+        return Ok(Some(facts));
+    };
     let seen = match crate::database::observe(&target).await {
         Ok(seen) => seen,
         Err(error) => {
@@ -107,7 +110,14 @@ fn believe(context: &Context, rollout: RolloutId, seen: &Observation) -> Result<
     let noted = context.ledger.applied(&context.app)?.into_iter().max_by_key(|applied| applied.at);
     let is_noted = noted.is_some_and(|noted| noted.rollout == rollout && noted.to == begun.to);
     if seen.current.revisions == begun.to && !is_noted {
-        context.ledger.record_applied(&context.app, rollout, &begun.with, begun.direction, &begun.from, &begun.to)?;
+        context.ledger.record_applied(
+            &context.app,
+            rollout,
+            &begun.with,
+            begun.direction,
+            &begun.from,
+            &begun.to,
+        )?;
     }
     Ok(())
 }
@@ -120,7 +130,11 @@ fn emptied(context: &Context, seen: &Observation) -> Result<Option<(Reason, Stri
         return Ok(None);
     }
     let other = record.system_identifier.is_some_and(|id| id != seen.system_identifier);
-    let how = if other { "another database cluster stands in its place" } else { "its revision table is empty or gone" };
+    let how = if other {
+        "another database cluster stands in its place"
+    } else {
+        "its revision table is empty or gone"
+    };
     Ok(Some((
         Reason::DatabaseDiverged,
         format!(
@@ -143,7 +157,8 @@ fn word(context: &Context, outputs: &Outputs, seen: &Observation) -> Result<Opti
 }
 
 fn remember(context: &Context, facts: &DatabaseFacts, seen: &Observation) -> Result<(), Failure> {
-    let trusted = matches!(facts.word, Some(SchemaWord::AtHead | SchemaWord::Behind)) && facts.blocked.is_none();
+    let trusted =
+        matches!(facts.word, Some(SchemaWord::AtHead | SchemaWord::Behind)) && facts.blocked.is_none();
     let record = context.ledger.app(&context.app)?;
     let same = record.schema.as_ref() == Some(&seen.current.revisions)
         && record.system_identifier.as_deref() == Some(seen.system_identifier.as_str());
@@ -191,8 +206,11 @@ async fn target(
                     && container.running()
                     && !evenkeel_core::plan::temporary(container)
             };
-            let recorded = containers.iter().filter(of_service).find(|it| serving.get(service) == Some(&it.id));
-            let Some(container) = recorded.or_else(|| containers.iter().find(of_service)) else { return Ok(None) };
+            let recorded =
+                containers.iter().filter(of_service).find(|it| serving.get(service) == Some(&it.id));
+            let Some(container) = recorded.or_else(|| containers.iter().find(of_service)) else {
+                return Ok(None);
+            };
             let Some(host) = address(container, &backstage(&release.project.name)) else { return Ok(None) };
             in_project(release, service, container, host)
         }
@@ -213,7 +231,8 @@ async fn target(
 
 /// As the official image is told: `POSTGRES_USER`, `POSTGRES_PASSWORD`, `POSTGRES_DB`.
 fn in_project(release: &Release, service: &ServiceName, container: &Container, host: String) -> Target {
-    let environment = release.project.services.get(service).map(|service| service.environment.clone()).unwrap_or_default();
+    let environment =
+        release.project.services.get(service).map(|service| service.environment.clone()).unwrap_or_default();
     let value = |name: &str| environment.get(name).map(|value| value.expose().to_owned());
     let user = value("POSTGRES_USER").unwrap_or_else(|| "postgres".to_owned());
     Target {
@@ -228,11 +247,19 @@ fn in_project(release: &Release, service: &ServiceName, container: &Container, h
     }
 }
 
-pub(super) fn variable_of(release: &Release, variable: &evenkeel_core::manifest::Variable) -> Result<Secret, Failure> {
+pub(super) fn variable_of(
+    release: &Release,
+    variable: &evenkeel_core::manifest::Variable,
+) -> Result<Secret, Failure> {
     let service = release.project.services.get(&variable.service);
-    service.and_then(|service| service.environment.get(&variable.env)).cloned().ok_or_else(|| Failure::Blocked {
-        reason: Reason::ManifestInvalid,
-        message: format!("service {} has no environment variable {}, which the manifest names", variable.service, variable.env),
+    service.and_then(|service| service.environment.get(&variable.env)).cloned().ok_or_else(|| {
+        Failure::Blocked {
+            reason: Reason::ManifestInvalid,
+            message: format!(
+                "service {} has no environment variable {}, which the manifest names",
+                variable.service, variable.env
+            ),
+        }
     })
 }
 
@@ -246,13 +273,16 @@ impl Context {
         })?;
         let containers = self.engine.containers(&release.project.name).await?;
         let serving = self.ledger.serving(&self.app)?;
-        target(self.engine.as_ref(), release, spec, &containers, &serving)
-            .await?
-            .ok_or_else(|| Failure::transient(Reason::PreflightFailed, "the database's container does not run"))
+        target(self.engine.as_ref(), release, spec, &containers, &serving).await?.ok_or_else(|| {
+            Failure::transient(Reason::PreflightFailed, "the database's container does not run")
+        })
     }
 
     /// The same, with PostgreSQL's client programs at hand for as long as the second part is held.
-    async fn database_with_programs(&self, release: &Release) -> Result<(Target, Option<Arc<Helper>>), Failure> {
+    async fn database_with_programs(
+        &self,
+        release: &Release,
+    ) -> Result<(Target, Option<Arc<Helper>>), Failure> {
         let target = self.database(release).await?;
         self.equipped(release, target).await
     }
@@ -274,8 +304,12 @@ pub(crate) async fn backup_now(
     reason: BackupReason,
 ) -> Result<Backup, Failure> {
     let (target, _helper) = context.database_with_programs(release).await?;
-    let service = &release.manifest.spec.database.as_ref().map(|database| database.migrations.service.clone());
-    let image = service.as_ref().and_then(|service| release.images.get(service)).map(|source| source.reference().to_owned());
+    let service =
+        &release.manifest.spec.database.as_ref().map(|database| database.migrations.service.clone());
+    let image = service
+        .as_ref()
+        .and_then(|service| release.images.get(service))
+        .map(|source| source.reference().to_owned());
     let request = BackupRequest { reason, image, now: jiff::Timestamp::now() };
     let store = context.store();
     let backup = store.create(context.engine.as_ref(), &target, request).await.map_err(backup_failure)?;
@@ -385,7 +419,11 @@ impl Run<'_> {
                 making.one_off(&name, &migrations.command, migrations.workdir.as_deref(), instead)
             })
             .await?;
-        Ok(OneOff { spec: container, command: migrations.command.clone(), quarry: self.quarry(release).await? })
+        Ok(OneOff {
+            spec: container,
+            command: migrations.command.clone(),
+            quarry: self.quarry(release).await?,
+        })
     }
 
     /// Sessions from the private network that belong to nobody alive were left by a migration that was killed.
@@ -428,7 +466,8 @@ impl Run<'_> {
             Ok(scratch) => scratch,
             Err(why) => return self.not_rehearsed(from, fingerprint, &why),
         };
-        let instead: Vec<(String, String)> = aliases.into_iter().map(|alias| (scratch.name.clone(), alias)).collect();
+        let instead: Vec<(String, String)> =
+            aliases.into_iter().map(|alias| (scratch.name.clone(), alias)).collect();
         let Some(to) = to.iter().next().cloned() else { return Ok(None) };
         let (target, _helper) = self.context.equipped(self.target, target).await?;
         let request = RehearsalRequest {
@@ -458,14 +497,18 @@ impl Run<'_> {
     }
 
     /// A scratch server, and the names under which the migration looks for the database; or why there can be none.
-    async fn scratch(&self, target: &Target) -> Result<Result<(ContainerSpec, Vec<String>), String>, Failure> {
+    async fn scratch(
+        &self,
+        target: &Target,
+    ) -> Result<Result<(ContainerSpec, Vec<String>), String>, Failure> {
         let Some(service) = self.target.database_service() else {
             let stand_in = self.context.stand_in(self.target, target).await?;
             return Ok(stand_in.map(|(scratch, host)| (scratch, vec![host])));
         };
         let name = format!("{}-rehearsal", self.target.project.name);
         let scratch = self.making(service, |making| making.scratch(&name)).await?;
-        let aliases = self.target.project.services.get(service).map(|it| names(service, it)).unwrap_or_default();
+        let aliases =
+            self.target.project.services.get(service).map(|it| names(service, it)).unwrap_or_default();
         Ok(Ok((scratch, aliases)))
     }
 
@@ -480,7 +523,10 @@ impl Run<'_> {
             let tail: Vec<String> = tail.iter().map(|line| format!("  | {line}")).collect();
             return Err(Failure::release(
                 Reason::MigrationFailed,
-                format!("the migration fails in rehearsal, on a scratch server; nothing was touched\nits last lines:\n{}", tail.join("\n")),
+                format!(
+                    "the migration fails in rehearsal, on a scratch server; nothing was touched\nits last lines:\n{}",
+                    tail.join("\n")
+                ),
             ));
         }
         let found = format!(
@@ -504,7 +550,12 @@ impl Run<'_> {
         if !self.reverting() {
             self.set_fact(fact::BACKUP, &backup.id)?;
         }
-        Ok(Some(format!("backup {}: {} bytes, {} rows, decoded in full", backup.id, backup.size, backup.total_rows())))
+        Ok(Some(format!(
+            "backup {}: {} bytes, {} rows, decoded in full",
+            backup.id,
+            backup.size,
+            backup.total_rows()
+        )))
     }
 
     /// Moves the schema, and believes only what the database says afterwards.
@@ -522,7 +573,9 @@ impl Run<'_> {
         crate::database::hunt(&target, &one_off.quarry, LOCK_WAIT).await?;
         let seen = crate::database::observe(&target).await?;
         if seen.current.revisions == *to {
-            return self.migrated(direction, with, from, &seen).map(|()| Some("it was done already".to_owned()));
+            return self
+                .migrated(direction, with, from, &seen)
+                .map(|()| Some("it was done already".to_owned()));
         }
         let begun = Begun { direction, with: with.clone(), from: from.clone(), to: to.clone() };
         if !self.reverting() {
@@ -569,9 +622,17 @@ impl Run<'_> {
         };
         let (target, _helper) = self.context.equipped(self.target, self.database().await?).await?;
         self.locked(&target).await?;
-        let restored = self.context.store().restore(self.context.engine.as_ref(), &target, &id, &self.id.to_string()).await?;
+        let restored = self
+            .context
+            .store()
+            .restore(self.context.engine.as_ref(), &target, &id, &self.id.to_string())
+            .await?;
         let seen = crate::database::observe(&target).await?;
-        self.context.ledger.set_schema(&self.context.app, &seen.current.revisions, &seen.system_identifier)?;
+        self.context.ledger.set_schema(
+            &self.context.app,
+            &seen.current.revisions,
+            &seen.system_identifier,
+        )?;
         Ok(Some(format!("backup {id} is in place; what was there is kept as database {}", restored.kept_as)))
     }
 
@@ -605,7 +666,9 @@ fn explained(outcome: &Outcome, arguments: &[String], seen: &Observation) -> Str
     let how = match &outcome.ended {
         Ended::Finished => format!("exited with code {}", outcome.exit_code),
         Ended::TimedOut => format!("took longer than {:.0} s and was ended", outcome.took.as_secs_f64()),
-        Ended::CancelledForBlocking(blocking) => format!("was ended, because it kept others waiting: {blocking}"),
+        Ended::CancelledForBlocking(blocking) => {
+            format!("was ended, because it kept others waiting: {blocking}")
+        }
     };
     let tail: Vec<String> = outcome.tail.iter().map(|line| format!("  | {line}")).collect();
     format!(
@@ -621,11 +684,16 @@ fn explained(outcome: &Outcome, arguments: &[String], seen: &Observation) -> Str
 fn aside(outcome: &Outcome) -> String {
     let waited = outcome.waited.iter().flat_map(|blocking| {
         let seconds = blocking.waited.as_secs_f64();
-        blocking.obstacles.iter().map(move |it| format!("; it waited {seconds:.0} s and more for process {}: {}", it.pid, it.query))
+        blocking.obstacles.iter().map(move |it| {
+            format!("; it waited {seconds:.0} s and more for process {}: {}", it.pid, it.query)
+        })
     });
     let hunted = outcome.hunted.iter().map(|it| {
         let from = it.address.as_deref().unwrap_or("the server's own machine");
-        format!("; a killed migration had left process {} ({} from {from}), which was ended: {}", it.pid, it.application, it.query)
+        format!(
+            "; a killed migration had left process {} ({} from {from}), which was ended: {}",
+            it.pid, it.application, it.query
+        )
     });
     waited.chain(hunted).collect()
 }
@@ -640,6 +708,8 @@ pub(super) fn gateway(subnet: &str) -> Option<IpAddr> {
 pub(super) fn redacted(release: &Release, text: &str) -> String {
     let redactors: Vec<Redactor> =
         release.project.services.values().map(|service| Redactor::new(&service.environment, [])).collect();
-    let lines = text.lines().map(|line| redactors.iter().fold(line.to_owned(), |line, redactor| redactor.line(&line)));
+    let lines = text
+        .lines()
+        .map(|line| redactors.iter().fold(line.to_owned(), |line, redactor| redactor.line(&line)));
     lines.collect::<Vec<_>>().join("\n")
 }

@@ -14,17 +14,26 @@ impl Run<'_> {
     pub(super) async fn done(&self, effect: &Effect) -> Result<bool, Failure> {
         let engine = &self.context.engine;
         Ok(match effect {
-            Effect::Build { image, .. } => engine.image(image).await?.is_some() && self.images_recorded(image)?,
-            Effect::Pull { reference, .. } => engine.image(reference).await?.is_some() && self.images_recorded(reference)?,
-            Effect::CreateNetwork { name, .. } | Effect::CreateBackstage { name } => engine.network(name).await?.is_some(),
-            Effect::CreateVolume { name, .. } => engine.volume_exists(name).await?,
-            Effect::Attach { container, network } => {
-                self.maybe_find(container).await?.is_some_and(|container| container.networks.contains_key(network))
+            Effect::Build { image, .. } => {
+                engine.image(image).await?.is_some() && self.images_recorded(image)?
             }
-            Effect::Create { container, role } => self.maybe_find(container).await?.is_some_and(|container| {
-                container.label(label::ROLE) == Some(role.as_str())
-                    && container.label(label::RELEASE) == Some(self.target.digest.short())
-            }),
+            Effect::Pull { reference, .. } => {
+                engine.image(reference).await?.is_some() && self.images_recorded(reference)?
+            }
+            Effect::CreateNetwork { name, .. } | Effect::CreateBackstage { name } => {
+                engine.network(name).await?.is_some()
+            }
+            Effect::CreateVolume { name, .. } => engine.volume_exists(name).await?,
+            Effect::Attach { container, network } => self
+                .maybe_find(container)
+                .await?
+                .is_some_and(|container| container.networks.contains_key(network)),
+            Effect::Create { container, role } => {
+                self.maybe_find(container).await?.is_some_and(|container| {
+                    container.label(label::ROLE) == Some(role.as_str())
+                        && container.label(label::RELEASE) == Some(self.target.digest.short())
+                })
+            }
             Effect::Start { container } => self.started(container).await?,
             Effect::Unpause { container } => {
                 self.maybe_find(container).await?.is_some_and(|container| container.state != State::Paused)
@@ -73,8 +82,11 @@ impl Run<'_> {
     /// A running container counts as started only once the ledger knows that it serves, where starting makes it serve.
     async fn started(&self, subject: &evenkeel_core::plan::Subject) -> Result<bool, Failure> {
         let Some(container) = self.maybe_find(subject).await? else { return Ok(false) };
-        let private = [Role::Successor, Role::StandIn].iter().any(|role| container.label(label::ROLE) == Some(role.as_str()));
-        let known = self.context.ledger.serving(&self.context.app)?.get(&subject.service) == Some(&container.id);
+        let private = [Role::Successor, Role::StandIn]
+            .iter()
+            .any(|role| container.label(label::ROLE) == Some(role.as_str()));
+        let known =
+            self.context.ledger.serving(&self.context.app)?.get(&subject.service) == Some(&container.id);
         Ok(container.running() && (private || known))
     }
 }

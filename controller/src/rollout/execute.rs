@@ -63,7 +63,8 @@ impl Run<'_> {
     }
 
     fn serves(&self, subject: &Subject) -> Result<bool, Failure> {
-        Ok(self.context.ledger.serving(&self.context.app)?.get(&subject.service) == subject.id.as_ref() && subject.id.is_some())
+        Ok(self.context.ledger.serving(&self.context.app)?.get(&subject.service) == subject.id.as_ref()
+            && subject.id.is_some())
     }
 
     /// What reality already shows is not done again; and an answer that was lost does not make a failure.
@@ -83,12 +84,21 @@ impl Run<'_> {
 
     /// A newer commit ends what can be ended: never in the middle of a take-over, never a migration.
     fn interruption(&self, step: &Step) -> Result<(), Failure> {
-        let stoppable = matches!(step.effect, Effect::Build { .. } | Effect::Pull { .. } | Effect::Rehearse { .. } | Effect::Prove { .. } | Effect::Bake { .. });
+        let stoppable = matches!(
+            step.effect,
+            Effect::Build { .. }
+                | Effect::Pull { .. }
+                | Effect::Rehearse { .. }
+                | Effect::Prove { .. }
+                | Effect::Bake { .. }
+        );
         if stoppable && !self.reverting() && self.cancel.is_cancelled() && !self.fence_is_up() {
             return Err(Failure::Cancelled("something newer is wanted".to_owned()));
         }
         if self.parked.is_cancelled() {
-            return Err(Failure::Cancelled("evenkeel is going down; the rollout goes on when it is back".to_owned()));
+            return Err(Failure::Cancelled(
+                "evenkeel is going down; the rollout goes on when it is back".to_owned(),
+            ));
         }
         Ok(())
     }
@@ -116,8 +126,12 @@ fn phase(effect: &Effect) -> Phase {
         | Effect::Rehearse { .. }
         | Effect::Attach { .. } => Phase::Building,
         Effect::Backup { .. } => Phase::BackingUp,
-        Effect::Migrate { .. } | Effect::Restore { .. } | Effect::DropInvalidIndexes { .. } => Phase::Migrating,
-        Effect::Create { .. } | Effect::Start { .. } | Effect::Unpause { .. } | Effect::Prove { .. } => Phase::Proving,
+        Effect::Migrate { .. } | Effect::Restore { .. } | Effect::DropInvalidIndexes { .. } => {
+            Phase::Migrating
+        }
+        Effect::Create { .. } | Effect::Start { .. } | Effect::Unpause { .. } | Effect::Prove { .. } => {
+            Phase::Proving
+        }
         Effect::Join { .. }
         | Effect::SetRestart { .. }
         | Effect::SetLimits { .. }

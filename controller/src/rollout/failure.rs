@@ -52,7 +52,8 @@ impl Failure {
 impl Failure {
     /// The same, with the release's secrets taken out: containers print what they like.
     pub(super) fn redacted(mut self, release: &evenkeel_core::release::Release) -> Self {
-        let (Self::Release { message, .. } | Self::Transient { message, .. } | Self::Blocked { message, .. }) = &mut self
+        let (Self::Release { message, .. } | Self::Transient { message, .. } | Self::Blocked { message, .. }) =
+            &mut self
         else {
             return self;
         };

@@ -76,8 +76,10 @@ impl Gathered {
 async fn observe(context: &Context, release: &Release) -> Result<Observed, Failure> {
     let engine = context.engine.as_ref();
     let project = &release.project;
-    let mut observed = Observed { containers: engine.containers(&project.name).await?, ..Observed::default() };
-    let names = project.networks.values().map(|network| network.name.clone()).chain([backstage(&project.name)]);
+    let mut observed =
+        Observed { containers: engine.containers(&project.name).await?, ..Observed::default() };
+    let names =
+        project.networks.values().map(|network| network.name.clone()).chain([backstage(&project.name)]);
     for name in names {
         if let Some(network) = engine.network(&name).await? {
             observed.networks.insert(name, network);
@@ -127,21 +129,30 @@ pub(super) fn mounted_files(release: &Release) -> BTreeSet<String> {
 }
 
 /// Who else holds the ports that the project publishes.
-async fn port_holders(context: &Context, release: &Release) -> Result<BTreeMap<(u16, String), String>, Failure> {
+async fn port_holders(
+    context: &Context,
+    release: &Release,
+) -> Result<BTreeMap<(u16, String), String>, Failure> {
     let mut holders = BTreeMap::new();
     for port in release.project.services.values().flat_map(|service| &service.ports) {
         let Some(published) = port.published else { continue };
         if let Some((name, project)) = context.engine.port_holder(published, &port.protocol).await?
-            && project.as_deref() != Some(release.project.name.as_str()) {
-                let of = project.map(|project| format!(" of project {project}")).unwrap_or_default();
-                holders.insert((published, port.protocol.clone()), format!("container {name}{of}"));
-            }
+            && project.as_deref() != Some(release.project.name.as_str())
+        {
+            let of = project.map(|project| format!(" of project {project}")).unwrap_or_default();
+            holders.insert((published, port.protocol.clone()), format!("container {name}{of}"));
+        }
     }
     Ok(holders)
 }
 
 /// The ids of images that are there already are outputs too: with them a moved tag is noticed.
-fn note_images(context: &Context, release: &Release, observed: &Observed, outputs: &mut Outputs) -> Result<(), Failure> {
+fn note_images(
+    context: &Context,
+    release: &Release,
+    observed: &Observed,
+    outputs: &mut Outputs,
+) -> Result<(), Failure> {
     let before = outputs.images.clone();
     for (service, source) in &release.images {
         let policy = release.project.services.get(service).map(|service| service.pull_policy);

@@ -49,7 +49,11 @@ impl Drop for Helper {
 }
 
 /// The database behind the URL in a service's variable, as evenkeel sees it.
-pub(super) async fn target(engine: &dyn Engine, release: &Release, spec: &Database) -> Result<Option<Target>, Failure> {
+pub(super) async fn target(
+    engine: &dyn Engine,
+    release: &Release,
+    spec: &Database,
+) -> Result<Option<Target>, Failure> {
     let Some(variable) = &spec.url_from else { return Ok(None) };
     let mut target = Target::from_url(&variable_of(release, variable)?)?;
     if let Some(address) = address_for(release, &variable.service, &target.host) {
@@ -72,18 +76,24 @@ async fn host_gateway(engine: &dyn Engine) -> Result<String, Failure> {
     let gateway = network.iter().flat_map(|network| &network.subnets).find_map(|subnet| gateway(subnet));
     gateway.map(|gateway| gateway.to_string()).ok_or_else(|| Failure::Blocked {
         reason: Reason::PreflightFailed,
-        message: "the engine has no network `bridge`, so that nobody can tell what host-gateway means".to_owned(),
+        message: "the engine has no network `bridge`, so that nobody can tell what host-gateway means"
+            .to_owned(),
     })
 }
 
 impl Context {
     /// A target with the client programs at hand, for as long as the helper is held.
-    pub(super) async fn equipped(&self, release: &Release, target: Target) -> Result<(Target, Option<Arc<Helper>>), Failure> {
+    pub(super) async fn equipped(
+        &self,
+        release: &Release,
+        target: Target,
+    ) -> Result<(Target, Option<Arc<Helper>>), Failure> {
         if target.programs.is_some() {
             return Ok((target, None));
         }
         let helper = self.helper(release).await?;
-        let programs = Programs::Beside { container: helper.id.clone(), host: target.host.clone(), port: target.port };
+        let programs =
+            Programs::Beside { container: helper.id.clone(), host: target.host.clone(), port: target.port };
         Ok((Target { programs: Some(programs), ..target }, Some(helper)))
     }
 
@@ -107,7 +117,11 @@ impl Context {
             if left.label(label::APP) != Some(self.app.as_str()) {
                 return Err(Failure::Blocked {
                     reason: Reason::PreflightFailed,
-                    message: format!("the container name {} is taken by {}; remove or rename that container", spec.name, left.id.short()),
+                    message: format!(
+                        "the container name {} is taken by {}; remove or rename that container",
+                        spec.name,
+                        left.id.short()
+                    ),
                 });
             }
             self.engine.remove(left.id.as_str(), true).await?;
@@ -135,12 +149,20 @@ impl Context {
 
     /// A scratch server that stands for the real one in a rehearsal, and the name under which it is to be found; why not, where
     /// none can be made.
-    pub(super) async fn stand_in(&self, release: &Release, target: &Target) -> Result<Result<(ContainerSpec, String), String>, Failure> {
-        let variable = release.manifest.spec.database.as_ref().and_then(|database| database.url_from.as_ref());
+    pub(super) async fn stand_in(
+        &self,
+        release: &Release,
+        target: &Target,
+    ) -> Result<Result<(ContainerSpec, String), String>, Failure> {
+        let variable =
+            release.manifest.spec.database.as_ref().and_then(|database| database.url_from.as_ref());
         let Some(variable) = variable else { return Ok(Err("the application has no database".to_owned())) };
         let host = Target::from_url(&variable_of(release, variable)?)?.host;
         if host == "localhost" || host.parse::<IpAddr>().is_ok() {
-            return Ok(Err(format!("the URL in {} names an address, for which nothing else can stand in", variable.env)));
+            return Ok(Err(format!(
+                "the URL in {} names an address, for which nothing else can stand in",
+                variable.env
+            )));
         }
         let image = self.client_image(release).await?;
         Ok(Ok((client_scratch(release, &image.id, target.port), host)))
@@ -151,7 +173,9 @@ impl Context {
 fn not_pulled(error: EngineError) -> Failure {
     let message = format!("{error} (spec.database.clientImage)");
     match error {
-        EngineError::PullFailed { transient: false, .. } => Failure::Blocked { reason: Reason::PreflightFailed, message },
+        EngineError::PullFailed { transient: false, .. } => {
+            Failure::Blocked { reason: Reason::PreflightFailed, message }
+        }
         EngineError::PullFailed { .. } => Failure::transient(Reason::PreflightFailed, message),
         error => error.into(),
     }

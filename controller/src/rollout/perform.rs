@@ -33,7 +33,10 @@ impl Run<'_> {
             Effect::Attach { container, network } => self.attach(container, network).await,
             Effect::Create { container, role } => self.create(container, *role).await,
             Effect::Start { container } => self.start(container).await,
-            Effect::Unpause { container } => self.on(container, |run, id| Box::pin(async move { run.context.engine.unpause(&id).await })).await,
+            Effect::Unpause { container } => {
+                self.on(container, |run, id| Box::pin(async move { run.context.engine.unpause(&id).await }))
+                    .await
+            }
             Effect::Prove { containers } => self.prove(containers).await,
             Effect::Join { container, role } => self.join(container, *role).await,
             Effect::SetRestart { container, policy } => self.set_restart(container, *policy).await,
@@ -47,7 +50,12 @@ impl Run<'_> {
                 self.context.engine.rename(id.as_str(), to).await?;
                 Ok(None)
             }
-            Effect::Stop { container } => self.on(container, |run, id| Box::pin(async move { run.context.engine.stop(&id, None).await })).await,
+            Effect::Stop { container } => {
+                self.on(container, |run, id| {
+                    Box::pin(async move { run.context.engine.stop(&id, None).await })
+                })
+                .await
+            }
             Effect::Remove { container } => self.remove(container).await,
             Effect::Tag { image, tag, .. } => self.tag(image, tag).await,
             Effect::Backup { .. } => self.backup().await,
@@ -64,7 +72,10 @@ impl Run<'_> {
     /// The container that a step is about: by id where the plan knew it, else by name, and then only one that this rollout made.
     pub(super) async fn find(&self, subject: &Subject) -> Result<Container, Failure> {
         self.maybe_find(subject).await?.ok_or_else(|| {
-            Failure::release(Reason::ProbeFailed, format!("container {} of service {} is gone", subject.name, subject.service))
+            Failure::release(
+                Reason::ProbeFailed,
+                format!("container {} of service {} is gone", subject.name, subject.service),
+            )
         })
     }
 
@@ -86,9 +97,13 @@ impl Run<'_> {
         F: for<'r> FnOnce(
             &'r Self,
             String,
-        ) -> std::pin::Pin<Box<dyn Future<Output = Result<(), crate::engine::EngineError>> + Send + 'r>>,
+        ) -> std::pin::Pin<
+            Box<dyn Future<Output = Result<(), crate::engine::EngineError>> + Send + 'r>,
+        >,
     {
-        let Some(container) = self.maybe_find(subject).await? else { return Ok(Some("it is gone".to_owned())) };
+        let Some(container) = self.maybe_find(subject).await? else {
+            return Ok(Some("it is gone".to_owned()));
+        };
         act(self, container.id.to_string()).await?;
         Ok(None)
     }
@@ -115,9 +130,13 @@ impl Run<'_> {
     /// The private network: internal, and small, outside the engine's own pools and everything that it knows of.
     async fn create_backstage(&self, name: &str) -> Result<Option<String>, Failure> {
         let project = &self.target.project;
-        let used: Vec<String> = self.context.engine.networks().await?.into_iter().flat_map(|network| network.subnets).collect();
+        let used: Vec<String> =
+            self.context.engine.networks().await?.into_iter().flat_map(|network| network.subnets).collect();
         let subnet = evenkeel_core::subnet::free(project.name.as_str(), &used).ok_or_else(|| {
-            Failure::transient(Reason::PreflightFailed, "no subnet of 10.231.0.0/16 is free for the private network")
+            Failure::transient(
+                Reason::PreflightFailed,
+                "no subnet of 10.231.0.0/16 is free for the private network",
+            )
         })?;
         let labels = BTreeMap::from([
             (label::APP.to_owned(), self.context.app.to_string()),
@@ -125,8 +144,13 @@ impl Run<'_> {
             (label::COMPOSE_NETWORK.to_owned(), "backstage".to_owned()),
         ]);
         let pool = evenkeel_core::compose::IpamPool { subnet: Some(subnet.clone()), ..Default::default() };
-        let spec =
-            NetworkSpec { name: name.to_owned(), internal: true, ipam: vec![pool], labels, ..NetworkSpec::default() };
+        let spec = NetworkSpec {
+            name: name.to_owned(),
+            internal: true,
+            ipam: vec![pool],
+            labels,
+            ..NetworkSpec::default()
+        };
         self.context.engine.create_network(&spec).await?;
         Ok(Some(subnet))
     }
@@ -198,17 +222,28 @@ impl Run<'_> {
         }
         let id = self.context.engine.create(&spec).await?;
         let ledger = &self.context.ledger;
-        ledger.record_container(&self.context.app, &subject.service, &id, &subject.name, Some(self.id), role.as_str())?;
+        ledger.record_container(
+            &self.context.app,
+            &subject.service,
+            &id,
+            &subject.name,
+            Some(self.id),
+            role.as_str(),
+        )?;
         Ok(Some(id.to_string()))
     }
 
     /// Anonymous volumes go from container to container, as with Compose: what is in them is the service's.
     async fn carry_over(&self, subject: &Subject, spec: &mut ContainerSpec) -> Result<(), Failure> {
-        let Some(old) = self.context.ledger.serving(&self.context.app)?.remove(&subject.service) else { return Ok(()) };
+        let Some(old) = self.context.ledger.serving(&self.context.app)?.remove(&subject.service) else {
+            return Ok(());
+        };
         let Some(old) = self.context.engine.container(old.as_str()).await? else { return Ok(()) };
         let image = self.context.engine.image(&spec.image).await?;
         for target in anonymous_volumes(&spec.service, image.as_ref()) {
-            let Some((volume, ..)) = old.mounts.iter().find(|(source, at, _)| *at == target && !source.starts_with('/')) else {
+            let Some((volume, ..)) =
+                old.mounts.iter().find(|(source, at, _)| *at == target && !source.starts_with('/'))
+            else {
                 continue;
             };
             spec.binds.push(format!("{volume}:{target}"));
@@ -226,7 +261,10 @@ impl Run<'_> {
         }
         Err(Failure::Blocked {
             reason: Reason::PreflightFailed,
-            message: format!("the container name {name} is taken by {}; remove or rename that container", there.id.short()),
+            message: format!(
+                "the container name {name} is taken by {}; remove or rename that container",
+                there.id.short()
+            ),
         })
     }
 
@@ -270,8 +308,11 @@ impl Run<'_> {
         let said = |line: &str| self.context.say(phase, line);
         let rollout = &self.target.manifest.spec.rollout;
         // Behind a fence users wait: a newer commit has to wait too, or they would wait for its build.
-        let cancel = if self.reverting() || self.fence_is_up() { self.parked.clone() } else { self.cancel.clone() };
-        prove(&reach, &proofs, rollout, &cancel, &said).await.map_err(|error| verification(error, Reason::ProbeFailed))?;
+        let cancel =
+            if self.reverting() || self.fence_is_up() { self.parked.clone() } else { self.cancel.clone() };
+        prove(&reach, &proofs, rollout, &cancel, &said)
+            .await
+            .map_err(|error| verification(error, Reason::ProbeFailed))?;
         Ok(None)
     }
 
@@ -293,7 +334,8 @@ impl Run<'_> {
             if one_shot {
                 continue;
             }
-            let container = self.context.engine.container(id.as_str()).await.map_err(|error| error.to_string())?;
+            let container =
+                self.context.engine.container(id.as_str()).await.map_err(|error| error.to_string())?;
             let container = container.ok_or_else(|| format!("the container of {service} is gone"))?;
             let mut proof = self.proof(service, &container);
             if let Some(probe) = &mut proof.probe {
@@ -303,7 +345,10 @@ impl Run<'_> {
         }
         let network = backstage(&self.target.project.name);
         let reach = Reach { engine: self.context.engine.as_ref(), network: &network };
-        let rollout = evenkeel_core::manifest::Rollout { min_healthy: Duration::ZERO, ..self.target.manifest.spec.rollout.clone() };
+        let rollout = evenkeel_core::manifest::Rollout {
+            min_healthy: Duration::ZERO,
+            ..self.target.manifest.spec.rollout.clone()
+        };
         prove(&reach, &proofs, &rollout, &self.parked, &|_| {}).await.map_err(|error| error.to_string())
     }
 
@@ -346,12 +391,17 @@ impl Run<'_> {
     async fn set_restart(&self, subject: &Subject, policy: RestartPolicy) -> Result<Option<String>, Failure> {
         let container = self.find(subject).await?;
         self.context.engine.set_restart(container.id.as_str(), policy).await?;
-        Ok(Some(format!("was {}", serde_json::to_string(&container.restart).unwrap_or_default().trim_matches('"'))))
+        Ok(Some(format!(
+            "was {}",
+            serde_json::to_string(&container.restart).unwrap_or_default().trim_matches('"')
+        )))
     }
 
     /// Anonymous volumes go only with what was temporary.
     async fn remove(&self, subject: &Subject) -> Result<Option<String>, Failure> {
-        let Some(container) = self.maybe_find(subject).await? else { return Ok(Some("it is gone".to_owned())) };
+        let Some(container) = self.maybe_find(subject).await? else {
+            return Ok(Some("it is gone".to_owned()));
+        };
         let temporary = container.label(label::ROLE).is_some_and(|role| role != Role::Replacement.as_str());
         self.context.engine.remove(container.id.as_str(), temporary).await?;
         self.context.ledger.forget_container(&container.id)?;
@@ -360,7 +410,8 @@ impl Run<'_> {
 
     async fn tag(&self, image: &str, tag: &str) -> Result<Option<String>, Failure> {
         let found = self.context.engine.image(image).await?;
-        let found = found.ok_or_else(|| Failure::release(Reason::BuildFailed, format!("image {image} is gone")))?;
+        let found =
+            found.ok_or_else(|| Failure::release(Reason::BuildFailed, format!("image {image} is gone")))?;
         self.context.engine.tag(&found.id, tag).await?;
         Ok(None)
     }
@@ -376,7 +427,12 @@ impl Run<'_> {
         }
         Err(Failure::release(
             Reason::ProbeFailed,
-            format!("hook `{}` in {service} exited with {}: {}", command.join(" "), outcome.exit_code, outcome.stderr.trim()),
+            format!(
+                "hook `{}` in {service} exited with {}: {}",
+                command.join(" "),
+                outcome.exit_code,
+                outcome.stderr.trim()
+            ),
         ))
     }
 
@@ -390,7 +446,8 @@ impl Run<'_> {
         let network = backstage(&self.target.project.name);
         for (index, check) in self.target.manifest.spec.smoke.iter().enumerate() {
             let key = format!("smoke{index}");
-            let repeatable = check.http.as_ref().is_none_or(|http| matches!(http.method.as_str(), "GET" | "HEAD"));
+            let repeatable =
+                check.http.as_ref().is_none_or(|http| matches!(http.method.as_str(), "GET" | "HEAD"));
             if !repeatable && self.fact::<bool>(&key)?.unwrap_or(false) {
                 continue;
             }
@@ -410,7 +467,8 @@ impl Run<'_> {
                 continue;
             }
             let container = self.context.engine.container(id.as_str()).await?;
-            let new = container.as_ref().is_some_and(|container| container.label(label::ROLLOUT) == Some(&rollout));
+            let new =
+                container.as_ref().is_some_and(|container| container.label(label::ROLLOUT) == Some(&rollout));
             subjects.push(BakeSubject {
                 probe: self.target.options(&service).probe,
                 old: old.get(&service).map(ToString::to_string),
@@ -431,7 +489,9 @@ impl Run<'_> {
         let network = backstage(&self.target.project.name);
         let reach = Reach { engine: self.context.engine.as_ref(), network: &network };
         let said = |line: &str| self.context.say(Phase::Baking, format!("bake: {line}"));
-        bake(&reach, &baking, &self.cancel, &said).await.map_err(|error| verification(error, Reason::BakeFailed))?;
+        bake(&reach, &baking, &self.cancel, &said)
+            .await
+            .map_err(|error| verification(error, Reason::BakeFailed))?;
         Ok(None)
     }
 

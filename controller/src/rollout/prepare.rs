@@ -73,7 +73,10 @@ impl Run<'_> {
         Ok(None)
     }
 
-    fn image_labels(&self, build: &evenkeel_core::compose::Build) -> std::collections::BTreeMap<String, String> {
+    fn image_labels(
+        &self,
+        build: &evenkeel_core::compose::Build,
+    ) -> std::collections::BTreeMap<String, String> {
         let mut labels = build.labels.clone();
         labels.insert(evenkeel_core::container::label::APP.to_owned(), self.context.app.to_string());
         labels
@@ -81,7 +84,8 @@ impl Run<'_> {
 
     /// The context as a tar file: its path, and the Dockerfile's name in it.
     async fn write_context(&self, service: &ServiceName) -> Result<(PathBuf, String), Failure> {
-        let Some(build) = self.target.project.services.get(service).and_then(|service| service.build.clone()) else {
+        let Some(build) = self.target.project.services.get(service).and_then(|service| service.build.clone())
+        else {
             return Err(Failure::release(Reason::BuildFailed, format!("service {service} has no build")));
         };
         let (context, revision) = (self.context.clone(), self.target.revision.clone());
@@ -111,7 +115,9 @@ impl Run<'_> {
                 Failure::transient(Reason::SourceUnreachable, message)
             }
             ContextError::Write { .. } => Failure::transient(Reason::BuildFailed, message),
-            ContextError::Tree(_) | ContextError::Ignore { .. } => Failure::release(Reason::BuildFailed, message),
+            ContextError::Tree(_) | ContextError::Ignore { .. } => {
+                Failure::release(Reason::BuildFailed, message)
+            }
         }
     }
 
@@ -129,7 +135,11 @@ impl Run<'_> {
         }
     }
 
-    pub(super) async fn pull(&self, service: &ServiceName, reference: &str) -> Result<Option<String>, Failure> {
+    pub(super) async fn pull(
+        &self,
+        service: &ServiceName,
+        reference: &str,
+    ) -> Result<Option<String>, Failure> {
         let said = |line: &str| self.context.say(Phase::Building, format!("{service}: {line}"));
         let image = self.context.engine.pull(reference, &said).await?;
         self.image_is(reference, &image)?;
@@ -150,11 +160,17 @@ impl Run<'_> {
 /// A build of the model as the source reads it.
 pub(crate) fn context_request(build: &evenkeel_core::compose::Build) -> ContextRequest {
     let directory = if build.context == "." { String::new() } else { build.context.clone() };
-    let dockerfile = if directory.is_empty() { build.dockerfile.clone() } else { format!("{directory}/{}", build.dockerfile) };
+    let dockerfile = if directory.is_empty() {
+        build.dockerfile.clone()
+    } else {
+        format!("{directory}/{}", build.dockerfile)
+    };
     ContextRequest { directory, dockerfile }
 }
 
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|error| Failure::transient(Reason::PreflightFailed, format!("a task was lost: {error}")))
@@ -163,7 +179,9 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
 /// Contexts that a crash left behind; an application builds one image at a time, so none of them is in use.
 fn remove_contexts(directory: &std::path::Path) {
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    for path in entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|it| it == "tar")) {
+    for path in
+        entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|it| it == "tar"))
+    {
         drop(std::fs::remove_file(path));
     }
 }

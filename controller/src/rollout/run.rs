@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use evenkeel_core::name::{RolloutId, ServiceName};
-use evenkeel_core::plan::{Before, Direction, Effect, Hints, Plan, Stage, Strategy, Subject, make, undo, unrecorded};
+use evenkeel_core::plan::{
+    Before, Direction, Effect, Hints, Plan, Stage, Strategy, Subject, make, undo, unrecorded,
+};
 use evenkeel_core::release::Release;
 use evenkeel_core::status::{Outcome, Phase, Reason};
 use tokio::sync::Mutex;
@@ -228,9 +230,10 @@ async fn revert(order: &Order<'_>, lock: Option<Lock>, reason: Reason, message: 
         Ok(()) => reverted(&run, order, reason, message).await,
         Err(Failure::Cancelled(why)) => End::Parked(why),
         // What a preflight misses (a database that is just starting, a network that somebody removed) may come back.
-        Err(Failure::Transient { message: why, .. } | Failure::Blocked { reason: Reason::PreflightFailed, message: why }) => {
-            End::Transient { reason, message: format!("{message}\nputting it back waits: {why}") }
-        }
+        Err(
+            Failure::Transient { message: why, .. }
+            | Failure::Blocked { reason: Reason::PreflightFailed, message: why },
+        ) => End::Transient { reason, message: format!("{message}\nputting it back waits: {why}") },
         Err(Failure::Release { message: why, .. } | Failure::Blocked { message: why, .. }) => {
             End::RevertFailed(format!("{message}\nputting it back failed: {why}"))
         }
@@ -265,7 +268,10 @@ impl Run<'_> {
                 return Ok(());
             }
             if last.as_ref() == Some(&plan) {
-                return Err(Failure::release(Reason::ProbeFailed, format!("step {} changes nothing", plan.steps[0].effect.name())));
+                return Err(Failure::release(
+                    Reason::ProbeFailed,
+                    format!("step {} changes nothing", plan.steps[0].effect.name()),
+                ));
             }
             let stage = if plan.stage == Stage::Prepare && !self.reverting() { "prepare" } else { label };
             match self.carry_out(stage, &plan).await? {
@@ -277,9 +283,7 @@ impl Run<'_> {
     }
 
     async fn carry_out(&self, stage: &str, plan: &Plan) -> Result<Then, Failure> {
-        let moves_up = |effect: &Effect| {
-            matches!(effect, Effect::Migrate { direction: Direction::Up, .. })
-        };
+        let moves_up = |effect: &Effect| matches!(effect, Effect::Migrate { direction: Direction::Up, .. });
         if plan.strategy == Strategy::Fenced && plan.steps.iter().any(|step| moves_up(&step.effect)) {
             self.set_fact(fact::FENCED, &true)?;
         }
@@ -298,9 +302,10 @@ impl Run<'_> {
 
     /// Whether what failed was older code proven on a newer schema: then the schema has to go down first, behind a fence.
     fn older_code_on_newer_schema(&self, plan: &Plan) -> Result<bool, Failure> {
-        let goes_down = plan.steps.iter().any(|step| {
-            matches!(&step.effect, Effect::Migrate { direction: Direction::Down, .. })
-        });
+        let goes_down = plan
+            .steps
+            .iter()
+            .any(|step| matches!(&step.effect, Effect::Migrate { direction: Direction::Down, .. }));
         let forced = self.fact::<bool>(fact::FORCE_FENCED)?.unwrap_or(false);
         let taken_over = self.fact::<bool>(fact::TAKEN_OVER)?.unwrap_or(false) && !self.reverting();
         Ok(goes_down && plan.strategy == Strategy::Online && !forced && !taken_over)
@@ -319,9 +324,13 @@ impl Run<'_> {
                 if container.label(evenkeel_core::container::label::ROLLOUT) == Some(&ours) {
                     continue;
                 }
-                let subject =
-                    Subject { service: name.clone(), name: container.name.clone(), id: Some(container.id.clone()) };
-                let was = Before { container: subject, restart: container.restart, running: container.running() };
+                let subject = Subject {
+                    service: name.clone(),
+                    name: container.name.clone(),
+                    id: Some(container.id.clone()),
+                };
+                let was =
+                    Before { container: subject, restart: container.restart, running: container.running() };
                 before.insert(name.clone(), was);
             }
         }
@@ -335,7 +344,9 @@ impl Run<'_> {
         let plan = undo(&gathered.facts(self.target, self.id), &before);
         self.execute("revert", &plan).await?;
         let kept: BTreeSet<&ServiceName> = before.keys().chain(self.target.database_service()).collect();
-        for service in self.context.ledger.serving(&self.context.app)?.keys().filter(|name| !kept.contains(name)) {
+        for service in
+            self.context.ledger.serving(&self.context.app)?.keys().filter(|name| !kept.contains(name))
+        {
             self.context.ledger.clear_serving(&self.context.app, service)?;
         }
         Ok(())

@@ -8,9 +8,9 @@ use evenkeel_core::name::ServiceName;
 use evenkeel_core::verdict::{Judgement, Sample, Verdict, count_patterns, log_failure};
 use tokio_util::sync::CancellationToken;
 
+use super::VerifyError;
 use super::probe::{Reach, probe_once, url_once};
 use super::prove::{limits, tail};
-use super::VerifyError;
 
 /// A container that is watched.
 pub(crate) struct BakeSubject {
@@ -99,7 +99,9 @@ async fn look(
             .await
             .map_err(|error| Verdict::Inconclusive(error.to_string()))?;
         let probe = match (&subject.probe, &container) {
-            (Some(probe), Some(container)) if container.running() => Some(probe_once(reach, container, probe).await),
+            (Some(probe), Some(container)) if container.running() => {
+                Some(probe_once(reach, container, probe).await)
+            }
             _ => None,
         };
         let Some(judgement) = judgements.get_mut(&subject.service) else { continue };
@@ -144,7 +146,11 @@ async fn old_patterns(
     let mut counts = BTreeMap::new();
     for subject in baking.subjects {
         let Some(old) = &subject.old else { continue };
-        let lines = reach.engine.logs(old, baking.since.saturating_sub(window).max(1), None).await.unwrap_or_default();
+        let lines = reach
+            .engine
+            .logs(old, baking.since.saturating_sub(window).max(1), None)
+            .await
+            .unwrap_or_default();
         let count = count_patterns(baking.patterns, lines.iter().map(|line| line.text.as_str()));
         counts.insert(subject.service.clone(), count);
     }
@@ -158,7 +164,9 @@ async fn urls(baking: &Baking<'_>, failures: &mut [u32]) -> Result<(), VerifyErr
             Err(why) => {
                 *failures += 1;
                 if *failures >= URL_FAILURES {
-                    return Err(VerifyError::Failed(format!("{URL_FAILURES} failures in a row from outside: {why}")));
+                    return Err(VerifyError::Failed(format!(
+                        "{URL_FAILURES} failures in a row from outside: {why}"
+                    )));
                 }
             }
         }

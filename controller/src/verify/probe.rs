@@ -17,7 +17,11 @@ pub(crate) struct Reach<'a> {
 }
 
 /// Probes a container once.
-pub(crate) async fn probe_once(reach: &Reach<'_>, container: &Container, probe: &Probe) -> Result<(), String> {
+pub(crate) async fn probe_once(
+    reach: &Reach<'_>,
+    container: &Container,
+    probe: &Probe,
+) -> Result<(), String> {
     if let Some(http_probe) = &probe.http {
         let address = address(container, reach.network).ok_or("it has no address yet")?;
         return http_probe_once(&address, http_probe, probe.timeout).await;
@@ -32,7 +36,9 @@ pub(crate) async fn probe_once(reach: &Reach<'_>, container: &Container, probe: 
 
 /// A container's address on a network; on any network where it is not on that one.
 pub(crate) fn address(container: &Container, network: &str) -> Option<String> {
-    let on = |joined: &evenkeel_core::observed::Joined| (!joined.ip_address.is_empty()).then(|| joined.ip_address.clone());
+    let on = |joined: &evenkeel_core::observed::Joined| {
+        (!joined.ip_address.is_empty()).then(|| joined.ip_address.clone())
+    };
     if container.networks.contains_key("host") {
         return Some("127.0.0.1".to_owned());
     }
@@ -57,13 +63,22 @@ pub(crate) async fn http(
     expect: &Expect,
     timeout: Duration,
 ) -> Result<(), String> {
-    let (method, url, host, expect) = (method.to_owned(), url.to_owned(), host.map(str::to_owned), expect.clone());
+    let (method, url, host, expect) =
+        (method.to_owned(), url.to_owned(), host.map(str::to_owned), expect.clone());
     let request = move || request(&method, &url, host.as_deref(), &expect, timeout);
     // The client is a blocking one: small, and bounded by its own timeout.
-    tokio::task::spawn_blocking(request).await.unwrap_or_else(|error| Err(format!("the probe was lost: {error}")))
+    tokio::task::spawn_blocking(request)
+        .await
+        .unwrap_or_else(|error| Err(format!("the probe was lost: {error}")))
 }
 
-fn request(method: &str, url: &str, host: Option<&str>, expect: &Expect, timeout: Duration) -> Result<(), String> {
+fn request(
+    method: &str,
+    url: &str,
+    host: Option<&str>,
+    expect: &Expect,
+    timeout: Duration,
+) -> Result<(), String> {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_global(Some(timeout))
         .http_status_as_error(false)
@@ -90,13 +105,16 @@ fn judge(method: &str, url: &str, status: u16, body: &str, expect: &Expect) -> R
         return Err(format!("{method} {url} answered {status} instead of {wanted}: {}", shown.trim()));
     }
     match &expect.body {
-        Some(text) if !body.contains(text.as_str()) => Err(format!("{method} {url} answered without {text:?}")),
+        Some(text) if !body.contains(text.as_str()) => {
+            Err(format!("{method} {url} answered without {text:?}"))
+        }
         _ => Ok(()),
     }
 }
 
 async fn tcp_once(address: &str, port: u16, timeout: Duration) -> Result<(), String> {
-    let target: SocketAddr = format!("{address}:{port}").parse().map_err(|error| format!("{address}:{port}: {error}"))?;
+    let target: SocketAddr =
+        format!("{address}:{port}").parse().map_err(|error| format!("{address}:{port}: {error}"))?;
     match tokio::time::timeout(timeout, tokio::net::TcpStream::connect(target)).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(format!("{target}: {error}")),
@@ -104,11 +122,21 @@ async fn tcp_once(address: &str, port: u16, timeout: Duration) -> Result<(), Str
     }
 }
 
-async fn exec_once(engine: &dyn Engine, container: &Container, command: &[String], timeout: Duration) -> Result<(), String> {
+async fn exec_once(
+    engine: &dyn Engine,
+    container: &Container,
+    command: &[String],
+    timeout: Duration,
+) -> Result<(), String> {
     let exec = Exec { command: command.to_vec(), ..Exec::default() };
     match tokio::time::timeout(timeout, engine.exec(container.id.as_str(), exec)).await {
         Ok(Ok(outcome)) if outcome.exit_code == 0 => Ok(()),
-        Ok(Ok(outcome)) => Err(format!("`{}` exited with {}: {}", command.join(" "), outcome.exit_code, outcome.stderr.trim())),
+        Ok(Ok(outcome)) => Err(format!(
+            "`{}` exited with {}: {}",
+            command.join(" "),
+            outcome.exit_code,
+            outcome.stderr.trim()
+        )),
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err(format!("`{}` took longer than {} s", command.join(" "), timeout.as_secs())),
     }

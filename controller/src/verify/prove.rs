@@ -6,8 +6,8 @@ use evenkeel_core::manifest::{Probe, Rollout};
 use evenkeel_core::verdict::{Judgement, Limits, Sample, Verdict};
 use tokio_util::sync::CancellationToken;
 
-use super::probe::{Reach, probe_once};
 use super::VerifyError;
+use super::probe::{Reach, probe_once};
 use crate::engine::EngineError;
 
 /// A container to be proven.
@@ -93,14 +93,20 @@ async fn sample(
 ) -> Result<Verdict, String> {
     let container = reach.engine.container(&subject.id).await.map_err(|error| error.to_string())?;
     let probe = match (&subject.probe, &container) {
-        (Some(probe), Some(container)) if container.running() => Some(probe_once(reach, container, probe).await),
+        (Some(probe), Some(container)) if container.running() => {
+            Some(probe_once(reach, container, probe).await)
+        }
         (Some(_), _) => Some(Err("it is not running yet".to_owned())),
         (None, _) => None,
     };
     Ok(judgement.sample(&Sample { container: container.as_ref(), probe, at: began.elapsed() }))
 }
 
-async fn run_to_end(reach: &Reach<'_>, subject: &ProofSubject, cancel: &CancellationToken) -> Result<(), VerifyError> {
+async fn run_to_end(
+    reach: &Reach<'_>,
+    subject: &ProofSubject,
+    cancel: &CancellationToken,
+) -> Result<(), VerifyError> {
     let code = tokio::select! {
         () = cancel.cancelled() => return Err(VerifyError::Cancelled("something newer is wanted".to_owned())),
         code = reach.engine.wait(&subject.id) => code,

@@ -6,8 +6,8 @@ use evenkeel_core::manifest::Smoke;
 use evenkeel_core::name::ServiceName;
 use evenkeel_core::observed::Container;
 
-use super::probe::{address, http, url_once};
 use super::VerifyError;
+use super::probe::{address, http, url_once};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 

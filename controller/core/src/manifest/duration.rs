@@ -52,7 +52,9 @@ pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Re
 
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
-    parse(&text).ok_or_else(|| D::Error::custom(format!("`{text}` is not a duration; write for example 30s, 5m or 1h30m")))
+    parse(&text).ok_or_else(|| {
+        D::Error::custom(format!("`{text}` is not a duration; write for example 30s, 5m or 1h30m"))
+    })
 }
 
 #[cfg(test)]

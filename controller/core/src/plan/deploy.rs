@@ -35,7 +35,13 @@ pub(super) fn deploy(facts: &Facts<'_>, works: &[Work<'_>], schema: &SchemaMove)
     plan.go_down(schema);
     plan.watch();
     plan.retire();
-    Plan { stage: Stage::Deploy, strategy: strategy(schema), steps: plan.steps, gaps: plan.gaps, notes: plan.notes }
+    Plan {
+        stage: Stage::Deploy,
+        strategy: strategy(schema),
+        steps: plan.steps,
+        gaps: plan.gaps,
+        notes: plan.notes,
+    }
 }
 
 fn strategy(schema: &SchemaMove) -> Strategy {
@@ -64,7 +70,7 @@ struct Deployment<'a, 'f> {
     restarted: BTreeSet<ServiceName>,
 }
 
-impl<'f> Deployment<'_, 'f> {
+impl<'a, 'f> Deployment<'a, 'f> {
     fn push(&mut self, effect: Effect, why: impl Into<String>) {
         self.steps.push(Step { effect, why: why.into() });
     }
@@ -154,7 +160,8 @@ impl<'f> Deployment<'_, 'f> {
         let right = self.final_name(work);
         let alone = work.serves() || work.class != Class::Candidate;
         for other in &work.others {
-            let holds_port = !other.port_bindings.is_empty() && other.networks.keys().any(|name| *name != self.facts.backstage());
+            let holds_port = !other.port_bindings.is_empty()
+                && other.networks.keys().any(|name| *name != self.facts.backstage());
             if other.name == right || active(other) && (alone || holds_port) {
                 self.stand_down(work, other);
             }
@@ -200,7 +207,11 @@ impl<'f> Deployment<'_, 'f> {
 
     fn backup(&mut self, why: &str) {
         let at = self.current_revisions();
-        if self.facts.database.is_some_and(|database| database.word != Some(crate::database::SchemaWord::Empty)) {
+        if self
+            .facts
+            .database
+            .is_some_and(|database| database.word != Some(crate::database::SchemaWord::Empty))
+        {
             self.push(Effect::Backup { at }, why);
         }
     }
@@ -216,14 +227,22 @@ impl<'f> Deployment<'_, 'f> {
                 self.backup("no migration without a backup that was decoded in full");
                 let why = if fenced { "behind the fence" } else { "it only adds: the old code runs on" };
                 let with = self.facts.desired.digest.clone();
-                self.push(Effect::Migrate { direction: Direction::Up, with, from: from.clone(), to: to.clone() }, why);
+                self.push(
+                    Effect::Migrate { direction: Direction::Up, with, from: from.clone(), to: to.clone() },
+                    why,
+                );
             }
             SchemaMove::Down { with, from, to, strategy: Strategy::Fenced } => {
                 self.create_candidates();
                 self.fence("the older code cannot run on the newer schema");
                 self.backup("what was written since goes into it");
                 self.push(
-                    Effect::Migrate { direction: Direction::Down, with: with.clone(), from: from.clone(), to: to.clone() },
+                    Effect::Migrate {
+                        direction: Direction::Down,
+                        with: with.clone(),
+                        from: from.clone(),
+                        to: to.clone(),
+                    },
                     "with the newer image, the only one that has the script",
                 );
                 self.notes.push(format!(
@@ -233,7 +252,10 @@ impl<'f> Deployment<'_, 'f> {
             }
             SchemaMove::Restore { to } => {
                 self.fence("the backup goes back behind it");
-                self.push(Effect::Restore { to: to.clone() }, "the migration failed halfway, and nobody wrote since the backup");
+                self.push(
+                    Effect::Restore { to: to.clone() },
+                    "the migration failed halfway, and nobody wrote since the backup",
+                );
             }
             SchemaMove::Sweep { indexes, note } => {
                 if !indexes.is_empty() {
@@ -276,7 +298,8 @@ impl<'f> Deployment<'_, 'f> {
 
     fn fence(&mut self, why: &str) {
         let running = self.running_writers();
-        let current: Vec<ServiceName> = self.works.iter().filter(|work| work.serves()).map(|work| work.name.clone()).collect();
+        let current: Vec<ServiceName> =
+            self.works.iter().filter(|work| work.serves()).map(|work| work.name.clone()).collect();
         let mut names: Vec<&str> = running.iter().map(|(name, _)| name.as_str()).collect();
         names.dedup();
         if !names.is_empty() {
@@ -287,10 +310,17 @@ impl<'f> Deployment<'_, 'f> {
             ));
         }
         for (service, container) in running {
-            let subject = Subject { service: service.clone(), name: container.name.clone(), id: Some(container.id.clone()) };
+            let subject = Subject {
+                service: service.clone(),
+                name: container.name.clone(),
+                id: Some(container.id.clone()),
+            };
             // One that this rollout is going to use again is only stopped.
             if !self.is_reused(&service, container) {
-                self.push(Effect::SetRestart { container: subject.clone(), policy: RestartPolicy::No }, "fence");
+                self.push(
+                    Effect::SetRestart { container: subject.clone(), policy: RestartPolicy::No },
+                    "fence",
+                );
             }
             self.push(Effect::Stop { container: subject }, format!("fence: {why}"));
             self.stopped.insert(container.id.clone());
@@ -302,13 +332,17 @@ impl<'f> Deployment<'_, 'f> {
 
     fn is_reused(&self, service: &ServiceName, container: &Container) -> bool {
         let work = self.works.iter().find(|work| work.name == *service && work.replaced());
-        let of = |work: &Work<'f>| [Role::Successor, Role::Replacement].into_iter().find_map(|role| self.reusable(work, role));
+        let of = |work: &Work<'f>| {
+            [Role::Successor, Role::Replacement].into_iter().find_map(|role| self.reusable(work, role))
+        };
         work.and_then(of).is_some_and(|reused| reused.id == container.id)
     }
 
+    /// Created before a fence, so that the pause is short; but for those that get names for what does not exist yet.
     fn create_candidates(&mut self) {
         let new: Vec<(Subject, String)> = self
             .candidates()
+            .filter(|work| self.first_dependencies(work).next().is_none())
             .map(|work| (self.new_subject(work), work.why().to_owned()))
             .filter(|(subject, _)| subject.id.is_none())
             .collect();
@@ -320,11 +354,12 @@ impl<'f> Deployment<'_, 'f> {
     }
 
     fn is_created(&self, subject: &Subject) -> bool {
-        self.steps.iter().any(|step| matches!(&step.effect, Effect::Create { container, .. } if container.name == subject.name))
+        self.steps.iter().any(
+            |step| matches!(&step.effect, Effect::Create { container, .. } if container.name == subject.name),
+        )
     }
 
     fn prove_candidates(&mut self) {
-        self.create_candidates();
         let mut unproven: Vec<Subject> = Vec::new();
         let candidates: Vec<&Work<'f>> =
             self.works.iter().filter(|work| work.replaced() && work.class == Class::Candidate).collect();
@@ -334,7 +369,12 @@ impl<'f> Deployment<'_, 'f> {
             }
             self.first_start_of_dependencies(work);
             let subject = self.new_subject(work);
-            self.create_and_start(work, &subject, Role::Successor, [work.why(), "in private: no user reaches it there"]);
+            self.create_and_start(
+                work,
+                &subject,
+                Role::Successor,
+                [work.why(), "in private: no user reaches it there"],
+            );
             unproven.push(subject);
             if let Some(stand_in) = self.stand_in(work) {
                 let why = "the published port is still held; a portless copy carries the names meanwhile";
@@ -347,19 +387,32 @@ impl<'f> Deployment<'_, 'f> {
 
     fn prove(&mut self, containers: Vec<Subject>) {
         if !containers.is_empty() {
-            self.push(Effect::Prove { containers }, "nothing that serves is touched before its successor is proven");
+            self.push(
+                Effect::Prove { containers },
+                "nothing that serves is touched before its successor is proven",
+            );
         }
     }
 
-    /// What a candidate depends on and that does not run at all is started before it: nobody is served by it yet.
+    /// What a candidate depends on and that does not run at all is started before the candidate is made: nobody is served by
+    /// it yet, and the candidate brings names only for what exists.
     fn first_start_of_dependencies(&mut self, work: &Work<'_>) {
-        let works = self.works;
-        for dependency in works.iter().filter(|other| work.service.depends_on.contains_key(&other.name)) {
-            let first = dependency.replaced() && !dependency.serves() && dependency.class != Class::Candidate;
-            if first {
-                self.restart(dependency);
-            }
+        let first: Vec<&'a Work<'f>> = self.first_dependencies(work).collect();
+        for dependency in first {
+            self.first_start_of_dependencies(dependency);
+            self.restart(dependency);
         }
+    }
+
+    fn first_dependencies(&self, work: &Work<'_>) -> impl Iterator<Item = &'a Work<'f>> + use<'a, 'f> {
+        let names: BTreeSet<ServiceName> = work.service.depends_on.keys().cloned().collect();
+        let works = self.works;
+        works.iter().filter(move |other| {
+            names.contains(&other.name)
+                && other.replaced()
+                && !other.serves()
+                && other.class != Class::Candidate
+        })
     }
 
     fn restart_others(&mut self) {
@@ -371,10 +424,12 @@ impl<'f> Deployment<'_, 'f> {
         }
         for work in works.iter().filter(|work| !work.replaced()) {
             if let Action::Keep(repairs) = &work.action
-                && self.deferred.contains(&work.name) && !self.fenced.contains(&work.name) {
-                    self.make_way(work);
-                    self.steps.extend(repairs.iter().cloned());
-                }
+                && self.deferred.contains(&work.name)
+                && !self.fenced.contains(&work.name)
+            {
+                self.make_way(work);
+                self.steps.extend(repairs.iter().cloned());
+            }
             if !self.fenced.contains(&work.name) {
                 continue;
             }
@@ -389,7 +444,12 @@ impl<'f> Deployment<'_, 'f> {
         self.push(Effect::SetRestart { container: container.clone(), policy: work.service.restart }, why);
         self.push(Effect::Start { container: container.clone() }, why);
         if let Action::Keep(repairs) = &work.action {
-            let moves = |step: &&Step| !matches!(step.effect, Effect::SetRestart { .. } | Effect::Start { .. } | Effect::Prove { .. });
+            let moves = |step: &&Step| {
+                !matches!(
+                    step.effect,
+                    Effect::SetRestart { .. } | Effect::Start { .. } | Effect::Prove { .. }
+                )
+            };
             self.steps.extend(repairs.iter().filter(moves).cloned());
         }
         self.push(Effect::Prove { containers: vec![container] }, why);
@@ -403,7 +463,10 @@ impl<'f> Deployment<'_, 'f> {
         let new = self.subject_for(work, Role::Replacement);
         let right = self.final_name(work);
         if new.id.is_none() {
-            self.push(Effect::Create { container: new.clone(), role: Role::Replacement }, work.why().to_owned());
+            self.push(
+                Effect::Create { container: new.clone(), role: Role::Replacement },
+                work.why().to_owned(),
+            );
         }
         self.stand_down_others(work, new.id.as_ref());
         if let Some(current) = work.current {
@@ -418,15 +481,24 @@ impl<'f> Deployment<'_, 'f> {
             if keeps_data && self.facts.live.is_some() {
                 let aside = self.aside(work, current);
                 let container = Subject { name: aside, ..Self::existing(work, current) };
-                self.push(Effect::Remove { container }, "never two startable containers on one writable volume");
+                self.push(
+                    Effect::Remove { container },
+                    "never two startable containers on one writable volume",
+                );
             }
         }
         if new.name != right {
-            self.push(Effect::Rename { container: new.clone(), to: right.clone() }, "it serves under its own name");
+            self.push(
+                Effect::Rename { container: new.clone(), to: right.clone() },
+                "it serves under its own name",
+            );
         }
         let new = Subject { name: right, ..new };
         self.push(Effect::Start { container: new.clone() }, "it takes its place");
-        self.push(Effect::Prove { containers: vec![new] }, "it must work before anything that depends on it moves on");
+        self.push(
+            Effect::Prove { containers: vec![new] },
+            "it must work before anything that depends on it moves on",
+        );
         self.tag_new(work);
     }
 
@@ -450,7 +522,10 @@ impl<'f> Deployment<'_, 'f> {
         }
         let renamed = container.name == self.final_name(work);
         if renamed {
-            self.push(Effect::Rename { container: subject.clone(), to: aside.clone() }, "its successor gets the name");
+            self.push(
+                Effect::Rename { container: subject.clone(), to: aside.clone() },
+                "its successor gets the name",
+            );
         }
         if active(container) && !stopped {
             let name = if renamed { aside } else { container.name.clone() };
@@ -475,7 +550,11 @@ impl<'f> Deployment<'_, 'f> {
     fn stand_down_others(&mut self, work: &Work<'_>, except: Option<&ContainerId>) {
         let right = self.final_name(work);
         let stand_in = self.stand_in(work).and_then(|subject| subject.id);
-        for other in work.others.iter().filter(|other| except != Some(&other.id) && stand_in.as_ref() != Some(&other.id)) {
+        for other in work
+            .others
+            .iter()
+            .filter(|other| except != Some(&other.id) && stand_in.as_ref() != Some(&other.id))
+        {
             if active(other) || other.name == right {
                 self.stand_down(work, other);
             }
@@ -487,7 +566,10 @@ impl<'f> Deployment<'_, 'f> {
         let right = self.final_name(work);
         let stand_in = self.stand_in(work);
         if let Some(stand_in) = &stand_in {
-            self.push(Effect::Join { container: stand_in.clone(), role: Role::StandIn }, "it carries the names while the port changes hands");
+            self.push(
+                Effect::Join { container: stand_in.clone(), role: Role::StandIn },
+                "it carries the names while the port changes hands",
+            );
             self.gaps.push(format!(
                 "published port{} of {} refuse{} connections while it changes hands (the old container's stop and one \
                  connect, usually well under a second); clients inside and through a proxy notice nothing",
@@ -530,7 +612,11 @@ impl<'f> Deployment<'_, 'f> {
     fn stand_down_removed(&mut self) {
         for container in self.removed() {
             let service = container.service().unwrap_or_else(|| ServiceName::new(""));
-            let subject = Subject { service: service.clone(), name: container.name.clone(), id: Some(container.id.clone()) };
+            let subject = Subject {
+                service: service.clone(),
+                name: container.name.clone(),
+                id: Some(container.id.clone()),
+            };
             if container.restart != RestartPolicy::No && !self.stopped.contains(&container.id) {
                 self.push(
                     Effect::SetRestart { container: subject.clone(), policy: RestartPolicy::No },
@@ -538,7 +624,10 @@ impl<'f> Deployment<'_, 'f> {
                 );
             }
             if active(container) && !self.stopped.contains(&container.id) {
-                self.push(Effect::Stop { container: subject }, format!("the Compose file no longer has service {service}"));
+                self.push(
+                    Effect::Stop { container: subject },
+                    format!("the Compose file no longer has service {service}"),
+                );
             }
         }
     }
@@ -550,7 +639,9 @@ impl<'f> Deployment<'_, 'f> {
             .containers
             .iter()
             .filter(|container| facts.known.contains(&container.id))
-            .filter(|container| container.service().is_none_or(|name| !facts.desired.project.services.contains_key(&name)))
+            .filter(|container| {
+                container.service().is_none_or(|name| !facts.desired.project.services.contains_key(&name))
+            })
             .collect()
     }
 
@@ -573,7 +664,12 @@ impl<'f> Deployment<'_, 'f> {
         }
         self.backup("behind the newer code's stop: all that it wrote is in it");
         self.push(
-            Effect::Migrate { direction: Direction::Down, with: with.clone(), from: from.clone(), to: to.clone() },
+            Effect::Migrate {
+                direction: Direction::Down,
+                with: with.clone(),
+                from: from.clone(),
+                to: to.clone(),
+            },
             "the older code serves; the newer image is the only one that has the script",
         );
         self.notes.push(format!(
@@ -591,13 +687,17 @@ impl<'f> Deployment<'_, 'f> {
             self.push(Effect::Smoke, "once, after the take-over");
         }
         if !spec.rollout.bake.is_zero() {
-            self.push(Effect::Bake { seconds: spec.rollout.bake.as_secs() }, "the release is watched before the old one goes");
+            self.push(
+                Effect::Bake { seconds: spec.rollout.bake.as_secs() },
+                "the release is watched before the old one goes",
+            );
         }
     }
 
     /// Whether it has yet to show that it works: neither a revert nor a repair of what is live.
     fn is_new_release(&self) -> bool {
-        !self.facts.hints.reverting && self.facts.live.is_none_or(|live| live.digest != self.facts.desired.digest)
+        !self.facts.hints.reverting
+            && self.facts.live.is_none_or(|live| live.digest != self.facts.desired.digest)
     }
 
     /// Whatever is no longer needed goes, now that the release has shown that it works.
@@ -647,10 +747,15 @@ fn writes(release: &crate::release::Release, name: &ServiceName) -> bool {
     let depends = |database: &ServiceName| {
         release.project.services.get(name).is_none_or(|service| service.depends_on.contains_key(database))
     };
-    Some(name) != database && (Some(name) == migrates || database.is_none_or(depends) || shares_image(release, name, migrates))
+    Some(name) != database
+        && (Some(name) == migrates || database.is_none_or(depends) || shares_image(release, name, migrates))
 }
 
-fn shares_image(release: &crate::release::Release, name: &ServiceName, migrates: Option<&ServiceName>) -> bool {
+fn shares_image(
+    release: &crate::release::Release,
+    name: &ServiceName,
+    migrates: Option<&ServiceName>,
+) -> bool {
     let reference = |name: &ServiceName| release.images.get(name).map(crate::release::ImageSource::reference);
     migrates.and_then(&reference).is_some_and(|image| reference(name) == Some(image))
 }
@@ -664,6 +769,7 @@ fn are(names: &[&str]) -> String {
 
 /// ` 8001`, or `s 8001, 8002`.
 fn ports(work: &Work<'_>) -> String {
-    let list: Vec<String> = work.service.ports.iter().filter_map(|port| port.published).map(|port| port.to_string()).collect();
+    let list: Vec<String> =
+        work.service.ports.iter().filter_map(|port| port.published).map(|port| port.to_string()).collect();
     format!("{} {}", if list.len() == 1 { "" } else { "s" }, list.join(", "))
 }

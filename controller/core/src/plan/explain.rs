@@ -66,7 +66,8 @@ fn environment(old: &Service, new: &Service, reasons: &mut Vec<String>) {
         .filter(|(key, value)| old.environment.get(*key) != Some(value))
         .map(|(key, _)| key.as_str())
         .collect();
-    changed.extend(old.environment.keys().filter(|key| !new.environment.contains_key(*key)).map(String::as_str));
+    changed
+        .extend(old.environment.keys().filter(|key| !new.environment.contains_key(*key)).map(String::as_str));
     if !changed.is_empty() {
         reasons.push(format!("environment: {} changed", changed.join(", ")));
     }
@@ -75,8 +76,17 @@ fn environment(old: &Service, new: &Service, reasons: &mut Vec<String>) {
 /// Compares the rest field by field, by the names that the fields have in the model.
 fn fields(old: &Service, new: &Service, reasons: &mut Vec<String>) {
     let plain = |service: &Service| -> BTreeMap<String, serde_json::Value> {
-        let bare = Service { environment: BTreeMap::new(), depends_on: BTreeMap::new(), build: None, image: None, ..service.clone() };
-        serde_json::to_value(bare).ok().and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default()
+        let bare = Service {
+            environment: BTreeMap::new(),
+            depends_on: BTreeMap::new(),
+            build: None,
+            image: None,
+            ..service.clone()
+        };
+        serde_json::to_value(bare)
+            .ok()
+            .and_then(|value| serde_json::from_value(value).ok())
+            .unwrap_or_default()
     };
     let (old, new) = (plain(old), plain(new));
     let changed: Vec<&str> =

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::compose::{MountSource, Service};
 use crate::container::label;
-use crate::database::{Difference, Scripts, SchemaWord};
+use crate::database::{Difference, SchemaWord, Scripts};
 use crate::name::{ContainerId, ReleaseDigest, RolloutId, SchemaRevision, ServiceName};
 use crate::observed::{Container, Image, NetworkState};
 use crate::release::{Outputs, Release};
@@ -138,7 +138,12 @@ impl<'a> Facts<'a> {
     /// Whether any container has to be proven, or any migration run, in private.
     pub fn needs_backstage(&self) -> bool {
         self.desired.manifest.spec.database.is_some()
-            || self.desired.project.services.iter().any(|(name, service)| self.class(name, service) == Class::Candidate)
+            || self
+                .desired
+                .project
+                .services
+                .iter()
+                .any(|(name, service)| self.class(name, service) == Class::Candidate)
     }
 
     /// The containers of a service that evenkeel may act on: the ledger's, its own by label and number, and for a stack
@@ -148,12 +153,17 @@ impl<'a> Facts<'a> {
             .containers
             .iter()
             .filter(|container| container.service().as_ref() == Some(service) && !temporary(container))
-            .filter(|container| self.known.contains(&container.id) || self.ours(container) || self.adoptable(container, service))
+            .filter(|container| {
+                self.known.contains(&container.id)
+                    || self.ours(container)
+                    || self.adoptable(container, service)
+            })
             .collect()
     }
 
     fn ours(&self, container: &Container) -> bool {
-        container.label(label::APP) == Some(self.desired.app.as_str()) && container.label(label::ROLLOUT).is_some()
+        container.label(label::APP) == Some(self.desired.app.as_str())
+            && container.label(label::ROLLOUT).is_some()
     }
 
     fn adoptable(&self, container: &Container, service: &ServiceName) -> bool {
@@ -193,7 +203,12 @@ pub fn class(release: &Release, name: &ServiceName, service: &Service, image: Op
     }
 }
 
-fn obstacle(release: &Release, name: &ServiceName, service: &Service, image: Option<&Image>) -> Option<String> {
+fn obstacle(
+    release: &Release,
+    name: &ServiceName,
+    service: &Service,
+    image: Option<&Image>,
+) -> Option<String> {
     let options = release.options(name);
     if options.singleton {
         return Some("the manifest calls it a singleton".to_owned());
@@ -204,11 +219,16 @@ fn obstacle(release: &Release, name: &ServiceName, service: &Service, image: Opt
     if !service.devices.is_empty() {
         return Some("it uses a device".to_owned());
     }
-    let fixed = service.networks.values().any(|network| network.ipv4_address.is_some() || network.ipv6_address.is_some());
+    let fixed = service
+        .networks
+        .values()
+        .any(|network| network.ipv4_address.is_some() || network.ipv6_address.is_some());
     if fixed {
         return Some("it has a static address".to_owned());
     }
-    if let Some(mount) = service.writable_volumes().find(|mount| !shared(&options.shared_volumes, &mount.source)) {
+    if let Some(mount) =
+        service.writable_volumes().find(|mount| !shared(&options.shared_volumes, &mount.source))
+    {
         return Some(format!("it writes to {}", mount.target));
     }
     if let Some(target) = anonymous_volumes(service, image).first() {
@@ -234,7 +254,11 @@ pub fn anonymous_volumes(service: &Service, image: Option<&Image>) -> Vec<String
     let named = |target: &String| {
         service.mounts.iter().any(|mount| mount.target == *target && mount.source != MountSource::Anonymous)
     };
-    let asked = service.mounts.iter().filter(|mount| mount.source == MountSource::Anonymous).map(|mount| &mount.target);
+    let asked = service
+        .mounts
+        .iter()
+        .filter(|mount| mount.source == MountSource::Anonymous)
+        .map(|mount| &mount.target);
     let declared = image.iter().flat_map(|image| &image.volumes);
     let targets: BTreeSet<&String> = asked.chain(declared).filter(|target| !named(target)).collect();
     targets.into_iter().cloned().collect()

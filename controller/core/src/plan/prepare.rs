@@ -9,7 +9,8 @@ use crate::release::ImageSource;
 /// The steps that are still to be prepared; empty when all is ready.
 pub(super) fn prepare(facts: &Facts<'_>, works: &[Work<'_>], schema: &SchemaMove) -> Plan {
     let mut steps = Vec::new();
-    let changes = works.iter().any(Work::replaced) || !matches!(schema, SchemaMove::Stay | SchemaMove::Keep(_));
+    let changes =
+        works.iter().any(Work::replaced) || !matches!(schema, SchemaMove::Stay | SchemaMove::Keep(_));
     if changes {
         files(facts, &mut steps);
         images(facts, works, &mut steps);
@@ -29,7 +30,8 @@ fn push(steps: &mut Vec<Step>, effect: Effect, why: impl Into<String>) {
 
 fn files(facts: &Facts<'_>, steps: &mut Vec<Step>) {
     let mounted = facts.desired.project.services.values().flat_map(|service| &service.mounts);
-    let from_repository = mounted.filter(|mount| matches!(mount.source, MountSource::Repository { .. })).count();
+    let from_repository =
+        mounted.filter(|mount| matches!(mount.source, MountSource::Repository { .. })).count();
     if from_repository > 0 && !facts.observed.materialised {
         push(steps, Effect::Materialise, "containers mount files of the repository");
     }
@@ -40,13 +42,18 @@ fn images(facts: &Facts<'_>, works: &[Work<'_>], steps: &mut Vec<Step>) {
     for work in works {
         let Some(source) = facts.desired.images.get(&work.name) else { continue };
         let reference = source.reference().to_owned();
-        if facts.outputs.images.contains_key(&work.name) && facts.image(&work.name).is_some() || !seen.insert(reference.clone()) {
+        if facts.outputs.images.contains_key(&work.name) && facts.image(&work.name).is_some()
+            || !seen.insert(reference.clone())
+        {
             continue;
         }
         match source {
             ImageSource::Build { name, context, .. } => push(
                 steps,
-                Effect::Build { service: builder(facts, name).unwrap_or_else(|| work.name.clone()), image: name.clone() },
+                Effect::Build {
+                    service: builder(facts, name).unwrap_or_else(|| work.name.clone()),
+                    image: name.clone(),
+                },
                 format!("the engine has no image of context {}", context.get(..12).unwrap_or(context)),
             ),
             ImageSource::Registry { .. } => push(
@@ -61,8 +68,15 @@ fn images(facts: &Facts<'_>, works: &[Work<'_>], steps: &mut Vec<Step>) {
 /// The service that has the `build:`; others may share its image.
 fn builder(facts: &Facts<'_>, image: &str) -> Option<crate::name::ServiceName> {
     let project = &facts.desired.project;
-    let builds = |name: &crate::name::ServiceName| project.services.get(name).is_some_and(|service| service.build.is_some());
-    facts.desired.images.iter().find(|(name, source)| source.reference() == image && builds(name)).map(|(name, _)| name.clone())
+    let builds = |name: &crate::name::ServiceName| {
+        project.services.get(name).is_some_and(|service| service.build.is_some())
+    };
+    facts
+        .desired
+        .images
+        .iter()
+        .find(|(name, source)| source.reference() == image && builds(name))
+        .map(|(name, _)| name.clone())
 }
 
 fn networks(facts: &Facts<'_>, steps: &mut Vec<Step>) {
@@ -74,7 +88,11 @@ fn networks(facts: &Facts<'_>, steps: &mut Vec<Step>) {
     }
     let backstage = facts.backstage();
     if facts.needs_backstage() && !facts.observed.networks.contains_key(&backstage) {
-        push(steps, Effect::CreateBackstage { name: backstage }, "releases are proven there before anybody reaches them");
+        push(
+            steps,
+            Effect::CreateBackstage { name: backstage },
+            "releases are proven there before anybody reaches them",
+        );
     }
 }
 
@@ -96,9 +114,16 @@ fn attach(facts: &Facts<'_>, works: &[Work<'_>], steps: &mut Vec<Step>) {
     for work in works.iter().filter(|work| work.service.network_mode.is_none()) {
         let Some(current) = work.current.filter(|container| container.running()) else { continue };
         if !current.networks.contains_key(&backstage) {
-            let container =
-                Subject { service: work.name.clone(), name: current.name.clone(), id: Some(current.id.clone()) };
-            push(steps, Effect::Attach { container, network: backstage.clone() }, "candidates reach it there");
+            let container = Subject {
+                service: work.name.clone(),
+                name: current.name.clone(),
+                id: Some(current.id.clone()),
+            };
+            push(
+                steps,
+                Effect::Attach { container, network: backstage.clone() },
+                "candidates reach it there",
+            );
         }
     }
 }
@@ -107,9 +132,10 @@ fn attach(facts: &Facts<'_>, works: &[Work<'_>], steps: &mut Vec<Step>) {
 fn database(facts: &Facts<'_>, works: &[Work<'_>], schema: &SchemaMove, steps: &mut Vec<Step>) {
     let Some(spec) = &facts.desired.manifest.spec.database else { return };
     if let Some(service) = &spec.service
-        && let Some(work) = works.iter().find(|work| work.name == *service) {
-            bring_up(facts, work, steps);
-        }
+        && let Some(work) = works.iter().find(|work| work.name == *service)
+    {
+        bring_up(facts, work, steps);
+    }
     if !steps.is_empty() {
         return;
     }
@@ -134,14 +160,34 @@ fn bring_up(facts: &Facts<'_>, work: &Work<'_>, steps: &mut Vec<Step>) {
         Action::Keep(repairs) => steps.extend(repairs.iter().cloned()),
         Action::Replace(why) if work.current.is_none() && work.class != Class::OneShot => {
             push(steps, Effect::Create { container: new.clone(), role: Role::Replacement }, why.clone());
-            push(steps, Effect::Start { container: new.clone() }, "the schema can only be looked at while it runs");
-            push(steps, Effect::Prove { containers: vec![new] }, "the schema can only be looked at while it runs");
+            push(
+                steps,
+                Effect::Start { container: new.clone() },
+                "the schema can only be looked at while it runs",
+            );
+            push(
+                steps,
+                Effect::Prove { containers: vec![new] },
+                "the schema can only be looked at while it runs",
+            );
         }
         Action::Replace(_) => {
             let Some(current) = work.current else { return };
-            let old = Subject { service: work.name.clone(), name: current.name.clone(), id: Some(current.id.clone()) };
-            push(steps, Effect::Start { container: old.clone() }, "the schema can only be looked at while it runs");
-            push(steps, Effect::Prove { containers: vec![old] }, "the schema can only be looked at while it runs");
+            let old = Subject {
+                service: work.name.clone(),
+                name: current.name.clone(),
+                id: Some(current.id.clone()),
+            };
+            push(
+                steps,
+                Effect::Start { container: old.clone() },
+                "the schema can only be looked at while it runs",
+            );
+            push(
+                steps,
+                Effect::Prove { containers: vec![old] },
+                "the schema can only be looked at while it runs",
+            );
         }
     }
 }

@@ -61,12 +61,17 @@ pub fn schema_move(facts: &Facts<'_>) -> SchemaMove {
     if let Some((reason, message)) = &database.blocked {
         return SchemaMove::Blocked(*reason, message.clone());
     }
-    let (Some(current), Some(scripts)) = (&database.current, &facts.outputs.scripts) else { return SchemaMove::Unknown };
+    let (Some(current), Some(scripts)) = (&database.current, &facts.outputs.scripts) else {
+        return SchemaMove::Unknown;
+    };
     let heads = &scripts.heads;
     if heads.len() > 1 {
         return SchemaMove::Blocked(
             Reason::MigrationFailed,
-            format!("the image has several migration heads ({}); merge them with `alembic merge`", revisions(heads)),
+            format!(
+                "the image has several migration heads ({}); merge them with `alembic merge`",
+                revisions(heads)
+            ),
         );
     }
     if let Some(mended) = mend(facts, current, heads) {
@@ -82,7 +87,11 @@ pub fn schema_move(facts: &Facts<'_>) -> SchemaMove {
 }
 
 /// A migration that stopped midway is mended first.
-fn mend(facts: &Facts<'_>, current: &BTreeSet<SchemaRevision>, heads: &BTreeSet<SchemaRevision>) -> Option<SchemaMove> {
+fn mend(
+    facts: &Facts<'_>,
+    current: &BTreeSet<SchemaRevision>,
+    heads: &BTreeSet<SchemaRevision>,
+) -> Option<SchemaMove> {
     let database = facts.database?;
     let half = database.half_done.as_ref()?;
     if !facts.hints.reverting || current != heads {
@@ -92,7 +101,10 @@ fn mend(facts: &Facts<'_>, current: &BTreeSet<SchemaRevision>, heads: &BTreeSet<
         return Some(SchemaMove::Restore { to: heads.clone() });
     }
     if half.additive {
-        let note = format!("{} additions of the failed migration stay; the old code runs on them", half.differences.len());
+        let note = format!(
+            "{} additions of the failed migration stay; the old code runs on them",
+            half.differences.len()
+        );
         return Some(SchemaMove::Sweep { indexes: half.invalid_indexes.clone(), note });
     }
     let shown: Vec<String> = half.differences.iter().take(10).map(ToString::to_string).collect();
@@ -113,7 +125,8 @@ fn up(facts: &Facts<'_>, from: &BTreeSet<SchemaRevision>, to: &BTreeSet<SchemaRe
         );
     }
     let rehearsal = facts.outputs.rehearsal.as_ref().filter(|rehearsed| {
-        rehearsed.from == *from && facts.database.is_none_or(|database| rehearsed.fingerprint == database.fingerprint)
+        rehearsed.from == *from
+            && facts.database.is_none_or(|database| rehearsed.fingerprint == database.fingerprint)
     });
     let strategy = match mode(facts) {
         Mode::Online => Strategy::Online,
@@ -143,7 +156,8 @@ fn down(facts: &Facts<'_>, from: &BTreeSet<SchemaRevision>, to: &BTreeSet<Schema
     if on_revert(facts) == OnRevert::Keep {
         return SchemaMove::Keep(format!("the schema stays at {}: onRevert is keep", revisions(from)));
     }
-    let strategy = if known.additive && !facts.hints.force_fenced { Strategy::Online } else { Strategy::Fenced };
+    let strategy =
+        if known.additive && !facts.hints.force_fenced { Strategy::Online } else { Strategy::Fenced };
     if !known.exact {
         return inexact(facts, known, from, to);
     }
@@ -178,7 +192,13 @@ fn inexact(
 }
 
 fn on_revert(facts: &Facts<'_>) -> OnRevert {
-    facts.desired.manifest.spec.database.as_ref().map_or(OnRevert::Downgrade, |database| database.migrations.on_revert)
+    facts
+        .desired
+        .manifest
+        .spec
+        .database
+        .as_ref()
+        .map_or(OnRevert::Downgrade, |database| database.migrations.on_revert)
 }
 
 /// The release whose scripts lead from the one to the other, if the ledger itself has moved the schema there.

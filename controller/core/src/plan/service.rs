@@ -61,16 +61,21 @@ pub(super) fn active(container: &Container) -> bool {
 pub(super) fn work<'a>(facts: &Facts<'a>, name: &ServiceName, service: &'a Service) -> Work<'a> {
     let containers = facts.containers_of(name);
     let current = current(facts, name, &containers);
-    let others = containers.into_iter().filter(|container| current.is_none_or(|it| it.id != container.id)).collect();
+    let others =
+        containers.into_iter().filter(|container| current.is_none_or(|it| it.id != container.id)).collect();
     let class = facts.class(name, service);
     let action = match current {
         None => Action::Replace(explain(facts, name, None)),
-        Some(container) if facts.fits(name, container) => Action::Keep(repairs(facts, name, service, &class, container)),
+        Some(container) if facts.fits(name, container) => {
+            Action::Keep(repairs(facts, name, service, &class, container))
+        }
         Some(container) => Action::Replace(explain(facts, name, Some(container))),
     };
     let action = match action {
         // A container that the engine has given up cannot be repaired.
-        Action::Keep(_) if current.is_some_and(|container| matches!(container.state, State::Dead | State::Removing)) => {
+        Action::Keep(_)
+            if current.is_some_and(|container| matches!(container.state, State::Dead | State::Removing)) =>
+        {
             Action::Replace("the engine calls its container dead".to_owned())
         }
         action => action,
@@ -86,7 +91,8 @@ pub(super) fn work<'a>(facts: &Facts<'a>, name: &ServiceName, service: &'a Servi
 
 /// Whether a container has a limit that the release does not ask for.
 fn limited(service: &Service, container: &Container) -> bool {
-    container.memory != 0 && service.resources.memory.is_none() || container.nano_cpus != 0 && service.resources.nano_cpus.is_none()
+    container.memory != 0 && service.resources.memory.is_none()
+        || container.nano_cpus != 0 && service.resources.nano_cpus.is_none()
 }
 
 /// Containers that serve though the ledger has not heard of it, for the process ended in between. It has to be told before
@@ -102,15 +108,21 @@ pub fn unrecorded(facts: &Facts<'_>) -> BTreeMap<ServiceName, ContainerId> {
 
 /// The container that serves: the ledger's word first. Where that one is gone or down, any that is exactly right.
 fn current<'a>(facts: &Facts<'a>, name: &ServiceName, containers: &[&'a Container]) -> Option<&'a Container> {
-    let recorded =
-        facts.serving.get(name).and_then(|id| containers.iter().find(|container| container.id == *id)).copied();
+    let recorded = facts
+        .serving
+        .get(name)
+        .and_then(|id| containers.iter().find(|container| container.id == *id))
+        .copied();
     if recorded.is_some_and(|container| container.running() || container.state == State::Paused) {
         return recorded;
     }
     let fitting = containers.iter().filter(|container| facts.fits(name, container));
-    let joined = fitting.clone().find(|container| container.running() && missing_networks(facts, name, container).is_empty());
+    let joined = fitting
+        .clone()
+        .find(|container| container.running() && missing_networks(facts, name, container).is_empty());
     let set_aside = fitting.clone().find(|container| container.state == State::Exited && recorded.is_some());
-    let mut adopted: Vec<_> = containers.iter().filter(|container| container.label(label::ROLE).is_none()).collect();
+    let mut adopted: Vec<_> =
+        containers.iter().filter(|container| container.label(label::ROLE).is_none()).collect();
     adopted.sort_by_key(|container| !container.running());
     joined.or(set_aside).copied().or(recorded).or_else(|| adopted.first().map(|container| **container))
 }
@@ -130,7 +142,12 @@ fn missing_networks(facts: &Facts<'_>, name: &ServiceName, container: &Container
 }
 
 /// The name that a service's container has while it serves.
-pub(super) fn final_name(project: &Project, name: &ServiceName, service: &Service, current: Option<&Container>) -> String {
+pub(super) fn final_name(
+    project: &Project,
+    name: &ServiceName,
+    service: &Service,
+    current: Option<&Container>,
+) -> String {
     if let Some(name) = &service.container_name {
         return name.clone();
     }
@@ -142,15 +159,26 @@ pub(super) fn final_name(project: &Project, name: &ServiceName, service: &Servic
 }
 
 /// The smallest actions that make a right container right again.
-fn repairs(facts: &Facts<'_>, name: &ServiceName, service: &Service, class: &Class, container: &Container) -> Vec<Step> {
-    let subject = Subject { service: name.clone(), name: container.name.clone(), id: Some(container.id.clone()) };
+fn repairs(
+    facts: &Facts<'_>,
+    name: &ServiceName,
+    service: &Service,
+    class: &Class,
+    container: &Container,
+) -> Vec<Step> {
+    let subject =
+        Subject { service: name.clone(), name: container.name.clone(), id: Some(container.id.clone()) };
     let mut steps = Vec::new();
     let mut push = |effect: Effect, why: String| steps.push(Step { effect, why });
 
     if container.restart != service.restart {
         push(
             Effect::SetRestart { container: subject.clone(), policy: service.restart },
-            format!("its restart policy is {}, the release says {}", policy(container.restart), policy(service.restart)),
+            format!(
+                "its restart policy is {}, the release says {}",
+                policy(container.restart),
+                policy(service.restart)
+            ),
         );
     }
     limits(service, container, &subject, &mut push);
@@ -169,17 +197,31 @@ fn repairs(facts: &Facts<'_>, name: &ServiceName, service: &Service, class: &Cla
     }
     let right = final_name(&facts.desired.project, name, service, Some(container));
     if container.name != right {
-        push(Effect::Rename { container: subject.clone(), to: right.clone() }, format!("it serves under {right}"));
+        push(
+            Effect::Rename { container: subject.clone(), to: right.clone() },
+            format!("it serves under {right}"),
+        );
     }
-    if steps.iter().any(|step| matches!(step.effect, Effect::Start { .. } | Effect::Unpause { .. } | Effect::Join { .. })) {
+    if steps.iter().any(|step| {
+        matches!(step.effect, Effect::Start { .. } | Effect::Unpause { .. } | Effect::Join { .. })
+    }) {
         let container = Subject { name: right, ..subject };
-        steps.push(Step { effect: Effect::Prove { containers: vec![container] }, why: "it was repaired".to_owned() });
+        steps.push(Step {
+            effect: Effect::Prove { containers: vec![container] },
+            why: "it was repaired".to_owned(),
+        });
     }
     steps
 }
 
-fn limits(service: &Service, container: &Container, subject: &Subject, push: &mut impl FnMut(Effect, String)) {
-    let (memory, nano_cpus) = (service.resources.memory.unwrap_or(0), service.resources.nano_cpus.unwrap_or(0));
+fn limits(
+    service: &Service,
+    container: &Container,
+    subject: &Subject,
+    push: &mut impl FnMut(Effect, String),
+) {
+    let (memory, nano_cpus) =
+        (service.resources.memory.unwrap_or(0), service.resources.nano_cpus.unwrap_or(0));
     if container.memory != memory || container.nano_cpus != nano_cpus {
         push(
             Effect::SetLimits { container: subject.clone(), memory, nano_cpus },

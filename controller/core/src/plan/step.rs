@@ -322,9 +322,13 @@ impl Effect {
             Self::Materialise | Self::Smoke | Self::MarkLive => String::new(),
             Self::Build { image, .. } => image.clone(),
             Self::Pull { reference, .. } => reference.clone(),
-            Self::CreateNetwork { name, .. } | Self::CreateBackstage { name } | Self::CreateVolume { name, .. } => name.clone(),
+            Self::CreateNetwork { name, .. }
+            | Self::CreateBackstage { name }
+            | Self::CreateVolume { name, .. } => name.clone(),
             Self::ReadScripts { service } => service.to_string(),
-            Self::Rehearse { from, to } | Self::Migrate { from, to, .. } => format!("{} → {}", revisions(from), revisions(to)),
+            Self::Rehearse { from, to } | Self::Migrate { from, to, .. } => {
+                format!("{} → {}", revisions(from), revisions(to))
+            }
             Self::Attach { container, network } => format!("{} to {network}", container.name),
             Self::Rename { container, to } => format!("{} to {to}", container.name),
             Self::Prove { containers } => {

@@ -27,7 +27,8 @@ pub fn undo(facts: &Facts<'_>, before: &BTreeMap<ServiceName, Before>) -> Plan {
     let mut steps = Vec::new();
     let mut push = |effect: Effect, why: &str| steps.push(Step { effect, why: why.to_owned() });
     let database = facts.desired.database_service();
-    let made: Vec<&Container> = made_by_rollout(facts, before).filter(|it| it.service().as_ref() != database).collect();
+    let made: Vec<&Container> =
+        made_by_rollout(facts, before).filter(|it| it.service().as_ref() != database).collect();
     for container in made.iter().filter(|container| active(container)) {
         push(Effect::Stop { container: subject(container) }, "its release failed");
     }
@@ -42,7 +43,11 @@ pub fn undo(facts: &Facts<'_>, before: &BTreeMap<ServiceName, Before>) -> Plan {
         push(Effect::Remove { container: subject(container) }, "its release failed");
     }
     for was in before.values() {
-        let Some(container) = facts.observed.containers.iter().find(|it| Some(&it.id) == was.container.id.as_ref()) else { continue };
+        let Some(container) =
+            facts.observed.containers.iter().find(|it| Some(&it.id) == was.container.id.as_ref())
+        else {
+            continue;
+        };
         put_back(was, container, &mut push);
     }
     Plan { stage: Stage::Deploy, strategy: Strategy::None, steps, gaps: Vec::new(), notes: Vec::new() }
@@ -79,7 +84,8 @@ fn migrated_from_nothing(
 ) -> Option<(std::collections::BTreeSet<crate::name::SchemaRevision>, crate::name::ReleaseDigest)> {
     let current = facts.database?.current.clone().filter(|current| !current.is_empty())?;
     let rehearsed = facts.outputs.rehearsal.as_ref()?;
-    let ours = facts.hints.applied.contains(&current) && rehearsed.from.is_empty() && rehearsed.rehearsal.exact;
+    let ours =
+        facts.hints.applied.contains(&current) && rehearsed.from.is_empty() && rehearsed.rehearsal.exact;
     (ours && schema_move(facts) == SchemaMove::Stay).then(|| (current, facts.desired.digest.clone()))
 }
 

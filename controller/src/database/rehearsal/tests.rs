@@ -72,7 +72,15 @@ async fn rehearsed(stack: &Stack, up: &str, down: &str, from: &[&str]) -> Rehear
     let scratch = scratch(stack);
     let one_off = one_off(stack, directory.path(), &scratch.name);
     let from = from.iter().copied().map(SchemaRevision::from).collect();
-    let request = Request { target: &stack.target, scratch, port: 5432, one_off, from, to: "b2".into(), limits: LIMITS };
+    let request = Request {
+        target: &stack.target,
+        scratch,
+        port: 5432,
+        one_off,
+        from,
+        to: "b2".into(),
+        limits: LIMITS,
+    };
     rehearse(&Docker, &request).await.unwrap()
 }
 

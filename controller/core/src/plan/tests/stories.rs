@@ -458,12 +458,12 @@ services:
       create-network shop_default — it does not exist
       create-backstage zz_shop_backstage — releases are proven there before anybody reaches them
     deploy:
-      create shop-api-1-r1 — no container of it exists
       create shop-seed-1-r1 — no container of it exists
       rename shop-seed-1-r1 to shop-seed-1 — it serves under its own name
       start shop-seed-1 — it takes its place
       prove shop-seed-1 — it must work before anything that depends on it moves on
       tag evenkeel/shop-seed:c1a83445fdc55bae as seed — the Compose file names it so
+      create shop-api-1-r1 — no container of it exists
       start shop-api-1-r1 — in private: no user reaches it there
       prove shop-api-1-r1 — nothing that serves is touched before its successor is proven
       join shop-api-1-r1 — it is proven
