@@ -43,7 +43,6 @@ impl Way {
     pub(crate) fn prepare(kind: WayKind) -> Self {
         let world = World::with(Options { bake: 10, start_timeout: 60 });
         let nginx = Nginx::new(&world);
-        reload_after_takeover(&world, &nginx);
         let (controller, calls) = match kind {
             WayKind::Evenkeel => start_evenkeel(&world),
             WayKind::ComposeUp | WayKind::Runbook => {
@@ -51,7 +50,12 @@ impl Way {
                 (None, None)
             }
         };
+        // It needs the name that it forwards to, and the hook needs it.
         nginx.start(&world);
+        let commit = reload_after_takeover(&world, &nginx);
+        if let Some(controller) = &controller {
+            controller.settle(&commit, 300);
+        }
         Self { kind, controller, calls, nginx, world, count: Cell::new(0) }
     }
 
@@ -104,8 +108,8 @@ fn start_evenkeel(world: &World) -> (Option<Controller>, Option<Arc<Calls>>) {
     (Some(controller), Some(calls))
 }
 
-fn reload_after_takeover(world: &World, nginx: &Nginx) {
+fn reload_after_takeover(world: &World, nginx: &Nginx) -> String {
     let hook =
         format!("{{onTakeover: [{{service: {}, exec: [nginx, -s, reload]}}], minHealthy", nginx.name());
-    world.edit("evenkeel.yaml", |text| text.replace("{minHealthy", &hook));
+    world.edit("evenkeel.yaml", |text| text.replace("{minHealthy", &hook))
 }
