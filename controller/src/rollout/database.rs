@@ -480,7 +480,9 @@ impl Run<'_> {
             limits: limits(self.target),
         };
         match crate::database::rehearse(self.context.engine.as_ref(), &request).await {
-            Err(error @ DatabaseError::Scratch { .. }) => self.not_rehearsed(from, fingerprint, &error.to_string()),
+            Err(error @ DatabaseError::Scratch { .. }) => {
+                self.not_rehearsed(from, fingerprint, &error.to_string())
+            }
             rehearsal => self.rehearsed(from, fingerprint, rehearsal?),
         }
     }
