@@ -177,7 +177,7 @@ impl Making<'_> {
                 .to_owned()
         });
         endpoints.extend(extra.map(|network| Endpoint { network, ..Endpoint::default() }));
-        if rollout.candidate_egress || outside(self.release) {
+        if needs_bridge(self.release) {
             endpoints.push(Endpoint { network: "bridge".to_owned(), ..Endpoint::default() });
         }
         endpoints
@@ -202,11 +202,15 @@ impl Making<'_> {
             container.service().as_ref() == Some(service) && container.networks.contains_key(&backstage)
         };
         let rollout = self.rollout.to_string();
-        let candidate = self.peers.iter().filter(of_service).find(|container| {
-            container.label(label::ROLLOUT) == Some(&rollout)
-                && container.label(label::ROLE) == Some(Role::Successor.as_str())
-        });
-        candidate.or_else(|| {
+        let ours = |role: Role| {
+            let is = move |it: &&Container| it.label(label::ROLE) == Some(role.as_str());
+            let of_rollout = |it: &&Container| it.label(label::ROLLOUT) == Some(&rollout);
+            self.peers.iter().filter(of_service).filter(of_rollout).find(is)
+        };
+        // One that has to wait for its port is stood in for.
+        let candidate = ours(Role::Successor).filter(|it| it.running());
+        let candidate = candidate.or_else(|| ours(Role::StandIn).filter(|it| it.running()));
+        candidate.or_else(|| ours(Role::Successor)).or_else(|| {
             let id = self.serving.get(service);
             self.peers.iter().filter(of_service).find(|container| Some(&container.id) == id)
         })
@@ -299,6 +303,16 @@ fn beside(release: &Release, image: &ImageId, service: Service, name: &str, role
 /// Whether the database is somewhere outside the project.
 pub fn outside(release: &Release) -> bool {
     release.manifest.spec.database.as_ref().is_some_and(|database| database.url_from.is_some())
+}
+
+/// Whether candidates need a way out before they can be proven.
+fn needs_bridge(release: &Release) -> bool {
+    release.manifest.spec.rollout.candidate_egress || outside(release)
+}
+
+/// Whether candidates are on more than the private network from the start. There the engine binds published ports at once.
+pub fn binds_at_start(release: &Release) -> bool {
+    needs_bridge(release) || !release.manifest.spec.rollout.dependency_networks.is_empty()
 }
 
 /// The address that an entry of `extra_hosts` (`name:address`) gives to a name.

@@ -67,6 +67,14 @@ pub(crate) enum DatabaseError {
         /// The last of what it said.
         reason: String,
     },
+    /// The scratch server does not come up.
+    #[error("the scratch server ended with exit code {exit_code}: {reason}")]
+    Scratch {
+        /// Its exit code.
+        exit_code: i64,
+        /// The last of what it said.
+        reason: String,
+    },
     /// The client programs are older than the server.
     #[error(
         "{program} is of version {client}, older than the server's {server}: its dumps are not to be trusted; name a newer client image"
@@ -154,6 +162,7 @@ impl DatabaseError {
             Self::File { source, .. } => source.kind() != io::ErrorKind::PermissionDenied,
             Self::Url { .. }
             | Self::Program { .. }
+            | Self::Scratch { .. }
             | Self::OldClient { .. }
             | Self::NoPrograms { .. }
             | Self::BadBackup { .. }

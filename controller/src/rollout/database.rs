@@ -464,11 +464,7 @@ impl Run<'_> {
         let fingerprint = crate::database::fingerprint(&target).await?.digest();
         let (scratch, aliases) = match self.scratch(&target).await? {
             Ok(scratch) => scratch,
-            Err(why) => {
-                // Nothing is known of it but that it has to be tried: fenced, and behind a backup.
-                self.rehearsed(from, fingerprint, Rehearsal { runs: true, ..Rehearsal::default() })?;
-                return Ok(Some(format!("not rehearsed, so it will be fenced: {why}")));
-            }
+            Err(why) => return self.not_rehearsed(from, fingerprint, &why),
         };
         let instead: Vec<(String, String)> =
             aliases.into_iter().map(|alias| (scratch.name.clone(), alias)).collect();
@@ -483,8 +479,23 @@ impl Run<'_> {
             to,
             limits: limits(self.target),
         };
-        let rehearsal = crate::database::rehearse(self.context.engine.as_ref(), &request).await?;
-        self.rehearsed(from, fingerprint, rehearsal)
+        match crate::database::rehearse(self.context.engine.as_ref(), &request).await {
+            Err(error @ DatabaseError::Scratch { .. }) => {
+                self.not_rehearsed(from, fingerprint, &error.to_string())
+            }
+            rehearsal => self.rehearsed(from, fingerprint, rehearsal?),
+        }
+    }
+
+    /// Nothing is known of the migration: it is fenced, behind a backup, and taken back by nothing but that.
+    fn not_rehearsed(
+        &self,
+        from: &BTreeSet<SchemaRevision>,
+        fingerprint: String,
+        why: &str,
+    ) -> Result<Option<String>, Failure> {
+        self.rehearsed(from, fingerprint, Rehearsal { runs: true, ..Rehearsal::default() })?;
+        Ok(Some(format!("not rehearsed, so what writes will be stopped for it: {why}")))
     }
 
     /// A scratch server, and the names under which the migration looks for the database; or why there can be none.

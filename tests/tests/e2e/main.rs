@@ -1,5 +1,6 @@
 //! The stories that evenkeel has to live through, against a real engine.
 
+mod backups;
 mod bad_input;
 mod broken;
 mod cli;
@@ -12,4 +13,5 @@ mod harness;
 mod in_container;
 mod kill9;
 mod monitoring;
+mod outside;
 mod story;

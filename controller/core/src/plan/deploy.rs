@@ -9,6 +9,7 @@ use crate::compose::RestartPolicy;
 use crate::container::label;
 use crate::name::{ContainerId, ServiceName};
 use crate::observed::{Container, State};
+use crate::spec::binds_at_start;
 
 /// The deployment, as one ordered list.
 pub(super) fn deploy(facts: &Facts<'_>, works: &[Work<'_>], schema: &SchemaMove) -> Plan {
@@ -51,6 +52,12 @@ fn strategy(schema: &SchemaMove) -> Strategy {
         _ => Strategy::None,
     }
 }
+
+/// What the change of a published port's owner takes.
+const SHORT_GAP: &str = "the old container's stop and one connect, usually well under a second";
+/// The same, where the new one cannot be started while the port is held.
+const LONG_GAP: &str = "the old container's stop, and the new one's start: it needs the outside world to start, and there its \
+                        port is bound at once";
 
 struct Deployment<'a, 'f> {
     facts: &'a Facts<'f>,
@@ -120,10 +127,20 @@ impl<'a, 'f> Deployment<'a, 'f> {
         needed.then(|| self.subject_for(work, Role::StandIn))
     }
 
-    fn create_and_start(&mut self, work: &Work<'_>, subject: &Subject, role: Role, why: [&str; 2]) {
+    /// Whether the successor would bind its port, which is still held, as soon as it starts: its portless copy is proven, and it
+    /// starts when the port is free.
+    fn waits_for_port(&self, work: &Work<'_>) -> bool {
+        binds_at_start(self.facts.desired) && self.stand_in(work).is_some()
+    }
+
+    fn create(&mut self, subject: &Subject, role: Role, why: &str) {
         if subject.id.is_none() && !self.is_created(subject) {
-            self.push(Effect::Create { container: subject.clone(), role }, why[0]);
+            self.push(Effect::Create { container: subject.clone(), role }, why);
         }
+    }
+
+    fn create_and_start(&mut self, work: &Work<'_>, subject: &Subject, role: Role, why: [&str; 2]) {
+        self.create(subject, role, why[0]);
         let runs = |container: &Container| container.running() && !self.stopped.contains(&container.id);
         if !self.reusable(work, role).is_some_and(runs) {
             self.push(Effect::Start { container: subject.clone() }, why[1]);
@@ -160,9 +177,7 @@ impl<'a, 'f> Deployment<'a, 'f> {
         let right = self.final_name(work);
         let alone = work.serves() || work.class != Class::Candidate;
         for other in &work.others {
-            let holds_port = !other.port_bindings.is_empty()
-                && other.networks.keys().any(|name| *name != self.facts.backstage());
-            if other.name == right || active(other) && (alone || holds_port) {
+            if other.name == right || active(other) && (alone || self.holds_port(other)) {
                 self.stand_down(work, other);
             }
         }
@@ -369,13 +384,14 @@ impl<'a, 'f> Deployment<'a, 'f> {
             }
             self.first_start_of_dependencies(work);
             let subject = self.new_subject(work);
-            self.create_and_start(
-                work,
-                &subject,
-                Role::Successor,
-                [work.why(), "in private: no user reaches it there"],
-            );
-            unproven.push(subject);
+            if self.waits_for_port(work) {
+                self.create(&subject, Role::Successor, work.why());
+            } else {
+                self.free_port(work, &subject);
+                let why = [work.why(), "in private: no user reaches it there"];
+                self.create_and_start(work, &subject, Role::Successor, why);
+                unproven.push(subject);
+            }
             if let Some(stand_in) = self.stand_in(work) {
                 let why = "the published port is still held; a portless copy carries the names meanwhile";
                 self.create_and_start(work, &stand_in, Role::StandIn, [why, "in private"]);
@@ -392,6 +408,28 @@ impl<'a, 'f> Deployment<'a, 'f> {
                 "nothing that serves is touched before its successor is proven",
             );
         }
+    }
+
+    /// What an interrupted try left with the port goes before the next one starts.
+    fn free_port(&mut self, work: &Work<'_>, successor: &Subject) {
+        if !binds_at_start(self.facts.desired) {
+            return;
+        }
+        for other in work.others.iter().filter(|other| Some(&other.id) != successor.id.as_ref()) {
+            if active(other) && self.holds_port(other) {
+                self.stand_down(work, other);
+            }
+        }
+    }
+
+    fn holds_port(&self, container: &Container) -> bool {
+        let backstage = self.facts.backstage();
+        !container.port_bindings.is_empty() && container.networks.keys().any(|name| *name != backstage)
+    }
+
+    fn prove_successor(&mut self, successor: &Subject) {
+        let containers = vec![successor.clone()];
+        self.push(Effect::Prove { containers }, "it gets the names once it works as its copy does");
     }
 
     /// What a candidate depends on and that does not run at all is started before the candidate is made: nobody is served by
@@ -571,11 +609,12 @@ impl<'a, 'f> Deployment<'a, 'f> {
                 "it carries the names while the port changes hands",
             );
             self.gaps.push(format!(
-                "published port{} of {} refuse{} connections while it changes hands (the old container's stop and one \
-                 connect, usually well under a second); clients inside and through a proxy notice nothing",
+                "published port{} of {} refuse{} connections while it changes hands ({}); clients inside and through a proxy \
+                 notice nothing",
                 ports(work),
                 work.name,
                 if work.service.ports.len() == 1 { "s" } else { "" },
+                if self.waits_for_port(work) { LONG_GAP } else { SHORT_GAP },
             ));
         } else {
             self.push(Effect::Join { container: new.clone(), role: Role::Successor }, "it is proven");
@@ -585,6 +624,11 @@ impl<'a, 'f> Deployment<'a, 'f> {
         }
         self.stand_down_others(work, new.id.as_ref());
         if stand_in.is_some() {
+            if self.waits_for_port(work) {
+                let container = new.clone();
+                self.push(Effect::Start { container }, "the port is free; it is bound as soon as it starts");
+                self.prove_successor(&new);
+            }
             self.push(Effect::Join { container: new.clone(), role: Role::Successor }, "the port is free");
         }
         if new.name != right {

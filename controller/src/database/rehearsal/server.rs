@@ -113,5 +113,5 @@ async fn dead(engine: &dyn Engine, id: &ContainerId) -> DatabaseError {
         Ok(Some(container)) => container.exit_code,
         _ => -1,
     };
-    DatabaseError::Program { program: "the scratch server".to_owned(), exit_code, reason }
+    DatabaseError::Scratch { exit_code, reason }
 }

@@ -1,7 +1,7 @@
 //! The process may end after any step. Planned again from whatever that left behind, every story has the same end.
 
 use super::drive::{Drive, End, back, forward, nothing_to_do};
-use super::releases::{API_PORT, SPEC, SPEC_DB, STACK, release};
+use super::releases::{API_PORT, SPEC, SPEC_DB, SPEC_EGRESS, STACK, release};
 use super::world::{Code, Notes, World};
 use crate::plan::Effect;
 use crate::release::Release;
@@ -99,6 +99,14 @@ fn code_only_with_ports() {
     let pair = pair(SPEC, API_PORT, Code::default(), Code::default());
     resumes(&pair.world, forward(&pair.new, 2));
     reverts(&pair);
+}
+
+#[test]
+fn code_only_with_ports_that_are_bound_at_start() {
+    let pair = pair(SPEC_EGRESS, API_PORT, Code::default(), Code::default());
+    resumes(&pair.world, forward(&pair.new, 2));
+    reverts(&pair);
+    supersedes(&pair, &release(SPEC_EGRESS, API_PORT, "code-3"), Code::default());
 }
 
 #[test]

@@ -55,6 +55,13 @@ pub(super) const SPEC: &str = "
   services: {api: {probe: {http: {path: /, port: 8000}}}}
 ";
 
+/// The same, where candidates need the outside world before they can be proven.
+pub(super) const SPEC_EGRESS: &str = "
+  compose: {files: [compose.yaml]}
+  services: {api: {probe: {http: {path: /, port: 8000}}}}
+  rollout: {candidateEgress: true}
+";
+
 /// The same with a database.
 pub(super) const SPEC_DB: &str = "
   compose: {files: [compose.yaml]}

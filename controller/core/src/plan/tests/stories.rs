@@ -1,7 +1,7 @@
 //! Plans as people read them.
 
 use super::drive::{back, deploy, forward, lines, nothing_to_do};
-use super::releases::{API, API_PORT, SPEC, SPEC_DB, STACK, release};
+use super::releases::{API, API_PORT, SPEC, SPEC_DB, SPEC_EGRESS, STACK, release};
 use super::world::{Code, Notes, World};
 use crate::compose::RestartPolicy;
 use crate::container::label;
@@ -139,6 +139,33 @@ fn code_behind_a_published_port() {
       set-restart shop-api-1 — it must not come back by itself
       rename shop-api-1 to shop-api-1-000000000001-old — its successor gets the name
       stop shop-api-1-000000000001-old — its successor serves
+      join shop-api-1-r2 — the port is free
+      rename shop-api-1-r2 to shop-api-1 — it serves under its own name
+      stop shop-api-1-r2-stand-in — the successor serves; it drains
+      remove shop-api-1-r2-stand-in — it was temporary
+      tag evenkeel/shop-api:c4a01313d4197a1b as shop-api — the Compose file names it so
+      bake 300 s — the release is watched before the old one goes
+      mark-live — it has shown that it works
+      remove shop-api-1-000000000001-old — it is no longer needed
+    ");
+}
+
+#[test]
+fn code_behind_a_port_that_is_bound_at_start() {
+    insta::assert_snapshot!(second(SPEC_EGRESS, API_PORT, Code::default(), Code::default()).3, @r"
+    prepare:
+      build evenkeel/shop-api:c4a01313d4197a1b — the engine has no image of context code-2
+    deploy:
+      create shop-api-1-r2 — the build context . changed
+      create shop-api-1-r2-stand-in — the published port is still held; a portless copy carries the names meanwhile
+      start shop-api-1-r2-stand-in — in private
+      prove shop-api-1-r2-stand-in — nothing that serves is touched before its successor is proven
+      join shop-api-1-r2-stand-in — it carries the names while the port changes hands
+      set-restart shop-api-1 — it must not come back by itself
+      rename shop-api-1 to shop-api-1-000000000001-old — its successor gets the name
+      stop shop-api-1-000000000001-old — its successor serves
+      start shop-api-1-r2 — the port is free; it is bound as soon as it starts
+      prove shop-api-1-r2 — it gets the names once it works as its copy does
       join shop-api-1-r2 — the port is free
       rename shop-api-1-r2 to shop-api-1 — it serves under its own name
       stop shop-api-1-r2-stand-in — the successor serves; it drains

@@ -533,10 +533,9 @@ impl World {
 
     /// Whether it is on a network that is not internal: then its ports are bound, and others reach it.
     pub(super) fn reachable(&self, container: &Container) -> bool {
-        container
-            .networks
-            .keys()
-            .any(|name| self.observed.networks.get(name).is_some_and(|network| !network.internal))
+        container.networks.keys().any(|name| {
+            name == "bridge" || self.observed.networks.get(name).is_some_and(|network| !network.internal)
+        })
     }
 }
 
