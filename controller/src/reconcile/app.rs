@@ -15,6 +15,8 @@ use crate::source::{Source, Target, Watches};
 
 /// How often it looks without a reason.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// How long the engine's events of what a pass did may take to come in.
+const OWN_EVENTS: Duration = Duration::from_millis(500);
 
 /// What everybody may do to a worker: give it a reason to look.
 pub(super) struct Handle {
@@ -105,6 +107,18 @@ impl Handle {
         receiver
     }
 
+    fn has_reasons(&self) -> bool {
+        !self.reasons.lock().unwrap_or_else(PoisonError::into_inner).pending.is_empty()
+    }
+
+    /// What a pass itself did to the engine is no reason to try again at once: its events would make every wait a short one.
+    /// They come in a moment later.
+    async fn forget_own_events(&self) {
+        tokio::time::sleep(OWN_EVENTS).await;
+        let mut reasons = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
+        reasons.pending.retain(|reason| !reason.starts_with("event"));
+    }
+
     fn take(&self) -> Reasons {
         std::mem::take(&mut *self.reasons.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -165,15 +179,21 @@ pub(super) async fn work(handle: Arc<Handle>) {
     let mut wait = Duration::ZERO;
     let mut because = "start";
     loop {
-        tokio::select! {
-            () = handle.parked.cancelled() => return,
-            () = handle.woken.notified() => {}
-            changed = tip.changed() => {
-                if changed.is_err() { return }
-                backoff.tries = 0;
-                handle.trigger(&format!("commit {}", handle.tip.borrow().revision.short()));
+        let at = tokio::time::Instant::now() + wait;
+        loop {
+            tokio::select! {
+                () = handle.parked.cancelled() => return,
+                () = handle.woken.notified() => {
+                    if handle.has_reasons() { break }
+                }
+                changed = tip.changed() => {
+                    if changed.is_err() { return }
+                    backoff.tries = 0;
+                    handle.trigger(&format!("commit {}", handle.tip.borrow().revision.short()));
+                    break
+                }
+                () = tokio::time::sleep_until(at) => break,
             }
-            () = tokio::time::sleep(wait) => {}
         }
         tip.borrow_and_update();
         let reasons = handle.take();
@@ -206,6 +226,7 @@ pub(super) async fn work(handle: Arc<Handle>) {
             Next::LookAt(at) => until(at).min(LOOK_EVERY),
             Next::Retry(first) => {
                 because = "retry";
+                handle.forget_own_events().await;
                 backoff.next(first)
             }
         };

@@ -19,6 +19,9 @@ use crate::api::{Control, ControlError, ControlStatus, PlanReport, PlanStep, Pro
 use crate::ledger::{EventRecord, LedgerError};
 use crate::rollout::{self, Failure, Gathered};
 
+/// How long a look at an application may take, at most, before it is taken for a rollout.
+const LOOK: std::time::Duration = std::time::Duration::from_secs(10);
+
 fn ledger(error: LedgerError) -> ControlError {
     ControlError::new(ControlStatus::Failed, error.to_string())
 }
@@ -140,6 +143,7 @@ impl Control for Daemon {
     async fn create_backup(&self, app: AppName) -> Result<String, ControlError> {
         let handle = self.handle(&app)?;
         let release = live_release(&handle)?;
+        let _turn = turn(&handle).await?;
         let backup = rollout::backup_now(&handle.context, &release, None, BackupReason::Manual)
             .await
             .map_err(failure)?;
@@ -156,10 +160,7 @@ impl Control for Daemon {
     async fn restore_backup(&self, app: AppName, id: String) -> Result<String, ControlError> {
         let handle = self.handle(&app)?;
         let release = live_release(&handle)?;
-        let _turn = handle.turn.try_lock().map_err(|_| {
-            ControlError::new(ControlStatus::Conflict, format!("{app} is being rolled out"))
-                .hint("wait for its end")
-        })?;
+        let _turn = turn(&handle).await?;
         let kept = rollout::restore_now(&handle.context, &release, &id).await.map_err(failure)?;
         handle.trigger("operator: restore");
         Ok(format!("backup {id} is restored; what was there before is kept as database {kept}"))
@@ -182,6 +183,14 @@ impl Control for Daemon {
             }
         }
     }
+}
+
+/// The application's turn: a look is waited for, a rollout is not.
+async fn turn(handle: &Handle) -> Result<tokio::sync::MutexGuard<'_, ()>, ControlError> {
+    tokio::time::timeout(LOOK, handle.turn.lock()).await.map_err(|_| {
+        ControlError::new(ControlStatus::Conflict, format!("{} is being rolled out", handle.name))
+            .hint("wait for its end")
+    })
 }
 
 fn live_release(handle: &Handle) -> Result<Release, ControlError> {

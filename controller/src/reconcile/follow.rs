@@ -168,9 +168,19 @@ impl Followed {
 
 /// Ends a rollout's proofs and bake when the branch asks for another release. A commit that means the same release does not.
 ///
+/// The branch may have moved on since its tip was `read` for this rollout.
+///
 /// Cancel-safe: it only reads. Never ends by itself.
-pub(super) async fn cancel_when_superseded(handle: &Handle, target: &Release, cancel: &CancellationToken) {
+pub(super) async fn cancel_when_superseded(
+    handle: &Handle,
+    read: &Revision,
+    target: &Release,
+    cancel: &CancellationToken,
+) {
     let mut tip = handle.tip.subscribe();
+    if tip.borrow().revision != *read {
+        tip.mark_changed();
+    }
     loop {
         if tip.changed().await.is_err() {
             return std::future::pending().await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use evenkeel_core::compose::RestartPolicy;
 use evenkeel_core::database::Backup;
-use evenkeel_core::name::RolloutId;
+use evenkeel_core::name::{Revision, RolloutId};
 use evenkeel_core::plan::{Effect, Hints, Plan, make};
 use evenkeel_core::release::Release;
 use evenkeel_core::status::{Condition, Outcome, Phase, Reason};
@@ -17,6 +17,9 @@ use super::choose::{Choice, Chosen, choose};
 use super::desired;
 use crate::ledger::OpenRollout;
 use crate::rollout::{End, Failure, Gathered, Order, outcome, remarks, resume_as_revert, run};
+
+/// When what was put right is looked at again.
+const AFTER_REPAIR: Duration = Duration::from_secs(1);
 
 /// source → manifest → desired, observed → plan → execute → verify → record.
 pub(super) async fn reconcile(handle: &Arc<Handle>, reason: &str) -> Next {
@@ -92,7 +95,8 @@ async fn go(
     }
     handle.forget_passing_conditions();
     let began = std::time::Instant::now();
-    let next = rollout(handle, target, open, gathered.live.clone(), &why(reason, is_live, &plan)).await;
+    let wanted = Wanted { target, read: &desired.revision };
+    let next = rollout(handle, &wanted, open, gathered.live.clone(), &why(reason, is_live, &plan)).await;
     *handle.rolling.lock().unwrap_or_else(PoisonError::into_inner) = began.elapsed();
     Ok(match next? {
         Next::Settled => Next::Again,
@@ -113,7 +117,8 @@ fn supersede(
         return Ok(Some(open));
     }
     ledger.finish_rollout(open.id, Outcome::Cancelled, Some("something newer is wanted"))?;
-    handle.context.metrics.rollout_finished(&handle.name, Outcome::Cancelled, 0.0);
+    let seconds = super::view::rollout_seconds(ledger, &handle.name, open.id)?;
+    handle.context.metrics.rollout_finished(&handle.name, Outcome::Cancelled, seconds);
     Ok(None)
 }
 
@@ -149,14 +154,21 @@ fn show_backups(handle: &Handle) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What a rollout leads to, and the branch's tip that this was decided at.
+struct Wanted<'a> {
+    target: &'a Release,
+    read: &'a Revision,
+}
+
 async fn rollout(
     handle: &Arc<Handle>,
-    target: &Release,
+    wanted: &Wanted<'_>,
     open: Option<OpenRollout>,
     live: Option<Release>,
     why: &str,
 ) -> Result<Next, Failure> {
     let ledger = &handle.context.ledger;
+    let target = wanted.target;
     let repair = live.as_ref().is_some_and(|live| live.digest == target.digest);
     let id = match &open {
         Some(open) => open.id,
@@ -185,7 +197,7 @@ async fn rollout(
     };
     let end = {
         let watch = futures_util::future::join(
-            super::follow::cancel_when_superseded(handle, target, &cancel),
+            super::follow::cancel_when_superseded(handle, wanted.read, target, &cancel),
             handle.keep_looking(target),
         );
         tokio::pin!(watch);
@@ -219,9 +231,10 @@ async fn record(handle: &Arc<Handle>, order: &Order<'_>, end: End) -> Result<Nex
     handle.context.say(Phase::Idle, "");
     let first = order.release.manifest.spec.rollout.retry_delay;
     Ok(match end {
+        // What comes undone again is put right later and later.
         End::Succeeded => {
             succeeded(handle, order).await?;
-            Next::Settled
+            if order.repair { Next::Retry(AFTER_REPAIR) } else { Next::Settled }
         }
         End::Reverted { at_fault, .. } => {
             let seconds = super::view::rollout_seconds(ledger, &handle.name, order.id)?;

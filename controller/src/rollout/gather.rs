@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use evenkeel_core::compose::{MountSource, PullPolicy};
+use evenkeel_core::container::label;
 use evenkeel_core::name::{ContainerId, ReleaseDigest, RolloutId, ServiceName};
-use evenkeel_core::plan::{DatabaseFacts, Facts, Hints, KnownScripts, Observed, backstage};
+use evenkeel_core::plan::{DatabaseFacts, Facts, Hints, KnownScripts, Observed, backstage, final_name};
 use evenkeel_core::release::{ImageSource, Outputs, Release};
 
 use super::{Context, Failure};
@@ -97,6 +98,7 @@ async fn observe(context: &Context, release: &Release) -> Result<Observed, Failu
     }
     observed.materialised = materialised(context, release);
     observed.port_holders = port_holders(context, release).await?;
+    observed.name_holders = name_holders(context, release, &observed).await?;
     Ok(observed)
 }
 
@@ -141,6 +143,27 @@ async fn port_holders(
         {
             let of = project.map(|project| format!(" of project {project}")).unwrap_or_default();
             holders.insert((published, port.protocol.clone()), format!("container {name}{of}"));
+        }
+    }
+    Ok(holders)
+}
+
+/// Who else has a name that a container of the project is going to have.
+async fn name_holders(
+    context: &Context,
+    release: &Release,
+    observed: &Observed,
+) -> Result<BTreeMap<String, String>, Failure> {
+    let mut holders = BTreeMap::new();
+    for (key, service) in &release.project.services {
+        let name = final_name(&release.project, key, service, None);
+        if observed.containers.iter().any(|container| container.name == name) {
+            continue;
+        }
+        if let Some(holder) = context.engine.container(&name).await? {
+            let project = holder.label(label::COMPOSE_PROJECT);
+            let of = project.map(|project| format!(" of project {project}")).unwrap_or_default();
+            holders.insert(name, format!("container {}{of}", holder.id.short()));
         }
     }
     Ok(holders)

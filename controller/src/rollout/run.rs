@@ -23,6 +23,8 @@ pub(super) mod fact {
     pub(crate) const TAKEN_OVER_AT: &str = "takenOverAt";
     /// The migration was fenced.
     pub(crate) const FENCED: &str = "fenced";
+    /// Why the release is put back: the condition's word, and whether the release is at fault.
+    pub(crate) const VERDICT: &str = "verdict";
     /// The older code cannot run on the newer schema.
     pub(crate) const FORCE_FENCED: &str = "forceFenced";
     /// The id of the newest backup.
@@ -180,7 +182,7 @@ pub(crate) async fn run(order: &Order<'_>) -> End {
             if run.fence_is_up() && !order.repair && reason != Reason::EngineUnreachable =>
         {
             let lock = run.lock.into_inner();
-            blameless(revert(order, lock, reason, message).await)
+            revert(order, lock, Verdict { reason, at_fault: false }, message).await
         }
         Err(Failure::Transient { reason, message }) => End::Transient { reason, message },
         Err(Failure::Blocked { reason, message }) => End::Blocked { reason, message },
@@ -188,29 +190,37 @@ pub(crate) async fn run(order: &Order<'_>) -> End {
         Err(Failure::Release { message, .. }) if order.repair || run.is_live() => End::Degraded(message),
         Err(Failure::Release { reason, message }) => {
             let lock = run.lock.into_inner();
-            revert(order, lock, reason, message).await
+            revert(order, lock, Verdict { reason, at_fault: true }, message).await
         }
     }
 }
 
-/// What was put back for another's fault is tried again.
-fn blameless(end: End) -> End {
-    match end {
-        End::Reverted { reason, message, .. } => End::Reverted { reason, message, at_fault: false },
-        end => end,
-    }
+/// Why a release is put back.
+#[derive(Clone, Copy, serde::Serialize, serde::Deserialize)]
+struct Verdict {
+    reason: Reason,
+    /// What was put back for another's fault is tried again.
+    at_fault: bool,
 }
 
 /// Goes on with a rollout that was being put back when the process ended.
 pub(crate) async fn resume_as_revert(order: &Order<'_>, why: &str) -> End {
-    revert(order, None, Reason::ProbeFailed, why.to_owned()).await
+    let verdict = match order.context.ledger.fact(order.id, fact::VERDICT) {
+        Ok(value) => value.and_then(|value| serde_json::from_value(value).ok()),
+        Err(error) => return End::Transient { reason: Reason::ProbeFailed, message: error.to_string() },
+    };
+    let verdict = verdict.unwrap_or(Verdict { reason: Reason::ProbeFailed, at_fault: true });
+    revert(order, None, verdict, why.to_owned()).await
 }
 
-async fn revert(order: &Order<'_>, lock: Option<Lock>, reason: Reason, message: String) -> End {
+async fn revert(order: &Order<'_>, lock: Option<Lock>, verdict: Verdict, message: String) -> End {
     let context = order.context;
+    let reason = verdict.reason;
     tracing::warn!(app = %context.app, rollout = %order.id, reason = ?reason, message, "the release failed; putting everything back");
     context.say(Phase::Reverting, first_line(&message));
-    if let Err(error) = context.ledger.set_reverting(order.id, &message) {
+    let noted = serde_json::to_value(verdict).unwrap_or_default();
+    let noted = context.ledger.set_fact(order.id, fact::VERDICT, &noted);
+    if let Err(error) = noted.and_then(|()| context.ledger.set_reverting(order.id, &message)) {
         return End::Transient { reason, message: error.to_string() };
     }
     let run = Run {
@@ -227,7 +237,7 @@ async fn revert(order: &Order<'_>, lock: Option<Lock>, reason: Reason, message: 
         None => run.undo().await,
     };
     match undone {
-        Ok(()) => reverted(&run, order, reason, message).await,
+        Ok(()) => reverted(&run, order, verdict, message).await,
         Err(Failure::Cancelled(why)) => End::Parked(why),
         // What a preflight misses (a database that is just starting, a network that somebody removed) may come back.
         Err(
@@ -241,13 +251,14 @@ async fn revert(order: &Order<'_>, lock: Option<Lock>, reason: Reason, message: 
 }
 
 /// When the previous release fails too, the fault is not the new one's.
-async fn reverted(run: &Run<'_>, order: &Order<'_>, reason: Reason, message: String) -> End {
+async fn reverted(run: &Run<'_>, order: &Order<'_>, verdict: Verdict, message: String) -> End {
+    let Verdict { reason, at_fault } = verdict;
     let works = match &order.previous {
         Some(_) => run.previous_works().await,
         None => Ok(()),
     };
     match works {
-        Ok(()) => End::Reverted { reason, message, at_fault: true },
+        Ok(()) => End::Reverted { reason, message, at_fault },
         Err(why) => End::Reverted {
             reason,
             message: format!("{message}\nthe previous release does not work either: {why}"),

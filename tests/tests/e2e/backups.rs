@@ -62,7 +62,8 @@ fn done(controller: &Controller, words: &[&str]) -> String {
 }
 
 fn newest(controller: &Controller) -> Value {
-    let backups: Vec<Value> = controller.json(&["backup", "list", &controller.app]).unwrap();
+    let backups: Vec<Value> =
+        controller.json(&["backup", "list", &controller.app]).expect("backups are listed");
     backups.into_iter().next().expect("there is one")
 }
 

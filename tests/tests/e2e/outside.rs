@@ -47,8 +47,9 @@ fn backups(world: &World, controller: &Controller) {
     let label = format!("evenkeel.app={}", world.names.app);
     docker(&["run", "-d", "--name", &left, "--label", &label, "debian:bookworm-slim", "sleep", "600"]);
     done(controller, &["backup", "create", &world.names.app]);
-    let backups: Vec<serde_json::Value> = controller.json(&["backup", "list", &world.names.app]).unwrap();
-    let id = backups[0]["id"].as_str().unwrap().to_owned();
+    let backups: Vec<serde_json::Value> =
+        controller.json(&["backup", "list", &world.names.app]).expect("backups are listed");
+    let id = backups[0]["id"].as_str().expect("it has an id").to_owned();
     done(controller, &["backup", "verify", &world.names.app, &id, "--restored"]);
     let rows = world.count_rows();
     world.psql("DELETE FROM conversions");
@@ -110,8 +111,7 @@ fn reach(world: &World, server: &str) {
 }
 
 fn by_address(world: &World) {
-    let gateway =
-        docker(&["network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Subnet}}"]);
+    let gateway = docker(&["network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Subnet}}"]);
     let gateway = gateway.replace(".0.0/16", ".0.1");
     reach(world, &format!("{gateway}:{}", world.ports.database.number()));
 }

@@ -24,6 +24,8 @@ pub struct Observed {
     pub materialised: bool,
     /// Who else, outside the project, holds a host port that it publishes: port and protocol to container name.
     pub port_holders: BTreeMap<(u16, String), String>,
+    /// Who else, outside the project, has a container name that it wants: name to whom.
+    pub name_holders: BTreeMap<String, String>,
 }
 
 /// What the database shows.

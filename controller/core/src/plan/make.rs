@@ -5,7 +5,7 @@ use super::deploy::deploy;
 use super::lint::lint;
 use super::prepare::prepare;
 use super::schema::{SchemaMove, schema_move};
-use super::service::{Work, work};
+use super::service::{Work, final_name, work};
 use super::{Facts, Plan};
 use crate::compose::start_order;
 use crate::status::Reason;
@@ -66,6 +66,16 @@ fn preflight(facts: &Facts<'_>, works: &[Work<'_>]) -> Result<(), Blocked> {
             return Err(blocked(format!(
                 "the external volume {0} does not exist; create it with `docker volume create {0}`",
                 volume.name
+            )));
+        }
+    }
+    for work in works {
+        let right = final_name(project, &work.name, work.service, work.current);
+        if let Some(holder) = facts.observed.name_holders.get(&right) {
+            return Err(blocked(format!(
+                "the container name {right} of service {} is taken by {holder}; remove or rename that one, or choose another \
+                 container_name",
+                work.name
             )));
         }
     }

@@ -18,6 +18,6 @@ pub use facts::*;
 pub use lint::lint;
 pub use make::{Blocked, make};
 pub use schema::{SchemaMove, schema_move};
-pub use service::unrecorded;
+pub use service::{final_name, unrecorded};
 pub use step::*;
 pub use undo::{Before, undo};

@@ -142,7 +142,7 @@ fn missing_networks(facts: &Facts<'_>, name: &ServiceName, container: &Container
 }
 
 /// The name that a service's container has while it serves.
-pub(super) fn final_name(
+pub fn final_name(
     project: &Project,
     name: &ServiceName,
     service: &Service,
