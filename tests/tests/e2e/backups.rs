@@ -17,7 +17,7 @@ fn a_backup_is_made_proven_and_put_back_and_a_damaged_one_is_refused() {
     let id = text(&backup, "id");
     assert_eq!((text(&backup, "level"), text(&backup, "reason")), ("Decoded".into(), "Manual".into()));
     assert_eq!(backup["revisions"], serde_json::json!(["0001"]));
-    assert_eq!(backup["rows"]["public.conversions"], seeded.len());
+    assert_eq!(backup["rows"]["\"public\".\"conversions\""], seeded.len());
 
     done(&controller, &["backup", "verify", &id, "--restored"]);
     assert_eq!(text(&newest(&controller), "level"), "Restored");

@@ -1,0 +1,64 @@
+//! What is right but for a detail is put right in place.
+
+use std::collections::BTreeSet;
+
+use super::super::service::{Action, Work, active};
+use super::super::{Class, Effect};
+use super::Deployment;
+use crate::name::ServiceName;
+
+impl<'a, 'f> Deployment<'a, 'f> {
+    /// Repairs in place; what writes has to wait where the schema is going to move behind a fence.
+    pub(super) fn repair(&mut self, fenced: bool) {
+        let works = self.works;
+        let writers: BTreeSet<ServiceName> = self.writers().map(|work| work.name.clone()).collect();
+        for work in works {
+            match &work.action {
+                Action::Keep(repairs) if fenced && writers.contains(&work.name) => {
+                    if !repairs.is_empty() {
+                        self.deferred.insert(work.name.clone());
+                    }
+                }
+                Action::Keep(repairs) => {
+                    self.make_way(work);
+                    self.steps.extend(repairs.iter().cloned());
+                }
+                Action::Replace(_) => {}
+            }
+            self.tag(work);
+        }
+    }
+
+    /// Before the right container is repaired, whatever has its name or its port goes, and whatever must not run beside it.
+    pub(super) fn make_way(&mut self, work: &Work<'_>) {
+        let right = self.final_name(work);
+        let alone = work.serves() || work.class != Class::Candidate;
+        for other in &work.others {
+            if other.name == right || active(other) && (alone || self.holds_port(other)) {
+                self.stand_down(work, other);
+            }
+        }
+    }
+
+    /// The tag that the Compose file names moves with the release; it is also put right when somebody moved it.
+    fn tag(&mut self, work: &Work<'_>) {
+        use crate::release::ImageSource::Build;
+        let facts = self.facts;
+        if work.replaced() {
+            return;
+        }
+        let (Some(Build { name, tag, .. }), Some(id)) =
+            (facts.desired.images.get(&work.name), facts.outputs.images.get(&work.name))
+        else {
+            return;
+        };
+        for tag in tag.iter().chain([name]) {
+            if facts.observed.images.get(tag).is_none_or(|image| image.id != *id) {
+                self.push(
+                    Effect::Tag { service: work.name.clone(), image: id.to_string(), tag: tag.clone() },
+                    format!("{tag} names another image"),
+                );
+            }
+        }
+    }
+}

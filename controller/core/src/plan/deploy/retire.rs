@@ -1,0 +1,71 @@
+//! The release is watched; then what it replaced goes.
+
+use std::collections::BTreeSet;
+
+use super::super::{Class, Effect, Role, Subject};
+use super::Deployment;
+use crate::name::ServiceName;
+use crate::observed::Container;
+
+impl<'a, 'f> Deployment<'a, 'f> {
+    pub(super) fn watch(&mut self) {
+        if !self.is_new_release() {
+            return;
+        }
+        let spec = &self.facts.desired.manifest.spec;
+        if !spec.smoke.is_empty() {
+            self.push(Effect::Smoke, "once, after the take-over");
+        }
+        if !spec.rollout.bake.is_zero() {
+            self.push(
+                Effect::Bake { seconds: spec.rollout.bake.as_secs() },
+                "the release is watched before the old one goes",
+            );
+        }
+    }
+
+    /// Whether it has yet to show that it works: neither a revert nor a repair of what is live.
+    fn is_new_release(&self) -> bool {
+        !self.facts.hints.reverting
+            && self.facts.live.is_none_or(|live| live.digest != self.facts.desired.digest)
+    }
+
+    /// Whatever is no longer needed goes, now that the release has shown that it works.
+    pub(super) fn retire(&mut self) {
+        if self.is_new_release() {
+            self.push(Effect::MarkLive, "it has shown that it works");
+        }
+        let removed_already: BTreeSet<_> = self
+            .steps
+            .iter()
+            .filter_map(|step| match &step.effect {
+                Effect::Remove { container } => container.id.clone(),
+                _ => None,
+            })
+            .collect();
+        for work in self.works {
+            let role = if work.class == Class::Candidate { Role::Successor } else { Role::Replacement };
+            let used = self.reusable(work, role).map(|container| &container.id);
+            let current = work.current.filter(|_| work.replaced());
+            for old in current.iter().chain(&work.others) {
+                if work.replaced() && Some(&old.id) == used || removed_already.contains(&old.id) {
+                    continue;
+                }
+                let name = if self.renamed_aside(old) { self.aside(work, old) } else { old.name.clone() };
+                let container = Subject { name, ..Self::existing(work, old) };
+                self.push(Effect::Remove { container }, "it is no longer needed");
+            }
+        }
+        for container in self.removed() {
+            let service = container.service().unwrap_or_else(|| ServiceName::new(""));
+            let subject = Subject { service, name: container.name.clone(), id: Some(container.id.clone()) };
+            self.push(Effect::Remove { container: subject }, "the Compose file no longer has its service");
+        }
+    }
+
+    fn renamed_aside(&self, container: &Container) -> bool {
+        self.steps.iter().any(|step| {
+            matches!(&step.effect, Effect::Rename { container: subject, .. } if subject.id.as_ref() == Some(&container.id))
+        })
+    }
+}

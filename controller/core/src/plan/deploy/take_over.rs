@@ -1,0 +1,183 @@
+//! Names and ports change hands; what served before is set aside.
+
+use super::super::service::{Work, active};
+use super::super::{Class, Effect, Role, Step, Subject};
+use super::Deployment;
+use crate::compose::RestartPolicy;
+use crate::name::{ContainerId, ServiceName};
+use crate::observed::Container;
+
+/// What the change of a published port's owner takes.
+const SHORT_GAP: &str = "the old container's stop and one connect, usually well under a second";
+/// The same, where the new one cannot be started while the port is held.
+const LONG_GAP: &str = "the old container's stop, and the new one's start: it needs the outside world to start, and there its \
+                        port is bound at once";
+
+impl<'a, 'f> Deployment<'a, 'f> {
+    pub(super) fn take_over(&mut self) {
+        let candidates: Vec<&Work<'f>> =
+            self.works.iter().filter(|work| work.replaced() && work.class == Class::Candidate).collect();
+        for work in candidates {
+            self.take_over_one(work);
+        }
+        // Successors that already serve while an interrupted take-over left others behind.
+        let works = self.works;
+        for work in works.iter().filter(|work| !work.replaced()) {
+            self.stand_down_others(work, None);
+        }
+    }
+
+    fn take_over_one(&mut self, work: &Work<'_>) {
+        let new = self.new_subject(work);
+        let right = self.final_name(work);
+        let stand_in = self.stand_in(work);
+        if let Some(stand_in) = &stand_in {
+            self.push(
+                Effect::Join { container: stand_in.clone(), role: Role::StandIn },
+                "it carries the names while the port changes hands",
+            );
+            self.gaps.push(format!(
+                "published port{} of {} refuse{} connections while it changes hands ({}); clients inside and through a proxy \
+                 notice nothing",
+                ports(work),
+                work.name,
+                if work.service.ports.len() == 1 { "s" } else { "" },
+                if self.waits_for_port(work) { LONG_GAP } else { SHORT_GAP },
+            ));
+        } else {
+            self.push(Effect::Join { container: new.clone(), role: Role::Successor }, "it is proven");
+        }
+        if let Some(old) = work.current {
+            self.stand_down(work, old);
+        }
+        self.stand_down_others(work, new.id.as_ref());
+        if stand_in.is_some() {
+            if self.waits_for_port(work) {
+                let container = new.clone();
+                self.push(Effect::Start { container }, "the port is free; it is bound as soon as it starts");
+                self.prove_successor(&new);
+            }
+            self.push(Effect::Join { container: new.clone(), role: Role::Successor }, "the port is free");
+        }
+        if new.name != right {
+            self.push(Effect::Rename { container: new, to: right }, "it serves under its own name");
+        }
+        if let Some(stand_in) = stand_in {
+            self.push(Effect::Stop { container: stand_in.clone() }, "the successor serves; it drains");
+            self.push(Effect::Remove { container: stand_in }, "it was temporary");
+        }
+        self.tag_new(work);
+    }
+
+    pub(super) fn aside(&self, work: &Work<'_>, container: &Container) -> String {
+        format!("{}-{}-old", self.final_name(work), container.id.short())
+    }
+
+    /// Sets a container aside: it will not come back by itself, its name is free, it is stopped. It stays until the bake is over.
+    pub(super) fn stand_down(&mut self, work: &Work<'_>, container: &Container) {
+        if !self.aside.insert(container.id.clone()) {
+            return;
+        }
+        let subject = Self::existing(work, container);
+        let aside = self.aside(work, container);
+        let stopped = self.stopped.contains(&container.id);
+        if container.restart != RestartPolicy::No && !stopped {
+            self.push(
+                Effect::SetRestart { container: subject.clone(), policy: RestartPolicy::No },
+                "it must not come back by itself",
+            );
+        }
+        let renamed = container.name == self.final_name(work);
+        if renamed {
+            self.push(
+                Effect::Rename { container: subject.clone(), to: aside.clone() },
+                "its successor gets the name",
+            );
+        }
+        if active(container) && !stopped {
+            let name = if renamed { aside } else { container.name.clone() };
+            self.push(Effect::Stop { container: Subject { name, ..subject } }, "its successor serves");
+        }
+    }
+
+    /// Whatever else of the service runs, or has its name, is set aside.
+    pub(super) fn stand_down_others(&mut self, work: &Work<'_>, except: Option<&ContainerId>) {
+        let right = self.final_name(work);
+        let stand_in = self.stand_in(work).and_then(|subject| subject.id);
+        for other in work
+            .others
+            .iter()
+            .filter(|other| except != Some(&other.id) && stand_in.as_ref() != Some(&other.id))
+        {
+            if active(other) || other.name == right {
+                self.stand_down(work, other);
+            }
+        }
+    }
+
+    pub(super) fn tag_new(&mut self, work: &Work<'_>) {
+        use crate::release::ImageSource::Build;
+        if let Some(Build { name, tag: Some(tag), .. }) = self.facts.desired.images.get(&work.name) {
+            let effect = Effect::Tag { service: work.name.clone(), image: name.clone(), tag: tag.clone() };
+            let is_same = |step: &Step| matches!(&step.effect, Effect::Tag { image, tag: to, .. } if image == name && to == tag);
+            if !self.steps.iter().any(is_same) {
+                self.push(effect, "the Compose file names it so");
+            }
+        }
+    }
+
+    /// Containers of services that the release no longer has.
+    pub(super) fn stand_down_removed(&mut self) {
+        for container in self.removed() {
+            let service = container.service().unwrap_or_else(|| ServiceName::new(""));
+            let subject = Subject {
+                service: service.clone(),
+                name: container.name.clone(),
+                id: Some(container.id.clone()),
+            };
+            if container.restart != RestartPolicy::No && !self.stopped.contains(&container.id) {
+                self.push(
+                    Effect::SetRestart { container: subject.clone(), policy: RestartPolicy::No },
+                    format!("the Compose file no longer has service {service}"),
+                );
+            }
+            if active(container) && !self.stopped.contains(&container.id) {
+                self.push(
+                    Effect::Stop { container: subject },
+                    format!("the Compose file no longer has service {service}"),
+                );
+            }
+        }
+    }
+
+    pub(super) fn removed(&self) -> Vec<&'f Container> {
+        let facts = self.facts;
+        facts
+            .observed
+            .containers
+            .iter()
+            .filter(|container| facts.known.contains(&container.id))
+            .filter(|container| {
+                container.service().is_none_or(|name| !facts.desired.project.services.contains_key(&name))
+            })
+            .collect()
+    }
+
+    pub(super) fn hooks(&mut self) {
+        let replaced = self.works.iter().any(Work::replaced);
+        if !replaced {
+            return;
+        }
+        for (index, hook) in self.facts.desired.manifest.spec.rollout.on_takeover.iter().enumerate() {
+            let effect = Effect::Hook { index, service: hook.service.clone(), command: hook.exec.clone() };
+            self.push(effect, "rollout.onTakeover");
+        }
+    }
+}
+
+/// ` 8001`, or `s 8001, 8002`.
+fn ports(work: &Work<'_>) -> String {
+    let list: Vec<String> =
+        work.service.ports.iter().filter_map(|port| port.published).map(|port| port.to_string()).collect();
+    format!("{} {}", if list.len() == 1 { "" } else { "s" }, list.join(", "))
+}
