@@ -1,11 +1,10 @@
 //! One rollout from its first plan to its end, and the way back.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use evenkeel_core::name::{RolloutId, ServiceName};
 use evenkeel_core::plan::{
-    Before, Direction, Effect, Hints, Plan, Stage, Strategy, Subject, make, undo, unrecorded,
+    Before, Direction, Effect, Hints, Plan, Stage, Strategy, Subject, adopted, before, make, undo, unrecorded,
 };
 use evenkeel_core::release::Release;
 use evenkeel_core::status::{Outcome, Phase, Reason};
@@ -150,9 +149,14 @@ impl Run<'_> {
 
     pub(super) async fn look(&self) -> Result<Gathered, Failure> {
         let mut gathered = Gathered::look(self.context, self.target, self.hints()?, Some(self.id)).await?;
-        // The process may have ended between an effect and its record: candidates learn names from what is recorded to serve.
+        let (ledger, app) = (&self.context.ledger, &self.context.app);
+        for Subject { service, name, id } in adopted(&gathered.facts(self.target, self.id)) {
+            let Some(id) = id else { continue };
+            ledger.record_container(app, &service, &id, &name, None, "adopted")?;
+            gathered.known.insert(id);
+        }
         for (service, id) in unrecorded(&gathered.facts(self.target, self.id)) {
-            self.context.ledger.set_serving(&self.context.app, &service, &id)?;
+            ledger.set_serving(app, &service, &id)?;
             gathered.serving.insert(service, id);
         }
         Ok(gathered)
@@ -324,41 +328,30 @@ impl Run<'_> {
 
     /// What stood before the first step, for the way back where no earlier release is known.
     fn remember_before(&self, gathered: &Gathered) -> Result<(), Failure> {
-        if self.reverting() || self.fact::<BTreeMap<ServiceName, Before>>(fact::BEFORE)?.is_some() {
+        if self.reverting() || self.fact::<Vec<Before>>(fact::BEFORE)?.is_some() {
             return Ok(());
         }
-        let facts = gathered.facts(self.target, self.id);
-        let ours = self.id.to_string();
-        let mut before = BTreeMap::new();
-        for name in self.target.project.services.keys() {
-            for container in facts.containers_of(name) {
-                if container.label(evenkeel_core::container::label::ROLLOUT) == Some(&ours) {
-                    continue;
-                }
-                let subject = Subject {
-                    service: name.clone(),
-                    name: container.name.clone(),
-                    id: Some(container.id.clone()),
-                };
-                let was =
-                    Before { container: subject, restart: container.restart, running: container.running() };
-                before.insert(name.clone(), was);
-            }
-        }
-        self.set_fact(fact::BEFORE, &before)
+        self.set_fact(fact::BEFORE, &before(&gathered.facts(self.target, self.id)))
     }
 
     /// The way back of a first release.
     async fn undo(&self) -> Result<(), Failure> {
         let gathered = self.look().await?;
-        let before: BTreeMap<ServiceName, Before> = self.fact(fact::BEFORE)?.unwrap_or_default();
+        let before: Vec<Before> = self.fact(fact::BEFORE)?.unwrap_or_default();
         let plan = undo(&gathered.facts(self.target, self.id), &before);
         self.execute("revert", &plan).await?;
-        let kept: BTreeSet<&ServiceName> = before.keys().chain(self.target.database_service()).collect();
-        for service in
-            self.context.ledger.serving(&self.context.app)?.keys().filter(|name| !kept.contains(name))
-        {
-            self.context.ledger.clear_serving(&self.context.app, service)?;
+        let (ledger, app) = (&self.context.ledger, &self.context.app);
+        let database = self.target.database_service();
+        let stays = |service: &ServiceName| {
+            Some(service) == database || before.iter().any(|was| was.container.service == *service)
+        };
+        for service in ledger.serving(app)?.keys().filter(|service| !stays(service)) {
+            ledger.clear_serving(app, service)?;
+        }
+        for was in before.iter().filter(|was| was.running) {
+            if let Some(id) = &was.container.id {
+                ledger.set_serving(app, &was.container.service, id)?;
+            }
         }
         Ok(())
     }

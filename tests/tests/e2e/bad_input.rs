@@ -1,5 +1,6 @@
 //! What people get wrong: it is said where and what, and every other application goes on.
 
+use evenkeel_tests::command::{command, must, run};
 use evenkeel_tests::docker::docker;
 use evenkeel_tests::light::manifest;
 use evenkeel_tests::report::Status;
@@ -28,6 +29,10 @@ fn every_mistake_is_located_and_disturbs_nobody_else() {
     let mut cases = in_manifest(&world);
     cases.extend(in_compose(&world));
     cases.push(port_taken(&world, taken, &holder));
+    cases.push(name_taken("a taken container name", &world, &holder, &[&holder, "remove or rename"]));
+    let steady = format!("{}-cache-1", world.steady());
+    let project = format!("of project {}", world.steady());
+    cases.push(name_taken("two applications of one container name", &world, &steady, &[&steady, &project]));
     let look = |(step, case): (usize, &Case)| {
         is_reported(&world, &controller, step + 1, case)
             .err()
@@ -102,6 +107,11 @@ fn in_compose(world: &World) -> Vec<Case> {
             &["bad/compose.yaml:3:", "REDIS_TAG", "say which"],
         ),
         compose(
+            "a link that leads outside",
+            "services:\n  one:\n    image: redis:7\n    volumes: [\"./outside/hostname:/etc/name:ro\"]\n",
+            &["bad/compose.yaml:4:", "outside"],
+        ),
+        compose(
             "a context outside",
             "services:\n  one:\n    build: ../../../etc\n",
             &["bad/compose.yaml:3:", "../../../etc"],
@@ -116,6 +126,15 @@ fn port_taken(world: &World, port: u16, holder: &str) -> Case {
     Case { what: "a taken port", files: files.into(), named: vec![port.to_string(), holder.to_owned()] }
 }
 
+fn name_taken(what: &'static str, world: &World, container: &str, named: &[&str]) -> Case {
+    let compose = format!("services:\n  one:\n    image: redis:7\n    container_name: {container}\n");
+    case(
+        what,
+        &[("bad/evenkeel.yaml", &manifest(&name(world), "compose.yaml")), ("bad/compose.yaml", &compose)],
+        named,
+    )
+}
+
 fn name(world: &World) -> String {
     format!("{}-bad", world.names.id)
 }
@@ -126,6 +145,8 @@ fn is_reported(world: &World, controller: &Controller, step: usize, case: &Case)
     for (path, text) in &case.files {
         world.repo.write(path, text);
     }
+    let link = world.repo.path().join("bad/outside");
+    std::os::unix::fs::symlink("/etc", link).map_err(|error| error.to_string())?;
     world.step_steady(step);
     world.repo.commit(case.what);
     controller.try_wait(20, |controller| {
@@ -162,6 +183,55 @@ fn an_engine_that_is_away_is_reported_and_waited_for() {
     assert_eq!(controller.terminate(), Some(0));
     controller.restart_with("DOCKER_HOST", "unix:///var/run/docker.sock");
     controller.wait_for("the steady application", 60, |_| ready(&world, 0));
+}
+
+/// A file system of its own, so that it can be filled; unmounted when it goes.
+struct Small(std::path::PathBuf);
+
+impl Small {
+    fn mount(path: std::path::PathBuf) -> Self {
+        std::fs::create_dir_all(&path).expect("a directory to mount on");
+        let target = path.to_str().expect("a name of plain characters");
+        must(&mut command("mount", ["-t", "tmpfs", "-o", "size=16m", "tmpfs", target]));
+        Self(path)
+    }
+
+    fn fill(&self) {
+        use std::io::Write;
+        let mut file = std::fs::File::create(self.0.join("filler")).expect("there is room yet");
+        for size in [64 * 1024, 1024, 1] {
+            while file.write_all(&vec![7; size]).is_ok() {}
+        }
+    }
+
+    fn empty(&self) {
+        std::fs::remove_file(self.0.join("filler")).expect("it was made");
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        run(command("umount", ["-l"]).arg(&self.0));
+    }
+}
+
+#[test]
+fn a_full_disk_is_reported_and_waited_for() {
+    let world = World::light();
+    let disk = Small::mount(world.directory().join("data"));
+    let controller = world.start();
+    controller.wait_for("the steady application", 60, |_| ready(&world, 0));
+    disk.fill();
+    world.step_steady(1);
+    world.repo.commit("on a full disk");
+    controller.wait_for("the full disk to be reported", 60, |controller| {
+        let told = told(&controller.status()?).join("\n");
+        let says = |word: &str| told.to_lowercase().contains(word);
+        if says("no space left") || says("disk is full") { Ok(()) } else { Err(told) }
+    });
+    assert!(world.steady_runs(0));
+    disk.empty();
+    controller.wait_for("the steady application to move on", 90, |_| ready(&world, 1));
 }
 
 #[test]

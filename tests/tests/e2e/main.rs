@@ -9,6 +9,7 @@ mod drift;
 mod entrypoint;
 mod exclusive;
 mod fenced;
+mod first;
 mod harness;
 mod in_container;
 mod kill9;

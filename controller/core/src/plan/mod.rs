@@ -1,5 +1,6 @@
 //! Plans: the ordered steps from what is observed to a release.
 
+mod adopt;
 mod deploy;
 mod explain;
 mod facts;
@@ -13,11 +14,12 @@ mod step;
 mod tests;
 mod undo;
 
+pub use adopt::{adopted, before, unrecorded};
 pub use explain::differences;
 pub use facts::*;
 pub use lint::lint;
 pub use make::{Blocked, make};
 pub use schema::{SchemaMove, schema_move};
-pub use service::{final_name, unrecorded};
+pub use service::final_name;
 pub use step::*;
 pub use undo::{Before, undo};

@@ -1,12 +1,10 @@
 //! What one service needs: nothing, a repair in place, or a replacement.
 
-use std::collections::BTreeMap;
-
 use super::explain::explain;
 use super::{Class, Effect, Facts, Role, Step, Subject};
 use crate::compose::{Project, RestartPolicy, Service};
 use crate::container::label;
-use crate::name::{ContainerId, ServiceName};
+use crate::name::ServiceName;
 use crate::observed::{Container, Joined, State};
 
 /// A service, and what is to be done about it.
@@ -93,17 +91,6 @@ pub(super) fn work<'a>(facts: &Facts<'a>, name: &ServiceName, service: &'a Servi
 fn limited(service: &Service, container: &Container) -> bool {
     container.memory != 0 && service.resources.memory.is_none()
         || container.nano_cpus != 0 && service.resources.nano_cpus.is_none()
-}
-
-/// Containers that serve though the ledger has not heard of it, for the process ended in between. It has to be told before
-/// anything is planned: candidates are given the names of what the ledger says serves.
-pub fn unrecorded(facts: &Facts<'_>) -> BTreeMap<ServiceName, ContainerId> {
-    let services = facts.desired.project.services.iter().map(|(name, service)| work(facts, name, service));
-    services
-        .filter(|work| !work.replaced())
-        .filter_map(|work| Some((work.name.clone(), work.current?.id.clone())))
-        .filter(|(name, id)| facts.serving.get(name) != Some(id))
-        .collect()
 }
 
 /// The container that serves: the ledger's word first. Where that one is gone or down, any that is exactly right.

@@ -1,15 +1,16 @@
 //! The way back where there is no earlier release to go to: whatever stood before is put back as it was.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
 use super::schema::{SchemaMove, schema_move};
 use super::service::active;
 use super::{Effect, Facts, Plan, Stage, Step, Strategy, Subject};
-use crate::compose::RestartPolicy;
-use crate::name::ServiceName;
+use crate::compose::{RestartPolicy, start_order};
+use crate::name::{SchemaRevision, ServiceName};
 use crate::observed::Container;
+use crate::release::ImageSource;
 
 /// A container as it was before a rollout touched it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,35 +23,48 @@ pub struct Before {
     pub running: bool,
 }
 
-/// Undoes a first release that failed. The database's own container stays: it holds the volume, and the next release needs it.
-pub fn undo(facts: &Facts<'_>, before: &BTreeMap<ServiceName, Before>) -> Plan {
+/// Undoes a first release that failed. Where its database stood in no container before, the new one stays: it holds the volume,
+/// and the next release needs it.
+pub fn undo(facts: &Facts<'_>, before: &[Before]) -> Plan {
     let mut steps = Vec::new();
     let mut push = |effect: Effect, why: &str| steps.push(Step { effect, why: why.to_owned() });
     let database = facts.desired.database_service();
-    let made: Vec<&Container> =
-        made_by_rollout(facts, before).filter(|it| it.service().as_ref() != database).collect();
+    let of_database = |container: &Container| container.service().as_ref() == database;
+    let came_back = before.iter().any(|was| Some(&was.container.service) == database);
+    let (databases, made): (Vec<&Container>, Vec<&Container>) =
+        made_by_rollout(facts, before).partition(|container| of_database(container));
+    let databases: Vec<&Container> = databases.into_iter().filter(|_| came_back).collect();
     for container in made.iter().filter(|container| active(container)) {
         push(Effect::Stop { container: subject(container) }, "its release failed");
     }
-    let base = std::collections::BTreeSet::new();
-    if let Some((from, with)) = migrated_from_nothing(facts) {
+    if let Some((from, to)) = migrated(facts) {
+        let with = facts.desired.digest.clone();
         push(
-            Effect::Migrate { direction: super::Direction::Down, with, from, to: base },
-            "the release that made the schema failed, and nobody wrote to it",
+            Effect::Migrate { direction: super::Direction::Down, with, from, to },
+            "the release that moved the schema failed, and nobody writes to it any more",
         );
     }
-    for container in made {
+    for container in databases.iter().filter(|container| active(container)) {
+        push(Effect::Stop { container: subject(container) }, "what ran before needs its volume");
+    }
+    for container in made.into_iter().chain(databases) {
         push(Effect::Remove { container: subject(container) }, "its release failed");
     }
-    for was in before.values() {
-        let Some(container) =
-            facts.observed.containers.iter().find(|it| Some(&it.id) == was.container.id.as_ref())
-        else {
-            continue;
-        };
-        put_back(was, container, &mut push);
+    for was in in_start_order(facts, before) {
+        let is = |it: &&Container| Some(&it.id) == was.container.id.as_ref();
+        if let Some(container) = facts.observed.containers.iter().find(is) {
+            put_back(was, container, &mut push);
+            tag_back(facts, was, container, &mut push);
+        }
     }
     Plan { stage: Stage::Deploy, strategy: Strategy::None, steps, gaps: Vec::new(), notes: Vec::new() }
+}
+
+fn in_start_order<'a>(facts: &Facts<'_>, before: &'a [Before]) -> Vec<&'a Before> {
+    let order = start_order(&facts.desired.project);
+    let mut sorted: Vec<&Before> = before.iter().collect();
+    sorted.sort_by_key(|was| order.iter().position(|name| *name == was.container.service));
+    sorted
 }
 
 fn put_back(was: &Before, container: &Container, push: &mut impl FnMut(Effect, &str)) {
@@ -67,26 +81,37 @@ fn put_back(was: &Before, container: &Container, push: &mut impl FnMut(Effect, &
     }
 }
 
+/// A tag of the Compose file names again what it named.
+fn tag_back(facts: &Facts<'_>, was: &Before, container: &Container, push: &mut impl FnMut(Effect, &str)) {
+    let service = &was.container.service;
+    let Some(ImageSource::Build { tag: Some(tag), .. }) = facts.desired.images.get(service) else { return };
+    let moved = facts.observed.images.get(tag).is_some_and(|image| image.id != container.image_id);
+    if moved && container.image == *tag {
+        let image = container.image_id.to_string();
+        push(Effect::Tag { service: service.clone(), image, tag: tag.clone() }, "as it was before");
+    }
+}
+
 fn made_by_rollout<'a>(
     facts: &Facts<'a>,
-    before: &'a BTreeMap<ServiceName, Before>,
+    before: &'a [Before],
 ) -> impl Iterator<Item = &'a Container> + use<'a> {
     let app = facts.desired.app.clone();
     facts.observed.containers.iter().filter(move |container| {
         container.label(crate::container::label::APP) == Some(app.as_str())
-            && !before.values().any(|was| was.container.id.as_ref() == Some(&container.id))
+            && !before.iter().any(|was| was.container.id.as_ref() == Some(&container.id))
     })
 }
 
-/// Only a schema that this ledger made out of nothing, and whose downgrade leads back exactly, is taken down.
-fn migrated_from_nothing(
-    facts: &Facts<'_>,
-) -> Option<(std::collections::BTreeSet<crate::name::SchemaRevision>, crate::name::ReleaseDigest)> {
+type Revisions = BTreeSet<SchemaRevision>;
+
+/// From where to where a schema is taken down: only one that this ledger moved, and whose downgrade leads back exactly.
+fn migrated(facts: &Facts<'_>) -> Option<(Revisions, Revisions)> {
     let current = facts.database?.current.clone().filter(|current| !current.is_empty())?;
     let rehearsed = facts.outputs.rehearsal.as_ref()?;
     let ours =
-        facts.hints.applied.contains(&current) && rehearsed.from.is_empty() && rehearsed.rehearsal.exact;
-    (ours && schema_move(facts) == SchemaMove::Stay).then(|| (current, facts.desired.digest.clone()))
+        facts.hints.applied.contains(&current) && rehearsed.from != current && rehearsed.rehearsal.exact;
+    (ours && schema_move(facts) == SchemaMove::Stay).then(|| (current, rehearsed.from.clone()))
 }
 
 fn subject(container: &Container) -> Subject {

@@ -1,11 +1,9 @@
 //! Carries plans out in the pure world as the executor does, and stops wherever a test wants a crash.
 
-use std::collections::BTreeMap;
-
 use super::world::World;
 use crate::name::{RolloutId, ServiceName};
 use crate::plan::{
-    Before, Blocked, Direction, Effect, Facts, Plan, Stage, Step, Strategy, Subject, lint, make, undo,
+    Blocked, Direction, Effect, Facts, Plan, Stage, Step, Strategy, adopted, before, lint, make, undo,
     unrecorded,
 };
 use crate::release::Release;
@@ -78,6 +76,8 @@ impl Drive<'_> {
             if self.stop_after == Some(log.steps) {
                 return Err(End::Stopped);
             }
+            let adopted = adopted(&world.look(self.release, self.reverting).facts(self.release, self.id()));
+            world.books.known.extend(adopted.into_iter().filter_map(|it| it.id));
             let unrecorded =
                 unrecorded(&world.look(self.release, self.reverting).facts(self.release, self.id()));
             world.books.serving.extend(unrecorded);
@@ -160,15 +160,7 @@ impl Drive<'_> {
         if self.reverting || world.notes.before.is_some() {
             return;
         }
-        let mut before: BTreeMap<ServiceName, Before> = BTreeMap::new();
-        for name in self.release.project.services.keys() {
-            for it in facts.containers_of(name) {
-                let container =
-                    Subject { service: name.clone(), name: it.name.clone(), id: Some(it.id.clone()) };
-                before.insert(name.clone(), Before { container, restart: it.restart, running: it.running() });
-            }
-        }
-        world.notes.before = Some(before);
+        world.notes.before = Some(before(facts));
     }
 
     /// The way back of a first release.
@@ -180,7 +172,12 @@ impl Drive<'_> {
         let undone = self.carry_out(world, &plan, &mut log);
         if undone.is_ok() {
             let database = self.release.database_service();
-            world.books.serving.retain(|name, _| before.contains_key(name) || Some(name) == database);
+            let stood = |name: &ServiceName| before.iter().any(|was| was.container.service == *name);
+            world.books.serving.retain(|name, _| stood(name) || Some(name) == database);
+            for was in before.iter().filter(|was| was.running) {
+                let id = was.container.id.clone().unwrap_or_else(|| panic!("{was:?}"));
+                world.books.serving.insert(was.container.service.clone(), id);
+            }
         }
         log.end = undone.map_or_else(|end| end, |()| End::Finished);
         log

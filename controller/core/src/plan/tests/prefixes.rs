@@ -86,6 +86,68 @@ fn supersedes(pair: &Pair, newest: &Release, code: Code) {
     }
 }
 
+/// A world that Compose made: the containers of a release, and a ledger that has not heard of them.
+fn by_compose(spec: &str, compose: &str, old: Code, new: Code) -> Pair {
+    let mut pair = pair(spec, compose, old, new);
+    for container in &mut pair.world.observed.containers {
+        container.labels.retain(|name, _| !name.starts_with("evenkeel."));
+        container.networks.retain(|name, _| !name.contains("backstage"));
+        if container.image.contains("shop-api") {
+            container.image = "shop-api".to_owned();
+        }
+    }
+    pair.world.observed.networks.retain(|name, _| !name.contains("backstage"));
+    pair.world.books = super::world::Books::default();
+    pair.world.releases.retain(|release| release.digest == pair.new.digest);
+    pair
+}
+
+/// The first release that evenkeel brings fails after every step; it is undone, itself interrupted after every step.
+fn undoes(pair: &Pair) {
+    let there = forward(&pair.new, 2).failing(|effect| matches!(effect, Effect::MarkLive));
+    let steps = there.run(&mut pair.world.clone()).steps;
+    let stood = pair.world.standing();
+    for stop in 0..steps {
+        let mut failed = pair.world.clone();
+        let log = there.stop_after(stop).run(&mut failed);
+        let all = forward(&pair.new, 2).undo(&mut failed.clone()).steps;
+        for (until, torn) in (0..=all).flat_map(|until| [(until, false), (until, true)]) {
+            let mut world = failed.clone();
+            let way = forward(&pair.new, 2).stop_after(until).torn(torn).undo(&mut world);
+            let end = forward(&pair.new, 2).undo(&mut world);
+            let told = format!(
+                "failed after {stop} of {steps}\n{}\n-- undone until {until} of {all}, torn: {torn}\n{}\n-- again\n{}",
+                log.lines.join("\n"),
+                way.lines.join("\n"),
+                end.lines.join("\n")
+            );
+            assert!(matches!(end.end, End::Finished), "{:?}\n{told}", end.end);
+            assert_eq!(world.standing(), stood, "{told}");
+        }
+    }
+}
+
+#[test]
+fn adoption() {
+    let pair = by_compose(SPEC_DB, STACK, code("a", true, true), code("a", true, true));
+    resumes(&pair.world, forward(&pair.new, 2));
+    undoes(&pair);
+}
+
+#[test]
+fn adoption_with_a_migration() {
+    let pair = by_compose(SPEC_DB, STACK, code("a", true, true), code("a b", true, true));
+    resumes(&pair.world, forward(&pair.new, 2));
+    undoes(&pair);
+}
+
+#[test]
+fn adoption_behind_a_fence() {
+    let pair = by_compose(SPEC_DB, STACK, code("a", true, true), code("a b", false, true));
+    resumes(&pair.world, forward(&pair.new, 2));
+    undoes(&pair);
+}
+
 #[test]
 fn first_deploy() {
     let mut world = World::default();

@@ -50,7 +50,7 @@ pub(super) struct Notes {
     pub(super) fenced: bool,
     pub(super) force_fenced: bool,
     pub(super) backup: Option<Revisions>,
-    pub(super) before: Option<BTreeMap<ServiceName, Before>>,
+    pub(super) before: Option<Vec<Before>>,
 }
 
 #[derive(Clone, Default)]
@@ -600,6 +600,17 @@ fn container(spec: &ContainerSpec, number: u32) -> Container {
 pub(super) type Shape = (String, String, State, RestartPolicy, Vec<(String, Vec<String>)>, bool);
 
 impl World {
+    /// What stands, whoever made it: containers by name, image, state and networks that users know; schema; tags.
+    pub(super) fn standing(&self) -> (BTreeSet<String>, Revisions, BTreeMap<String, ImageId>) {
+        let told = |it: &Container| {
+            let names = it.networks.iter().filter(|(name, _)| !name.contains("backstage"));
+            let names: Vec<_> = names.map(|(name, joined)| (name, &joined.aliases)).collect();
+            format!("{} {:?} {:?} {} {names:?}", it.name, it.state, it.restart, it.image_id)
+        };
+        let (.., tags) = self.shape();
+        (self.observed.containers.iter().map(told).collect(), self.schema.clone(), tags)
+    }
+
     /// What a user sees: containers, names, schema, tags, and what the ledger says.
     pub(super) fn shape(&self) -> (Vec<Shape>, Revisions, Option<ReleaseDigest>, BTreeMap<String, ImageId>) {
         let serving: BTreeSet<&ContainerId> = self.books.serving.values().collect();

@@ -1,0 +1,92 @@
+//! The very first release: of a stack that already runs, and broken ones.
+
+use std::collections::BTreeSet;
+
+use evenkeel_tests::docker::{label, name};
+use evenkeel_tests::{Load, World};
+use serde_json::Value;
+
+/// What was started by hand is taken over with its data, and its users notice no more than one restart of the database.
+#[test]
+fn a_stack_that_already_runs_is_taken_over_with_its_data() {
+    let world = World::new();
+    world.up_by_hand();
+    let rows = world.seed_rows();
+    let (volumes, names) = (volumes(&world), names(&world));
+    let load = Load::start(&world.url(""), 20);
+    let controller = world.start();
+    let now = controller.settle(&world.repo.head(), 240);
+    let seen = load.stop();
+    assert_eq!(now.app.schema_current(), "0001");
+    assert_eq!(self::volumes(&world), volumes, "the data stays in its volume");
+    assert_eq!(self::names(&world), names, "the containers keep their names");
+    world.assert_rows(&rows);
+    world.assert_rows(&seen.rows);
+    world.assert_tidy();
+
+    let commit = world.commit_overlay("add-column");
+    controller.settle(&commit, 150);
+    assert_eq!(world.schema_revision(), "0002");
+    world.assert_rows(&rows);
+    controller.assert_discreet();
+}
+
+/// Where the first release that evenkeel sees is broken, what ran before runs on.
+#[test]
+fn a_broken_first_release_leaves_what_already_runs() {
+    let world = World::new();
+    world.up_by_hand();
+    let rows = world.seed_rows();
+    let names = names(&world);
+    world.overlay("exits-at-start");
+    let commit = world.repo.commit("broken");
+    let controller = world.start();
+    let now = controller.quarantine(&commit, 240);
+    assert!(now.app.live_revision.is_none(), "{:?}", now.app.live_revision);
+    assert_eq!(world.served_version(), "1.0.0");
+    assert_eq!(self::names(&world), names);
+    world.assert_rows(&rows);
+
+    let good = world.repo.revert_head();
+    controller.settle(&good, 240);
+    world.assert_rows(&rows);
+    world.assert_tidy();
+}
+
+/// From nothing, a broken first release leaves nothing that runs, and the next good commit is deployed.
+#[test]
+fn a_broken_first_release_from_nothing_is_followed_by_a_good_one() {
+    let world = World::new();
+    let good = world.repo.head();
+    world.overlay("app-broken-migration-fine");
+    let commit = world.repo.commit("broken");
+    let controller = world.start();
+    controller.quarantine(&commit, 240);
+    assert!(world.docker().of_service("convertik-api").is_empty(), "what never worked does not stay");
+    controller.several_polls();
+    let tries = controller.rollouts().iter().filter(|rollout| rollout.revision == commit).count();
+    assert_eq!(tries, 1, "it is tried once");
+
+    let next = world.commit_back_to(&good, "1.0.1");
+    controller.settle(&next, 240);
+    assert_eq!((world.served_version(), world.schema_revision()), ("1.0.1".to_owned(), "0001".to_owned()));
+    world.assert_tidy();
+}
+
+fn containers(world: &World) -> Vec<Value> {
+    let services = ["convertik-api", "convertik-db", "convertik-redis"];
+    services.iter().flat_map(|service| world.docker().of_service(service)).collect()
+}
+
+/// Service and container name, of all that run.
+fn names(world: &World) -> BTreeSet<(String, String)> {
+    let running = containers(world).into_iter().filter(|one| one["State"]["Running"] == true);
+    running.map(|one| (label(&one, "com.docker.compose.service"), name(&one))).collect()
+}
+
+fn volumes(world: &World) -> BTreeSet<String> {
+    let all = containers(world);
+    let mounts = all.iter().filter_map(|one| one["Mounts"].as_array()).flatten();
+    let named = mounts.filter(|mount| mount["Destination"] == "/var/lib/postgresql/data");
+    named.filter_map(|mount| mount["Name"].as_str().map(str::to_owned)).collect()
+}
