@@ -1,5 +1,7 @@
 //! The fence: what may write is stopped while the schema moves.
 
+use std::collections::BTreeSet;
+
 use super::super::service::{Action, Work, active};
 use super::super::{Effect, Role, Step, Subject};
 use super::Deployment;
@@ -22,10 +24,17 @@ impl<'a, 'f> Deployment<'a, 'f> {
         present.chain(removed).filter(|(_, container)| active(container)).collect()
     }
 
+    /// The fence is going to be put up: candidates that are created before it get names only for what comes back as it is.
+    pub(super) fn announce_fence(&mut self) {
+        let running: BTreeSet<ServiceName> =
+            self.running_writers().into_iter().map(|(name, _)| name).collect();
+        let serving = self.works.iter().filter(|work| work.serves()).map(|work| work.name.clone());
+        self.fenced = serving.filter(|name| running.contains(name)).collect();
+    }
+
     pub(super) fn fence(&mut self, why: &str) {
+        self.announce_fence();
         let running = self.running_writers();
-        let current: Vec<ServiceName> =
-            self.works.iter().filter(|work| work.serves()).map(|work| work.name.clone()).collect();
         let mut names: Vec<&str> = running.iter().map(|(name, _)| name.as_str()).collect();
         names.dedup();
         if !names.is_empty() {
@@ -50,9 +59,6 @@ impl<'a, 'f> Deployment<'a, 'f> {
             }
             self.push(Effect::Stop { container: subject }, format!("fence: {why}"));
             self.stopped.insert(container.id.clone());
-            if current.contains(&service) {
-                self.fenced.insert(service);
-            }
         }
     }
 
@@ -64,7 +70,24 @@ impl<'a, 'f> Deployment<'a, 'f> {
         work.and_then(of).is_some_and(|reused| reused.id == container.id)
     }
 
-    pub(super) fn lift_fence(&mut self, work: &Work<'_>) {
+    /// Whether it is kept, and was stopped by the fence or not repaired for its sake.
+    pub(super) fn has_to_come_back(&self, work: &Work<'_>) -> bool {
+        !work.replaced() && (self.fenced.contains(&work.name) || self.deferred.contains(&work.name))
+    }
+
+    pub(super) fn bring_back(&mut self, work: &Work<'_>) {
+        if !self.restarted.insert(work.name.clone()) {
+            return;
+        }
+        if self.fenced.contains(&work.name) {
+            self.lift_fence(work);
+        } else if let Action::Keep(repairs) = &work.action {
+            self.make_way(work);
+            self.steps.extend(repairs.iter().cloned());
+        }
+    }
+
+    fn lift_fence(&mut self, work: &Work<'_>) {
         let Some(container) = work.current.map(|it| Self::existing(work, it)) else { return };
         let why = "the fence is lifted";
         self.make_way(work);

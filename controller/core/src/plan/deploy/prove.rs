@@ -28,7 +28,7 @@ impl<'a, 'f> Deployment<'a, 'f> {
     pub(super) fn create_candidates(&mut self) {
         let new: Vec<(Subject, String)> = self
             .candidates()
-            .filter(|work| self.first_dependencies(work).next().is_none())
+            .filter(|work| !self.dependencies(work).any(|dependency| self.has_to_exist(dependency)))
             .map(|work| (self.new_subject(work), work.why().to_owned()))
             .filter(|(subject, _)| subject.id.is_none())
             .collect();
@@ -53,7 +53,7 @@ impl<'a, 'f> Deployment<'a, 'f> {
             if unproven.iter().any(|container| work.service.depends_on.contains_key(&container.service)) {
                 self.prove(std::mem::take(&mut unproven));
             }
-            self.first_start_of_dependencies(work);
+            self.run_dependencies(work);
             let subject = self.new_subject(work);
             if self.waits_for_port(work) {
                 self.create(&subject, Role::Successor, work.why());
@@ -103,24 +103,30 @@ impl<'a, 'f> Deployment<'a, 'f> {
         self.push(Effect::Prove { containers }, "it gets the names once it works as its copy does");
     }
 
-    /// What a candidate depends on and that does not run at all is started before the candidate is made: nobody is served by
-    /// it yet, and the candidate brings names only for what exists.
-    fn first_start_of_dependencies(&mut self, work: &Work<'_>) {
-        let first: Vec<&'a Work<'f>> = self.first_dependencies(work).collect();
-        for dependency in first {
-            self.first_start_of_dependencies(dependency);
-            self.restart(dependency);
+    /// What a candidate depends on runs before it is proven: what is started for the first time, for nobody is served by it yet
+    /// and the candidate brings names only for what exists; and what a fence stopped.
+    fn run_dependencies(&mut self, work: &Work<'_>) {
+        let dependencies: Vec<&'a Work<'f>> = self.dependencies(work).collect();
+        for dependency in dependencies {
+            if self.has_to_exist(dependency) {
+                self.run_dependencies(dependency);
+                self.restart(dependency);
+            } else if self.has_to_come_back(dependency) {
+                self.run_dependencies(dependency);
+                self.bring_back(dependency);
+            }
         }
     }
 
-    fn first_dependencies(&self, work: &Work<'_>) -> impl Iterator<Item = &'a Work<'f>> + use<'a, 'f> {
+    fn dependencies(&self, work: &Work<'_>) -> impl Iterator<Item = &'a Work<'f>> + use<'a, 'f> {
         let names: BTreeSet<ServiceName> = work.service.depends_on.keys().cloned().collect();
         let works = self.works;
-        works.iter().filter(move |other| {
-            names.contains(&other.name)
-                && other.replaced()
-                && !other.serves()
-                && other.class != Class::Candidate
-        })
+        works.iter().filter(move |other| names.contains(&other.name))
+    }
+
+    /// Whether it is stopped and started, and does not run when candidates are proven.
+    fn has_to_exist(&self, work: &Work<'_>) -> bool {
+        let down = !work.serves() || self.fenced.contains(&work.name);
+        work.replaced() && work.class != Class::Candidate && down
     }
 }

@@ -1,6 +1,6 @@
 //! What cannot be proven first is stopped and started.
 
-use super::super::service::{Action, Work};
+use super::super::service::Work;
 use super::super::{Class, Effect, Role, Subject};
 use super::Deployment;
 
@@ -12,18 +12,8 @@ impl<'a, 'f> Deployment<'a, 'f> {
                 self.restart(work);
             }
         }
-        for work in works.iter().filter(|work| !work.replaced()) {
-            if let Action::Keep(repairs) = &work.action
-                && self.deferred.contains(&work.name)
-                && !self.fenced.contains(&work.name)
-            {
-                self.make_way(work);
-                self.steps.extend(repairs.iter().cloned());
-            }
-            if !self.fenced.contains(&work.name) {
-                continue;
-            }
-            self.lift_fence(work);
+        for work in works.iter().filter(|work| self.has_to_come_back(work)).collect::<Vec<_>>() {
+            self.bring_back(work);
         }
     }
 

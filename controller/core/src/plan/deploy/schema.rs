@@ -39,6 +39,7 @@ impl<'a, 'f> Deployment<'a, 'f> {
             SchemaMove::Up { from, to, strategy, .. } => {
                 let fenced = *strategy == Strategy::Fenced;
                 if fenced && !self.running_writers().is_empty() {
+                    self.announce_fence();
                     self.create_candidates();
                     self.fence("the migration is not additive, so nothing may write while it runs");
                 }
@@ -51,6 +52,7 @@ impl<'a, 'f> Deployment<'a, 'f> {
                 );
             }
             SchemaMove::Down { with, from, to, strategy: Strategy::Fenced } => {
+                self.announce_fence();
                 self.create_candidates();
                 self.fence("the older code cannot run on the newer schema");
                 self.backup("what was written since goes into it");

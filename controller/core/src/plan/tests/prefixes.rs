@@ -1,7 +1,7 @@
 //! The process may end after any step. Planned again from whatever that left behind, every story has the same end.
 
 use super::drive::{Drive, End, back, forward, nothing_to_do};
-use super::releases::{API_PORT, SPEC, SPEC_DB, SPEC_EGRESS, STACK, release};
+use super::releases::{API_PORT, POOLED, SPEC, SPEC_DB, SPEC_EGRESS, STACK, release};
 use super::world::{Code, Notes, World};
 use crate::plan::Effect;
 use crate::release::Release;
@@ -222,6 +222,27 @@ fn online_migration_superseded() {
 fn fenced_migration() {
     let pair = pair(SPEC_DB, STACK, code("a", true, true), code("a b", false, true));
     resumes(&pair.world, forward(&pair.new, 2));
+}
+
+#[test]
+fn fenced_migration_of_what_needs_what_is_fenced() {
+    let pair = pair(SPEC_DB, POOLED, code("a", true, true), code("a b", false, true));
+    resumes(&pair.world, forward(&pair.new, 2));
+    reverts(&pair);
+    supersedes(&pair, &pair.old, code("a", true, true));
+}
+
+/// The one that is replaced behind the fence is needed there, too.
+#[test]
+fn fenced_migration_of_what_needs_what_is_replaced() {
+    let mut pair = pair(SPEC_DB, POOLED, code("a", true, true), code("a b", false, true));
+    pair.new = release(SPEC_DB, &POOLED.replace("image: redis", "image: redis-8"), "code-2");
+    pair.world.knows(&pair.new, code("a b", false, true));
+    let mut image = pair.world.observed.images["redis"].clone();
+    image.id = "sha256:redis-8".into();
+    pair.world.observed.images.insert("redis-8".to_owned(), image);
+    resumes(&pair.world, forward(&pair.new, 2));
+    reverts(&pair);
 }
 
 #[test]

@@ -102,6 +102,24 @@ services:
 volumes: {data: {}}
 ";
 
+/// A stack where what stands in front of users reaches its database through something else.
+pub(super) const POOLED: &str = "
+services:
+  db:
+    image: postgres
+    volumes: ['data:/var/lib/postgresql/data']
+    healthcheck: {test: [CMD, pg_isready]}
+  pool:
+    image: pgbouncer
+    depends_on: [db]
+    healthcheck: {test: [CMD, pg_isready]}
+  cache:
+    image: redis
+    depends_on: [db]
+  api: {build: ., image: shop-api, restart: always, depends_on: [db, pool, cache]}
+volumes: {data: {}}
+";
+
 /// A set of revisions, written `a b`.
 pub(super) fn revisions(names: &str) -> BTreeSet<SchemaRevision> {
     names.split_whitespace().map(SchemaRevision::from).collect()

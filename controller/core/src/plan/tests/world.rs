@@ -191,7 +191,9 @@ impl World {
     pub(super) fn code_of(&self, container: &Container) -> Option<(&Release, &Code)> {
         let short = container.label(label::RELEASE)?;
         let release = self.releases.iter().find(|release| release.digest.short() == short)?;
-        Some((release, self.code.get(&release.digest)?))
+        // Whatever is pulled does not care for the schema.
+        let image = release.images.get(&container.service()?)?.reference();
+        image.contains("shop-api").then_some((release, self.code.get(&release.digest)?))
     }
 
     /// Whether code can run on the schema as it is now.
@@ -413,6 +415,18 @@ impl World {
             let container = self.get(subject, rollout)?.clone();
             if !container.running() && !one_shot {
                 return Err(format!("{} does not run", subject.name));
+            }
+            let needed = release
+                .project
+                .services
+                .get(&subject.service)
+                .into_iter()
+                .flat_map(|it| it.depends_on.keys());
+            for needed in needed {
+                let one_shot = release.project.services.get(needed).is_some_and(|service| service.one_shot);
+                if !one_shot && !self.of(needed).any(Container::running) {
+                    return Err(format!("{} needs {needed}, which does not run", subject.name));
+                }
             }
             let (is_database, code) =
                 (Some(&subject.service) == release.database_service(), self.code_of(&container));
