@@ -18,6 +18,7 @@ mod sweep;
 mod target;
 #[cfg(test)]
 mod testing;
+mod tls;
 
 pub(crate) use self::backup::{Request as BackupRequest, Store};
 pub(crate) use self::error::DatabaseError;
@@ -30,3 +31,4 @@ pub(crate) use self::programs::Programs;
 pub(crate) use self::rehearsal::{Request as RehearsalRequest, rehearse};
 pub(crate) use self::sweep::drop_indexes;
 pub(crate) use self::target::Target;
+pub(crate) use self::tls::Tls;

@@ -24,7 +24,7 @@ use super::run::{Run, fact};
 use super::{Context, Failure};
 use crate::database::{
     BackupRequest, DatabaseError, Ended, Limits, Lock, Observation, OneOff, Outcome, Programs, Quarry,
-    RehearsalRequest, Store, Target,
+    RehearsalRequest, Store, Target, Tls,
 };
 use crate::engine::Engine;
 use crate::verify::address;
@@ -242,6 +242,7 @@ fn in_project(release: &Release, service: &ServiceName, container: &Container, h
         user,
         password: environment.get("POSTGRES_PASSWORD").cloned(),
         programs: Some(Programs::Server(container.id.clone())),
+        tls: Tls::default(),
         version_table: String::new(),
         version_table_schema: String::new(),
     }
