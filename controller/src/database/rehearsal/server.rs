@@ -41,6 +41,9 @@ pub(super) async fn start(engine: &dyn Engine, request: &Request<'_>) -> Result<
         ..request.target.clone()
     };
     ready(engine, &id, &scratch).await?;
+    if request.target.tls.required() {
+        super::tls::offer(&scratch).await?;
+    }
     Ok(scratch.sibling(&request.target.name))
 }
 
