@@ -31,4 +31,3 @@ pub(crate) use self::programs::Programs;
 pub(crate) use self::rehearsal::{Request as RehearsalRequest, rehearse};
 pub(crate) use self::sweep::drop_indexes;
 pub(crate) use self::target::Target;
-pub(crate) use self::tls::Tls;

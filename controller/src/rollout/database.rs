@@ -24,7 +24,7 @@ use super::run::{Run, fact};
 use super::{Context, Failure};
 use crate::database::{
     BackupRequest, DatabaseError, Ended, Limits, Lock, Observation, OneOff, Outcome, Programs, Quarry,
-    RehearsalRequest, Store, Target, Tls,
+    RehearsalRequest, Store, Target,
 };
 use crate::engine::Engine;
 use crate::verify::address;
@@ -242,7 +242,7 @@ fn in_project(release: &Release, service: &ServiceName, container: &Container, h
         user,
         password: environment.get("POSTGRES_PASSWORD").cloned(),
         programs: Some(Programs::Server(container.id.clone())),
-        tls: Tls::default(),
+        tls: Default::default(),
         version_table: String::new(),
         version_table_schema: String::new(),
     }

@@ -16,7 +16,8 @@ use tokio::io::{AsyncReadExt, copy};
 use tokio::process::Command;
 
 use super::postgres;
-use crate::database::{Programs, Target, Tls};
+use crate::database::tls::Tls;
+use crate::database::{Programs, Target};
 use crate::engine::*;
 
 pub(in crate::database) struct Docker;

@@ -10,8 +10,9 @@ use std::time::Duration;
 use evenkeel_core::secret::Secret;
 use tokio_postgres::{Client, NoTls};
 
+use crate::database::Target;
 use crate::database::target::quoted;
-use crate::database::{Target, Tls};
+use crate::database::tls::Tls;
 
 pub(in crate::database) struct Server {
     binaries: PathBuf,
