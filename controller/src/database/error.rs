@@ -21,6 +21,16 @@ pub(crate) enum DatabaseError {
         /// What the connection said.
         reason: String,
     },
+    /// The connection is not to be as safe as its URL wants it.
+    #[error("no TLS to {target} with sslmode={mode}: {reason}")]
+    Tls {
+        /// Which database.
+        target: String,
+        /// How much was asked for.
+        mode: &'static str,
+        /// Why not, and what to do.
+        reason: String,
+    },
     /// Its address asks for what evenkeel cannot do.
     #[error("the database's URL cannot be used: {reason}")]
     Url {
@@ -151,9 +161,12 @@ impl DatabaseError {
     /// Whether trying again later can help, so that nobody is to blame for it.
     pub(crate) fn transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Timeout { .. } | Self::Locked { .. } | Self::NoSpace { .. } => {
-                true
-            }
+            // Certificates are renewed, and the files on the host are no part of a release.
+            Self::Unreachable { .. }
+            | Self::Tls { .. }
+            | Self::Timeout { .. }
+            | Self::Locked { .. }
+            | Self::NoSpace { .. } => true,
             Self::Refused { transient, .. } => *transient,
             Self::Engine(EngineError::PullFailed { transient, .. }) => *transient,
             Self::Engine(error) => {

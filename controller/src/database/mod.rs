@@ -18,6 +18,7 @@ mod sweep;
 mod target;
 #[cfg(test)]
 mod testing;
+mod tls;
 
 pub(crate) use self::backup::{Request as BackupRequest, Store};
 pub(crate) use self::error::DatabaseError;

@@ -2,10 +2,11 @@
 
 use evenkeel_core::database::redact::Redactor;
 use evenkeel_core::name::ContainerId;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use super::error::DatabaseError;
 use super::target::Target;
+use super::tls::{HandedOver, Material};
 use crate::engine::{Engine, Exec, ExecOutcome};
 
 /// Where PostgreSQL's client programs run.
@@ -23,6 +24,25 @@ pub(crate) enum Programs {
         port: u16,
     },
 }
+
+/// Runs a program that finds files, with keys among them, in a directory of its own: in memory, for this one user, gone when the
+/// program ends, whoever is still there by then. They come before its input, each up to a line with a dot; `read` takes no byte
+/// more. Its own failures have a code that no program of PostgreSQL's has.
+const HAND_OVER: &str = r#"
+umask 077
+directory=$(mktemp -d /dev/shm/evenkeel.XXXXXX) || exit 125
+trap 'rm -rf "$directory"' EXIT
+trap 'exit 125' HUP INT TERM
+while [ "$1" != -- ]; do
+    while IFS= read -r line && [ "$line" != . ]; do
+        printf '%s\n' "$line" || exit 125
+    done > "$directory/$1" || exit 125
+    export "$1=$directory/$1"
+    shift
+done
+shift
+"$@"
+"#;
 
 /// What a program reads.
 pub(super) type Input = Box<dyn AsyncRead + Send + Unpin>;
@@ -57,8 +77,14 @@ impl<'a> Program<'a> {
         stdin: Option<Input>,
         stdout: Option<Output>,
     ) -> Result<ExecOutcome, DatabaseError> {
-        let exec =
-            Exec { command: self.command()?, environment: self.environment(), user: None, stdin, stdout };
+        let files = self.files().await?;
+        let exec = Exec {
+            command: with_files(&files, self.command()?),
+            environment: self.environment()?,
+            user: None,
+            stdin: after_files(&files, stdin),
+            stdout,
+        };
         let outcome = self.engine.exec(self.container()?.as_str(), exec).await?;
         if outcome.exit_code == 0 { Ok(outcome) } else { Err(self.failed(&outcome)) }
     }
@@ -88,17 +114,34 @@ impl<'a> Program<'a> {
         let mut command =
             vec![self.name.to_owned(), "-U".to_owned(), self.target.user.clone(), "-w".to_owned()];
         if let Programs::Beside { host, port, .. } = self.programs()? {
-            command.extend(["-h".to_owned(), host.clone(), "-p".to_owned(), port.to_string()]);
+            let (host, _) = self.target.tls.place(host);
+            command.extend(["-h".to_owned(), host.to_owned(), "-p".to_owned(), port.to_string()]);
         }
         command.extend(self.arguments.clone());
         Ok(command)
     }
 
-    fn environment(&self) -> Vec<String> {
-        let password =
-            self.target.password.as_ref().map(|password| format!("PGPASSWORD={}", password.expose()));
-        let application = format!("PGAPPNAME={}", self.application);
-        password.into_iter().chain([application, "PGCONNECT_TIMEOUT=10".to_owned()]).collect()
+    fn environment(&self) -> Result<Vec<String>, DatabaseError> {
+        let mut environment =
+            vec![format!("PGAPPNAME={}", self.application), "PGCONNECT_TIMEOUT=10".to_owned()];
+        if let Some(password) = &self.target.password {
+            environment.push(format!("PGPASSWORD={}", password.expose()));
+        }
+        if let Programs::Beside { host, .. } = self.programs()? {
+            environment.extend(self.target.tls.environment());
+            let (_, address) = self.target.tls.place(host);
+            environment.extend(address.map(|address| format!("PGHOSTADDR={address}")));
+        }
+        Ok(environment)
+    }
+
+    /// The certificates that it needs; over a socket none.
+    async fn files(&self) -> Result<Vec<HandedOver>, DatabaseError> {
+        if let Programs::Server(_) = self.programs()? {
+            return Ok(Vec::new());
+        }
+        let files = Material::read(&self.target.tls).await.and_then(|material| material.handed_over());
+        files.map_err(|error| self.target.no_tls(error))
     }
 
     fn failed(&self, outcome: &ExecOutcome) -> DatabaseError {
@@ -111,6 +154,27 @@ impl<'a> Program<'a> {
             reason: redactor.line(&last),
         }
     }
+}
+
+fn with_files(files: &[HandedOver], command: Vec<String>) -> Vec<String> {
+    if files.is_empty() {
+        return command;
+    }
+    let variables = files.iter().map(|file| file.variable);
+    let shell = ["sh", "-c", HAND_OVER, "sh"].into_iter().chain(variables).chain(["--"]);
+    shell.map(str::to_owned).chain(command).collect()
+}
+
+fn after_files(files: &[HandedOver], stdin: Option<Input>) -> Option<Input> {
+    if files.is_empty() {
+        return stdin;
+    }
+    let texts: Vec<u8> = files.iter().flat_map(|file| [file.pem.as_slice(), b".\n"].concat()).collect();
+    let texts = std::io::Cursor::new(texts);
+    Some(match stdin {
+        Some(stdin) => Box::new(texts.chain(stdin)),
+        None => Box::new(texts),
+    })
 }
 
 /// `pg_dump (PostgreSQL) 15.20 (Debian …)`.

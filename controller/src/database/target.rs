@@ -7,10 +7,11 @@ use std::time::Duration;
 use evenkeel_core::secret::Secret;
 use tokio::time::timeout;
 use tokio_postgres::config::{Host, SslMode};
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{Client, Config};
 
 use super::error::{DatabaseError, chain};
 use super::programs::Programs;
+use super::tls::{Material, Mode, Parameters, Tls};
 
 /// What evenkeel's own sessions call themselves; by it they are spared when others are hunted.
 pub(super) const APPLICATION: &str = "evenkeel";
@@ -39,6 +40,8 @@ pub(crate) struct Target {
     pub name: String,
     /// Where PostgreSQL's client programs run; needed for backups, restores and rehearsals only.
     pub programs: Option<Programs>,
+    /// How much TLS is asked for.
+    pub tls: Tls,
     /// The revision table.
     pub version_table: String,
     /// The schema of that table.
@@ -50,20 +53,22 @@ impl Target {
     /// the application's affair). The revision table is Alembic's default.
     ///
     /// # Errors
-    /// When it is no such URL, or asks for TLS, which evenkeel does not speak yet.
+    /// When it is no such URL, or asks for TLS in a way that cannot be.
     pub(crate) fn from_url(url: &Secret) -> Result<Self, DatabaseError> {
-        let config = Config::from_str(&plain(url.expose())?).map_err(|error| unusable(&chain(&error)))?;
-        if config.get_ssl_mode() == SslMode::Require {
-            return Err(unusable("it requires TLS (sslmode), which is not supported yet"));
-        }
+        let (url, parameters) = Parameters::take_from(&plain(url.expose())?).map_err(|why| unusable(&why))?;
+        let config = Config::from_str(&url).map_err(|error| unusable(&chain(&error)))?;
         let host = match config.get_hosts() {
             [Host::Tcp(host)] => host.clone(),
             _ => return Err(unusable("it must name exactly one host")),
         };
+        let port = config.get_ports().first().copied().unwrap_or(5432);
         let user = config.get_user().ok_or_else(|| unusable("it names no user"))?.to_owned();
+        let tls = Tls::new(parameters, config.get_channel_binding(), &host);
+        let tls = tls.map_err(|why| unusable(&format!("{why} (server {host}:{port})")))?;
         Ok(Self {
             host,
-            port: config.get_ports().first().copied().unwrap_or(5432),
+            port,
+            tls,
             name: config.get_dbname().unwrap_or(&user).to_owned(),
             user,
             password: config.get_password().map(|bytes| Secret::new(String::from_utf8_lossy(bytes))),
@@ -111,25 +116,62 @@ impl Target {
         timeout(CONNECT, self.open(database)).await.map_err(late)?
     }
 
+    /// Plain or not, in libpq's order. A mode that takes both tries the other one after a refusal, and it is the attempt with TLS
+    /// whose error tells more.
     async fn open(&self, database: &str) -> Result<Client, DatabaseError> {
+        let refused = |error: &DatabaseError| {
+            matches!(error, DatabaseError::Refused { .. } | DatabaseError::Tls { .. })
+        };
+        let material = Material::read(&self.tls).await.map_err(|error| self.no_tls(error))?;
+        let session = |mode| self.session(database, mode, &material);
+        match self.tls.mode() {
+            Mode::Disable => session(SslMode::Disable).await,
+            Mode::Allow => match session(SslMode::Disable).await {
+                Err(error) if refused(&error) => session(SslMode::Require).await,
+                opened => opened,
+            },
+            Mode::Prefer => match session(SslMode::Prefer).await {
+                Err(error) if refused(&error) => session(SslMode::Disable).await.map_err(|_| error),
+                opened => opened,
+            },
+            Mode::Require | Mode::VerifyCa | Mode::VerifyFull => session(SslMode::Require).await,
+        }
+    }
+
+    async fn session(
+        &self,
+        database: &str,
+        mode: SslMode,
+        material: &Material,
+    ) -> Result<Client, DatabaseError> {
         let refused = |error| DatabaseError::sql(self, format!("connect to {database}"), &error);
-        let (client, connection) = self.config(database).connect(NoTls).await.map_err(refused)?;
+        let tls = material.connector(&self.tls).map_err(|error| self.no_tls(error))?;
+        let connected = self.config(database, mode).connect(tls).await;
+        let (client, connection) = connected.map_err(|error| match self.tls.refusal(&error) {
+            Some(why) => self.no_tls(why),
+            None => refused(error),
+        })?;
         // It ends when the client is dropped. What breaks it, the next statement reports.
         tokio::spawn(connection);
         client.batch_execute(SETTINGS).await.map_err(refused)?;
         Ok(client)
     }
 
-    fn config(&self, database: &str) -> Config {
+    /// No TLS, and why.
+    pub(super) fn no_tls(&self, why: impl ToString) -> DatabaseError {
+        let (target, mode) = (self.to_string(), self.tls.mode().as_str());
+        DatabaseError::Tls { target, mode, reason: why.to_string() }
+    }
+
+    fn config(&self, database: &str, mode: SslMode) -> Config {
+        let (host, address) = self.tls.place(&self.host);
         let mut config = Config::new();
-        config
-            .host(&self.host)
-            .port(self.port)
-            .user(&self.user)
-            .dbname(database)
-            .application_name(APPLICATION);
-        config.ssl_mode(SslMode::Disable).connect_timeout(CONNECT);
+        config.host(host).port(self.port).user(&self.user).dbname(database).application_name(APPLICATION);
+        config.ssl_mode(mode).channel_binding(self.tls.channel_binding()).connect_timeout(CONNECT);
         config.keepalives_idle(Duration::from_secs(15)).tcp_user_timeout(Duration::from_secs(30));
+        if let Some(address) = address {
+            config.hostaddr(address);
+        }
         if let Some(password) = &self.password {
             config.password(password.expose());
         }
@@ -189,9 +231,9 @@ mod tests {
     #[test]
     fn what_cannot_be_done_is_said_without_the_secret() {
         let cases = [
-            ("postgresql://app:secret@db/x?sslmode=require", "it requires TLS"),
-            ("postgresql://app:secret@db/x?sslmode=verify-full", "sslmode"),
-            ("postgresql://app:secret@db/x?ssl=true", "ssl"),
+            ("postgresql://app:secret@db/x?sslmode=verify-full", "add sslrootcert"),
+            ("postgresql://app:secret@db/x?sslpassword=secret", "sslpassword is not supported"),
+            ("postgresql://app:se?ssl-secret=1@db/x?ssl-secret=1", "ssl… is not supported"),
             ("postgresql://app:secret@one,two/x", "exactly one host"),
             ("mysql://app:secret@db/x", "scheme"),
             ("host=db password=secret", "no URL"),

@@ -242,6 +242,7 @@ fn in_project(release: &Release, service: &ServiceName, container: &Container, h
         user,
         password: environment.get("POSTGRES_PASSWORD").cloned(),
         programs: Some(Programs::Server(container.id.clone())),
+        tls: Default::default(),
         version_table: String::new(),
         version_table_schema: String::new(),
     }

@@ -157,10 +157,16 @@ impl Context {
         let variable =
             release.manifest.spec.database.as_ref().and_then(|database| database.url_from.as_ref());
         let Some(variable) = variable else { return Ok(Err("the application has no database".to_owned())) };
-        let host = Target::from_url(&variable_of(release, variable)?)?.host;
+        let Target { host, tls, .. } = Target::from_url(&variable_of(release, variable)?)?;
         if host == "localhost" || host.parse::<IpAddr>().is_ok() {
             return Ok(Err(format!(
                 "the URL in {} names an address, for which nothing else can stand in",
+                variable.env
+            )));
+        }
+        if let Some(why) = tls.inimitable() {
+            return Ok(Err(format!(
+                "the URL in {} {why}, and nothing else can pass for that server",
                 variable.env
             )));
         }

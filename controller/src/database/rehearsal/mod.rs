@@ -7,6 +7,7 @@ mod schema;
 mod server;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::collections::BTreeSet;
 

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::super::error::DatabaseError;
 use super::super::programs::Programs;
 use super::super::target::Target;
+use super::super::tls::Tls;
 use super::Request;
 use crate::engine::{Engine, EngineError};
 
@@ -36,9 +37,13 @@ pub(super) async fn start(engine: &dyn Engine, request: &Request<'_>) -> Result<
         password: None,
         name: "postgres".to_owned(),
         programs: Some(programs(&id, request.port)),
+        tls: Tls::default(),
         ..request.target.clone()
     };
     ready(engine, &id, &scratch).await?;
+    if request.target.tls.required() {
+        super::tls::offer(&scratch).await?;
+    }
     Ok(scratch.sibling(&request.target.name))
 }
 

@@ -15,10 +15,15 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, copy};
 use tokio::process::Command;
 
+use super::postgres;
+use crate::database::tls::Tls;
 use crate::database::{Programs, Target};
 use crate::engine::*;
 
 pub(in crate::database) struct Docker;
+
+/// The container that is no container: `exec` there runs on this machine.
+pub(in crate::database) const HERE: &str = "here";
 
 /// A network and a database server on it, removed at the end.
 pub(in crate::database) struct Stack {
@@ -62,6 +67,7 @@ impl Stack {
             password: Some(Secret::new("not-told")),
             name: "shop".to_owned(),
             programs: Some(Programs::Server(ContainerId::new(id))),
+            tls: Tls::default(),
             version_table: "alembic_version".to_owned(),
             version_table_schema: "public".to_owned(),
         };
@@ -188,6 +194,21 @@ fn created(spec: &ContainerSpec) -> Vec<String> {
     arguments
 }
 
+fn execution(id: &str, exec: &Exec) -> Command {
+    if id == HERE {
+        let mut command = Command::new("env");
+        command.args(&exec.environment).args(&exec.command).env("PATH", postgres::path());
+        return command;
+    }
+    let mut command = Command::new("docker");
+    command.args(["exec", "-i"]);
+    for variable in &exec.environment {
+        command.args(["-e", variable]);
+    }
+    command.arg(id).args(&exec.command);
+    command
+}
+
 #[async_trait]
 impl Engine for Docker {
     async fn container(&self, id_or_name: &str) -> Result<Option<Container>, EngineError> {
@@ -230,17 +251,8 @@ impl Engine for Docker {
     }
 
     async fn exec(&self, id: &str, exec: Exec) -> Result<ExecOutcome, EngineError> {
-        let mut command = Command::new("docker");
-        command.args(["exec", "-i"]);
-        for variable in &exec.environment {
-            command.args(["-e", variable]);
-        }
-        command
-            .arg(id)
-            .args(&exec.command)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        let mut command = execution(id, &exec);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.kill_on_drop(true).spawn().unwrap();
         let (mut to, mut from) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
         let mut errors = child.stderr.take().unwrap();

@@ -1,14 +1,18 @@
 //! A PostgreSQL server of one test's own: its directory, its port, gone with it.
 
+use std::ffi::OsString;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use evenkeel_core::secret::Secret;
 use tokio_postgres::{Client, NoTls};
 
 use crate::database::Target;
 use crate::database::target::quoted;
+use crate::database::tls::Tls;
 
 pub(in crate::database) struct Server {
     binaries: PathBuf,
@@ -62,9 +66,35 @@ impl Server {
             password: None,
             name: name.to_owned(),
             programs: None,
+            tls: Tls::default(),
             version_table: "alembic_version".to_owned(),
             version_table_schema: "public".to_owned(),
         }
+    }
+
+    /// The same by a URL with these parameters; the name in it is what this machine does not know.
+    pub(in crate::database) fn target_by(&self, url: &str, parameters: &str) -> Result<Target, String> {
+        let url = format!("postgresql://{url}:{}/postgres?{parameters}", self.port);
+        let target = Target::from_url(&Secret::new(url)).map_err(|error| error.to_string())?;
+        Ok(Target { host: "127.0.0.1".to_owned(), ..target })
+    }
+
+    /// TLS with this certificate, its key beside it, and clients' certificates checked against that root; who may come in.
+    pub(in crate::database) fn secure(&self, certificate: &str, root: &str, hba: &str) {
+        let key = certificate.replace(".crt", ".key");
+        for (name, source) in [("server.crt", certificate), ("server.key", &key), ("root.crt", root)] {
+            self.write(name, &std::fs::read_to_string(source).unwrap());
+        }
+        self.write("pg_hba.conf", &format!("{hba}\n"));
+        self.write("postgresql.auto.conf", "ssl = on\nssl_ca_file = 'root.crt'\n");
+        self.pg("pg_ctl", &["restart", "-w", "-m", "fast", "-l", &self.path("log")]);
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.directory.path().join("data").join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        give(&path);
     }
 
     fn path(&self, name: &str) -> String {
@@ -88,6 +118,12 @@ impl Drop for Server {
             .status();
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// Where programs are looked for, the server's own first.
+pub(super) fn path() -> OsString {
+    let usual = std::env::var_os("PATH").unwrap_or_default();
+    std::env::join_paths(binaries().into_iter().chain(std::env::split_paths(&usual))).unwrap()
 }
 
 fn binaries() -> Option<PathBuf> {
