@@ -446,9 +446,7 @@ impl Run<'_> {
         let network = backstage(&self.target.project.name);
         for (index, check) in self.target.manifest.spec.smoke.iter().enumerate() {
             let key = format!("smoke{index}");
-            let repeatable =
-                check.http.as_ref().is_none_or(|http| matches!(http.method.as_str(), "GET" | "HEAD"));
-            if !repeatable && self.fact::<bool>(&key)?.unwrap_or(false) {
+            if !check.reads() && self.fact::<bool>(&key)?.unwrap_or(false) {
                 continue;
             }
             self.set_fact(&key, &true)?;

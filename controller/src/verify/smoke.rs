@@ -11,11 +11,31 @@ use super::probe::{address, http, url_once};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Runs one check. A check that asks a service goes to the container that serves.
+/// One bad answer decides nothing where asking again changes nothing.
+const TRIES: u32 = 3;
+const BETWEEN_TRIES: Duration = Duration::from_secs(1);
+
+/// Runs one check, again where it failed and only reads.
 pub(crate) async fn smoke(
     check: &Smoke,
     network: &str,
     serving: impl Fn(&ServiceName) -> Option<Container>,
+) -> Result<(), VerifyError> {
+    let mut tries = if check.reads() { TRIES } else { 1 };
+    loop {
+        tries -= 1;
+        match once(check, network, &serving).await {
+            Err(_) if tries > 0 => tokio::time::sleep(BETWEEN_TRIES).await,
+            decided => return decided,
+        }
+    }
+}
+
+/// A check that asks a service goes to the container that serves.
+async fn once(
+    check: &Smoke,
+    network: &str,
+    serving: &impl Fn(&ServiceName) -> Option<Container>,
 ) -> Result<(), VerifyError> {
     if let Some(url) = &check.url {
         return url_once(url).await.map_err(VerifyError::Failed);

@@ -365,6 +365,13 @@ pub struct Smoke {
     pub url: Option<UrlProbe>,
 }
 
+impl Smoke {
+    /// Whether it can be sent again without doing anything twice (RFC 9110, section 9.2.1).
+    pub fn reads(&self) -> bool {
+        self.http.as_ref().is_none_or(|http| matches!(http.method.as_str(), "GET" | "HEAD"))
+    }
+}
+
 /// A request to a service of the project.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
