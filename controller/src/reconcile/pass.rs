@@ -9,7 +9,6 @@ use evenkeel_core::name::{Revision, RolloutId};
 use evenkeel_core::plan::{Effect, Hints, Plan, make};
 use evenkeel_core::release::Release;
 use evenkeel_core::status::{Condition, Outcome, Phase, Reason};
-use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::app::{Handle, Next};
@@ -60,7 +59,7 @@ async fn pass(handle: &Arc<Handle>, reason: &str) -> Result<Next, Failure> {
         quarantine: &quarantine,
         suspended: record.suspended,
         stuck: stuck.as_deref(),
-        now: Timestamp::now(),
+        now: ledger.now(),
     });
     handle.saw(&desired, &chosen.conditions);
     go(handle, &desired, &chosen, reason).await
@@ -298,7 +297,7 @@ async fn succeeded(handle: &Arc<Handle>, order: &Order<'_>) -> Result<(), Failur
     // The tip may be a later commit that means the same release.
     let committed = super::follow::committed_at(&handle.source, &order.release.revision).await;
     if let Some(at) = committed {
-        let seconds = Timestamp::now().duration_since(at).as_secs_f64();
+        let seconds = ledger.now().duration_since(at).as_secs_f64();
         handle.context.metrics.lead_time(&handle.name, seconds.max(0.0));
     }
     ledger.touch_release(&handle.name, &order.release.digest)?;
@@ -419,9 +418,9 @@ fn count_drift(handle: &Handle, plan: &Plan) {
 impl Handle {
     /// Something that holds until a pass sees otherwise.
     pub(super) fn condition(&self, reason: Reason, message: &str) {
+        let now = self.context.ledger.now();
         let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
-        let since =
-            view.conditions.iter().find(|it| it.reason == reason).map_or_else(Timestamp::now, |it| it.since);
+        let since = view.conditions.iter().find(|it| it.reason == reason).map_or(now, |it| it.since);
         view.hold(Condition { reason, message: message.to_owned(), since });
     }
 
@@ -440,7 +439,7 @@ impl Handle {
 
     /// Something that holds until a release succeeds; it survives the process.
     fn hold(&self, reason: Reason, message: &str) {
-        let condition = Condition { reason, message: message.to_owned(), since: Timestamp::now() };
+        let condition = Condition { reason, message: message.to_owned(), since: self.context.ledger.now() };
         if let Err(error) = self.context.ledger.set_condition(&self.name, &condition) {
             tracing::error!(app = %self.name, %error, "a condition could not be recorded");
         }

@@ -23,7 +23,7 @@ use super::outside::Helper;
 use super::run::{Run, fact};
 use super::{Context, Failure};
 use crate::database::{
-    BackupRequest, DatabaseError, Ended, Limits, Lock, Observation, OneOff, Outcome, Programs, Quarry,
+    BackupRequest, DatabaseError, Ended, Limits, Observation, OneOff, Outcome, Programs, Quarry,
     RehearsalRequest, Store, Target,
 };
 use crate::engine::Engine;
@@ -70,7 +70,7 @@ pub(super) async fn facts(
     let Some(target) = target(engine, release, spec, &observed.containers, serving).await? else {
         return Ok(Some(facts));
     };
-    let seen = match crate::database::observe(&target).await {
+    let seen = match context.databases.observe(&target).await {
         Ok(seen) => seen,
         Err(error) => {
             facts.unreachable = Some(error.to_string());
@@ -85,7 +85,7 @@ pub(super) async fn facts(
     remember(context, &facts, &seen)?;
     let looks_closer = hints.reverting || matches!(facts.word, Some(SchemaWord::Behind | SchemaWord::Empty));
     if looks_closer {
-        let now = crate::database::fingerprint(&target).await?;
+        let now = context.databases.fingerprint(&target).await?;
         facts.half_done = half_done(context, rollout, &seen, &now)?;
         facts.fingerprint = now.digest();
     }
@@ -310,9 +310,10 @@ pub(crate) async fn backup_now(
         .as_ref()
         .and_then(|service| release.images.get(service))
         .map(|source| source.reference().to_owned());
-    let request = BackupRequest { reason, image, now: jiff::Timestamp::now() };
+    let request = BackupRequest { reason, image, now: context.ledger.now() };
     let store = context.store();
-    let backup = store.create(context.engine.as_ref(), &target, request).await.map_err(backup_failure)?;
+    let engine = context.engine.as_ref();
+    let backup = context.databases.back_up(engine, &store, &target, request).await.map_err(backup_failure)?;
     context.backup_made(&backup);
     let json = serde_json::to_value(&backup).unwrap_or_default();
     context.ledger.put_backup(&context.app, rollout, &backup.id, &json)?;
@@ -354,7 +355,8 @@ pub(crate) async fn verify_now(
 ) -> Result<Backup, Failure> {
     let (target, _helper) = context.database_with_programs(release).await?;
     let store = context.store();
-    let verified = store.verify(context.engine.as_ref(), &target, id, restored, jiff::Timestamp::now()).await;
+    let (engine, now) = (context.engine.as_ref(), context.ledger.now());
+    let verified = context.databases.verify(engine, &store, &target, id, restored, now).await;
     // Also where it turned out to be broken, which is on record by now.
     if let Ok(backup) = store.get(id).await {
         let json = serde_json::to_value(&backup).unwrap_or_default();
@@ -367,11 +369,12 @@ pub(crate) async fn verify_now(
 /// Puts a backup in place of the database; the name under which the replaced one is kept.
 pub(crate) async fn restore_now(context: &Context, release: &Release, id: &str) -> Result<String, Failure> {
     let (target, _helper) = context.database_with_programs(release).await?;
-    let lock = Lock::acquire(&target, LOCK_WAIT).await?;
-    let tag = jiff::Timestamp::now().as_second().to_string();
-    let restored = context.store().restore(context.engine.as_ref(), &target, id, &tag).await?;
+    let databases = &context.databases;
+    let lock = databases.lock(&target, LOCK_WAIT).await?;
+    let tag = context.ledger.now().as_second().to_string();
+    let restored = databases.restore(context.engine.as_ref(), &context.store(), &target, id, &tag).await?;
     drop(lock);
-    let seen = crate::database::observe(&target).await?;
+    let seen = databases.observe(&target).await?;
     context.ledger.set_schema(&context.app, &seen.current.revisions, &seen.system_identifier)?;
     Ok(restored.kept_as)
 }
@@ -382,8 +385,8 @@ impl Run<'_> {
         let mut tries = 0;
         loop {
             let target = self.context.database(self.target).await?;
-            match target.connect().await {
-                Ok(_) => return Ok(target),
+            match self.context.databases.accepts(&target).await {
+                Ok(()) => return Ok(target),
                 Err(error) if error.transient() && tries < CONNECT_TRIES => {
                     tries += 1;
                     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -402,7 +405,7 @@ impl Run<'_> {
         };
         if !held {
             *lock = None;
-            *lock = Some(Lock::acquire(target, LOCK_WAIT).await?);
+            *lock = Some(self.context.databases.lock(target, LOCK_WAIT).await?);
         }
         Ok(())
     }
@@ -461,7 +464,7 @@ impl Run<'_> {
         to: &BTreeSet<SchemaRevision>,
     ) -> Result<Option<String>, Failure> {
         let target = self.database().await?;
-        let fingerprint = crate::database::fingerprint(&target).await?.digest();
+        let fingerprint = self.context.databases.fingerprint(&target).await?.digest();
         let (scratch, aliases) = match self.scratch(&target).await? {
             Ok(scratch) => scratch,
             Err(why) => return self.not_rehearsed(from, fingerprint, &why),
@@ -479,7 +482,8 @@ impl Run<'_> {
             to,
             limits: limits(self.target),
         };
-        match crate::database::rehearse(self.context.engine.as_ref(), &request).await {
+        let (engine, databases) = (self.context.engine.as_ref(), self.context.databases.as_ref());
+        match crate::database::rehearse(engine, databases, &request).await {
             Err(error @ DatabaseError::Scratch { .. }) => {
                 self.not_rehearsed(from, fingerprint, &error.to_string())
             }
@@ -572,8 +576,9 @@ impl Run<'_> {
         let target = self.database().await?;
         self.locked(&target).await?;
         let one_off = self.one_off(&release, &[]).await?;
-        crate::database::hunt(&target, &one_off.quarry, LOCK_WAIT).await?;
-        let seen = crate::database::observe(&target).await?;
+        let (engine, databases) = (self.context.engine.as_ref(), self.context.databases.as_ref());
+        databases.hunt(&target, &one_off.quarry, LOCK_WAIT).await?;
+        let seen = databases.observe(&target).await?;
         if seen.current.revisions == *to {
             return self
                 .migrated(direction, with, from, &seen)
@@ -581,14 +586,14 @@ impl Run<'_> {
         }
         let begun = Begun { direction, with: with.clone(), from: from.clone(), to: to.clone() };
         if !self.reverting() {
-            self.set_fact(fact::FINGERPRINT, &crate::database::fingerprint(&target).await?)?;
+            self.set_fact(fact::FINGERPRINT, &databases.fingerprint(&target).await?)?;
         }
         self.set_fact(fact::MIGRATING, &begun)?;
         self.context.say(Phase::Migrating, format!("{} → {}", revisions(from), revisions(to)));
         let arguments = arguments(direction, to);
-        let engine = self.context.engine.as_ref();
-        let outcome = crate::database::run(engine, &one_off, &arguments, &target, limits(&release)).await?;
-        let seen = crate::database::observe(&target).await?;
+        let limits = limits(&release);
+        let outcome = crate::database::run(engine, databases, &one_off, &arguments, &target, limits).await?;
+        let seen = databases.observe(&target).await?;
         if seen.current.revisions == *to {
             self.migrated(direction, with, from, &seen)?;
             return Ok(Some(format!("{:.1} s{}", outcome.took.as_secs_f64(), aside(&outcome))));
@@ -624,12 +629,10 @@ impl Run<'_> {
         };
         let (target, _helper) = self.context.equipped(self.target, self.database().await?).await?;
         self.locked(&target).await?;
-        let restored = self
-            .context
-            .store()
-            .restore(self.context.engine.as_ref(), &target, &id, &self.id.to_string())
-            .await?;
-        let seen = crate::database::observe(&target).await?;
+        let (engine, databases) = (self.context.engine.as_ref(), self.context.databases.as_ref());
+        let (store, tag) = (self.context.store(), self.id.to_string());
+        let restored = databases.restore(engine, &store, &target, &id, &tag).await?;
+        let seen = databases.observe(&target).await?;
         self.context.ledger.set_schema(
             &self.context.app,
             &seen.current.revisions,
@@ -641,7 +644,7 @@ impl Run<'_> {
     pub(super) async fn drop_invalid_indexes(&self, indexes: &[String]) -> Result<Option<String>, Failure> {
         let target = self.database().await?;
         self.locked(&target).await?;
-        crate::database::drop_indexes(&target, indexes).await?;
+        self.context.databases.drop_indexes(&target, indexes).await?;
         Ok(None)
     }
 }

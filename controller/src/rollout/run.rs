@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::{Context, Failure, Gathered};
-use crate::database::Lock;
+use crate::database::Held;
 
 /// Facts of a rollout that its journal keeps beside the steps.
 pub(super) mod fact {
@@ -109,7 +109,7 @@ pub(super) struct Run<'a> {
     pub(super) parked: CancellationToken,
     reverting: AtomicBool,
     /// Held from the first look at the database for changing it until the rollout ends.
-    pub(super) lock: Mutex<Option<Lock>>,
+    pub(super) lock: Mutex<Option<Box<dyn Held>>>,
 }
 
 impl Run<'_> {
@@ -213,7 +213,7 @@ pub(crate) async fn resume_as_revert(order: &Order<'_>, why: &str) -> End {
     revert(order, None, verdict, why.to_owned()).await
 }
 
-async fn revert(order: &Order<'_>, lock: Option<Lock>, verdict: Verdict, message: String) -> End {
+async fn revert(order: &Order<'_>, lock: Option<Box<dyn Held>>, verdict: Verdict, message: String) -> End {
     let context = order.context;
     let reason = verdict.reason;
     tracing::warn!(app = %context.app, rollout = %order.id, reason = ?reason, message, "the release failed; putting everything back");

@@ -7,25 +7,27 @@ use evenkeel_core::name::ServiceName;
 use evenkeel_core::observed::Container;
 
 use super::VerifyError;
-use super::probe::{address, http, url_once};
+use super::probe::{Reach, address, http, url_once};
+use super::wire::Ask;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Runs one check. A check that asks a service goes to the container that serves.
 pub(crate) async fn smoke(
+    reach: &Reach<'_>,
     check: &Smoke,
-    network: &str,
     serving: impl Fn(&ServiceName) -> Option<Container>,
 ) -> Result<(), VerifyError> {
     if let Some(url) = &check.url {
-        return url_once(url).await.map_err(VerifyError::Failed);
+        return url_once(reach, url).await.map_err(VerifyError::Failed);
     }
     let Some(request) = &check.http else { return Ok(()) };
     let container = serving(&request.service);
-    let address = container.as_ref().and_then(|container| address(container, network));
+    let address = container.as_ref().and_then(|container| address(container, reach.network));
     let Some(address) = address else {
         return Err(VerifyError::Failed(format!("service {} has no address to ask", request.service)));
     };
     let url = format!("http://{address}:{}{}", request.port, request.path);
-    http(&request.method, &url, None, &request.expect, PATIENCE).await.map_err(VerifyError::Failed)
+    let ask = Ask { method: &request.method, url: &url, host: None, timeout: PATIENCE };
+    http(reach.wire, ask, &request.expect).await.map_err(VerifyError::Failed)
 }
