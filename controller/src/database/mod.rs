@@ -21,8 +21,14 @@ mod target;
 mod testing;
 
 pub(crate) use self::access::{Databases, Held, Postgres};
+#[cfg(test)]
+pub(crate) use self::backup::Restored;
 pub(crate) use self::backup::{Request as BackupRequest, Store};
+#[cfg(test)]
+pub(crate) use self::blocking::Blocking;
 pub(crate) use self::error::DatabaseError;
+#[cfg(test)]
+pub(crate) use self::hunt::Found;
 pub(crate) use self::hunt::Quarry;
 pub(crate) use self::migration::{Ended, Limits, OneOff, Outcome, run, scripts};
 pub(crate) use self::observe::Observation;
