@@ -10,6 +10,8 @@ mod take_over;
 
 use std::collections::BTreeSet;
 
+pub(super) use fence::writes;
+
 use super::schema::SchemaMove;
 use super::service::{Work, final_name};
 use super::{Class, Effect, Facts, Plan, Role, Stage, Step, Strategy, Subject};
