@@ -200,7 +200,7 @@ impl Run<'_> {
     }
 }
 
-/// Removes what an earlier run left: its container, so that it cannot connect again, and then its sessions.
+/// Ends what an earlier run left: its container, so that it cannot connect again, and then its sessions.
 async fn clear(
     engine: &dyn Engine,
     databases: &dyn Databases,
@@ -208,13 +208,19 @@ async fn clear(
     target: &Target,
 ) -> Result<Vec<Found>, DatabaseError> {
     let mut quarry = one_off.quarry.clone();
-    if let Some(left) = engine.container(&one_off.spec.name).await? {
+    let left = engine.container(&one_off.spec.name).await?;
+    if let Some(left) = &left {
         if !quarry.by_name_only {
-            quarry.addresses.extend(addresses(&left));
+            quarry.addresses.extend(addresses(left));
         }
+        engine.stop(left.id.as_str(), Some(Duration::ZERO)).await?;
+    }
+    let hunted = databases.hunt(target, &quarry, HUNT).await?;
+    // Last, so that after another crash it still tells that there are sessions to look for.
+    if let Some(left) = left {
         remove(engine, left.id.as_str()).await?;
     }
-    databases.hunt(target, &quarry, HUNT).await
+    Ok(hunted)
 }
 
 async fn remove(engine: &dyn Engine, id: &str) -> Result<(), EngineError> {

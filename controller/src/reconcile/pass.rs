@@ -15,7 +15,7 @@ use super::app::{Handle, Next};
 use super::choose::{Choice, Chosen, choose};
 use super::desired;
 use crate::ledger::OpenRollout;
-use crate::rollout::{End, Failure, Gathered, Order, outcome, remarks, resume_as_revert, run};
+use crate::rollout::{End, Failure, Gathered, Order, outcome, remarks, resume_as_revert, run, sweep};
 
 /// When what was put right is looked at again.
 const AFTER_REPAIR: Duration = Duration::from_secs(1);
@@ -80,6 +80,7 @@ async fn go(
         return Ok(idle());
     };
     let open = supersede(handle, open, target)?;
+    sweep(&handle.context, target).await?;
     let gathered =
         Gathered::look(&handle.context, target, Hints::default(), open.as_ref().map(|open| open.id)).await?;
     handle.observed(target, &gathered);
@@ -312,6 +313,7 @@ async fn finish_revert(handle: &Arc<Handle>, open: &OpenRollout) -> Result<Next,
         ledger.finish_rollout(open.id, Outcome::RevertFailed, Some("the ledger has lost the release"))?;
         return Ok(Next::Again);
     };
+    sweep(&handle.context, &release).await?;
     let previous = match &open.previous {
         Some(digest) => ledger.release(&handle.name, digest)?,
         None => None,

@@ -23,8 +23,8 @@ use super::outside::Helper;
 use super::run::{Run, fact};
 use super::{Context, Failure};
 use crate::database::{
-    BackupRequest, DatabaseError, Ended, Limits, Observation, OneOff, Outcome, Programs, Quarry,
-    RehearsalRequest, Store, Target,
+    BackupRequest, DatabaseError, Ended, Limits, Observation, OneOff, Outcome, Programs, RehearsalRequest,
+    Store, Target,
 };
 use crate::engine::Engine;
 use crate::verify::address;
@@ -32,10 +32,12 @@ use crate::verify::address;
 /// How long another rollout's lock is waited for.
 const LOCK_WAIT: Duration = Duration::from_secs(30);
 /// How long a database that has just been started may take to accept.
-const CONNECT_TRIES: u32 = 20;
+pub(super) const CONNECT_TRIES: u32 = 20;
+/// The pause between two tries.
+pub(super) const CONNECT_AGAIN: Duration = Duration::from_millis(500);
 
 /// A migration that was begun: enough to believe the database again after a crash.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Begun {
     direction: Direction,
     with: ReleaseDigest,
@@ -266,16 +268,23 @@ pub(super) fn variable_of(
 impl Context {
     /// The database of a release as it runs now.
     async fn database(&self, release: &Release) -> Result<Target, Failure> {
-        let spec = release.manifest.spec.database.as_ref();
-        let spec = spec.ok_or_else(|| Failure::Blocked {
-            reason: Reason::ManifestInvalid,
-            message: "the application has no database".to_owned(),
-        })?;
-        let containers = self.engine.containers(&release.project.name).await?;
-        let serving = self.ledger.serving(&self.app)?;
-        target(self.engine.as_ref(), release, spec, &containers, &serving).await?.ok_or_else(|| {
+        if release.manifest.spec.database.is_none() {
+            return Err(Failure::Blocked {
+                reason: Reason::ManifestInvalid,
+                message: "the application has no database".to_owned(),
+            });
+        }
+        self.running_database(release).await?.ok_or_else(|| {
             Failure::transient(Reason::PreflightFailed, "the database's container does not run")
         })
+    }
+
+    /// The same, where there is one and it runs.
+    pub(super) async fn running_database(&self, release: &Release) -> Result<Option<Target>, Failure> {
+        let Some(spec) = &release.manifest.spec.database else { return Ok(None) };
+        let containers = self.engine.containers(&release.project.name).await?;
+        let serving = self.ledger.serving(&self.app)?;
+        target(self.engine.as_ref(), release, spec, &containers, &serving).await
     }
 
     /// The same, with PostgreSQL's client programs at hand for as long as the second part is held.
@@ -389,7 +398,7 @@ impl Run<'_> {
                 Ok(()) => return Ok(target),
                 Err(error) if error.transient() && tries < CONNECT_TRIES => {
                     tries += 1;
-                    tokio::time::sleep(Duration::from_millis(500)).await;
+                    tokio::time::sleep(CONNECT_AGAIN).await;
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -425,25 +434,8 @@ impl Run<'_> {
         Ok(OneOff {
             spec: container,
             command: migrations.command.clone(),
-            quarry: self.quarry(release).await?,
+            quarry: self.context.quarry(release).await?,
         })
-    }
-
-    /// Sessions from the private network that belong to nobody alive were left by a migration that was killed.
-    async fn quarry(&self, release: &Release) -> Result<Quarry, Failure> {
-        if outside(release) {
-            return Ok(Quarry { by_name_only: true, ..Quarry::default() });
-        }
-        let name = backstage(&release.project.name);
-        let Some(network) = self.context.engine.network(&name).await? else { return Ok(Quarry::default()) };
-        let containers = self.context.engine.containers(&release.project.name).await?;
-        let addresses = containers
-            .iter()
-            .filter(|container| container.running())
-            .filter_map(|container| container.networks.get(&name)?.ip_address.parse().ok());
-        let gateways = network.subnets.iter().filter_map(|subnet| gateway(subnet));
-        let alive: BTreeSet<IpAddr> = addresses.chain(gateways).collect();
-        Ok(Quarry { subnets: network.subnets, alive, ..Quarry::default() })
     }
 
     pub(super) async fn read_scripts(&self, _service: &ServiceName) -> Result<Option<String>, Failure> {
@@ -553,8 +545,12 @@ impl Run<'_> {
         self.locked(&target).await?;
         let reason = if self.reverting() { BackupReason::Revert } else { BackupReason::Migration };
         let backup = backup_now(self.context, self.target, Some(self.id), reason).await?;
-        if !self.reverting() {
+        // Behind one fence the first backup is the one to go back to: a later one has what an interrupted migration left.
+        let behind_fence = self.fence_is_up();
+        let has_one = behind_fence && self.fact::<bool>(fact::BACKED_UP_BEHIND_FENCE)?.unwrap_or(false);
+        if !self.reverting() && !has_one {
             self.set_fact(fact::BACKUP, &backup.id)?;
+            self.set_fact(fact::BACKED_UP_BEHIND_FENCE, &behind_fence)?;
         }
         Ok(Some(format!(
             "backup {}: {} bytes, {} rows, decoded in full",
@@ -585,7 +581,9 @@ impl Run<'_> {
                 .map(|()| Some("it was done already".to_owned()));
         }
         let begun = Begun { direction, with: with.clone(), from: from.clone(), to: to.clone() };
-        if !self.reverting() {
+        let earlier = self.fact::<Begun>(fact::MIGRATING)?;
+        // What an interrupted try left behind differs from how it was before the first one.
+        if !self.reverting() && earlier.as_ref() != Some(&begun) {
             self.set_fact(fact::FINGERPRINT, &databases.fingerprint(&target).await?)?;
         }
         self.set_fact(fact::MIGRATING, &begun)?;

@@ -12,6 +12,7 @@ use evenkeel_core::status::{Outcome, Phase, Reason};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use super::database::{CONNECT_AGAIN, CONNECT_TRIES};
 use super::{Context, Failure, Gathered};
 use crate::database::Held;
 
@@ -27,8 +28,10 @@ pub(super) mod fact {
     pub(crate) const VERDICT: &str = "verdict";
     /// The older code cannot run on the newer schema.
     pub(crate) const FORCE_FENCED: &str = "forceFenced";
-    /// The id of the newest backup.
+    /// The id of the backup to go back to.
     pub(crate) const BACKUP: &str = "backup";
+    /// Whether that was taken behind the fence.
+    pub(crate) const BACKED_UP_BEHIND_FENCE: &str = "backedUpBehindFence";
     /// The fingerprint before the migration.
     pub(crate) const FINGERPRINT: &str = "fingerprint";
     /// The migration that was begun last.
@@ -149,13 +152,29 @@ impl Run<'_> {
     }
 
     pub(super) async fn look(&self) -> Result<Gathered, Failure> {
-        let mut gathered = Gathered::look(self.context, self.target, self.hints()?, Some(self.id)).await?;
+        let mut gathered = self.look_at_database().await?;
         // The process may have ended between an effect and its record: candidates learn names from what is recorded to serve.
         for (service, id) in unrecorded(&gathered.facts(self.target, self.id)) {
             self.context.ledger.set_serving(&self.context.app, &service, &id)?;
             gathered.serving.insert(service, id);
         }
         Ok(gathered)
+    }
+}
+
+impl Run<'_> {
+    /// A database that has just been started, with its host perhaps, takes a moment before it can be looked at.
+    async fn look_at_database(&self) -> Result<Gathered, Failure> {
+        let mut tries = 0;
+        loop {
+            let gathered = Gathered::look(self.context, self.target, self.hints()?, Some(self.id)).await?;
+            let unreachable = gathered.database.as_ref().is_some_and(|it| it.unreachable.is_some());
+            if !unreachable || tries == CONNECT_TRIES || self.parked.is_cancelled() {
+                return Ok(gathered);
+            }
+            tries += 1;
+            tokio::time::sleep(CONNECT_AGAIN).await;
+        }
     }
 }
 
