@@ -277,10 +277,11 @@ impl Engine for Machine {
 
     async fn exec(&self, id: &str, exec: Exec) -> Result<ExecOutcome, EngineError> {
         self.on(&format!("run `{}` in", exec.command.join(" ")), id, |world, place| {
-            match world.containers[place].since {
-                Some(_) => Ok(ExecOutcome::default()),
-                None => Err("it is not running".to_owned()),
+            if world.containers[place].since.is_none() {
+                return Err("it is not running".to_owned());
             }
+            world.hooked = Some(world.clock);
+            Ok(ExecOutcome::default())
         })
         .await
     }

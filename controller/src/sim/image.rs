@@ -1,7 +1,5 @@
 //! What a crash leaves: the world, and the data directory, byte by byte, at one moment.
 
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,19 +14,21 @@ pub(super) struct Image {
     files: Arc<Vec<(PathBuf, Vec<u8>)>>,
     /// When it was taken.
     pub(super) place: String,
+    /// How many rollouts the ledger had, where that is known.
+    pub(super) rollouts: usize,
 }
 
 impl Image {
     /// Nothing yet.
     pub(super) fn blank() -> Self {
-        Self { world: World::new(), files: Arc::default(), place: "the beginning".to_owned() }
+        Self { world: World::new(), files: Arc::default(), place: "the beginning".to_owned(), rollouts: 0 }
     }
 
     pub(super) fn take(world: &World, data_dir: &Path, place: String) -> Self {
         let mut files = Vec::new();
         read(data_dir, data_dir, &mut files);
         files.sort();
-        Self { world: world.clone(), files: Arc::new(files), place }
+        Self { world: world.clone(), files: Arc::new(files), place, rollouts: 0 }
     }
 
     /// Lays the files out in an empty directory.
@@ -58,27 +58,23 @@ fn read(root: &Path, directory: &Path, files: &mut Vec<(PathBuf, Vec<u8>)>) {
 pub(super) struct Recorder {
     data_dir: PathBuf,
     sink: Box<dyn FnMut(Image) + Send>,
-    last: Option<u64>,
+    last: (u64, Vec<Vec<u8>>),
     count: usize,
 }
 
 impl Recorder {
     pub(super) fn new(data_dir: &Path, sink: impl FnMut(Image) + Send + 'static) -> Self {
-        Self { data_dir: data_dir.to_owned(), sink: Box::new(sink), last: None, count: 0 }
+        Self { data_dir: data_dir.to_owned(), sink: Box::new(sink), last: (u64::MAX, Vec::new()), count: 0 }
     }
 
     /// What did not change since the last image is the same crash.
     pub(super) fn record(&mut self, world: &World, changes: u64, what: &str) {
-        let mut hash = DefaultHasher::new();
-        for name in ["ledger.db", "ledger.db-wal"] {
-            std::fs::read(self.data_dir.join(name)).unwrap_or_default().hash(&mut hash);
-        }
-        changes.hash(&mut hash);
-        let now = hash.finish();
-        if self.last == Some(now) {
+        let ledger = ["ledger.db", "ledger.db-wal"].map(|name| std::fs::read(self.data_dir.join(name)));
+        let now = (changes, ledger.into_iter().map(Result::unwrap_or_default).collect());
+        if self.last == now {
             return;
         }
-        self.last = Some(now);
+        self.last = now;
         self.count += 1;
         let place = format!("{}: {what}", self.count);
         (self.sink)(Image::take(world, &self.data_dir, place));

@@ -14,6 +14,7 @@ mod image;
 mod machine;
 mod oracle;
 mod process;
+mod stage;
 mod stories;
 mod wire;
 mod world;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use evenkeel_core::container::label;
 use evenkeel_core::name::ContainerId;
 use evenkeel_core::plan::revisions;
-use evenkeel_core::status::RolloutRecord;
+use evenkeel_core::status::{Reason, RolloutRecord};
 
 use super::process::Process;
 use super::world::{Instance, World};
@@ -31,9 +31,24 @@ pub(super) fn end_of(process: &Process) -> Vec<String> {
     lines.extend(
         ledger.quarantined(app).unwrap().iter().map(|it| format!("quarantined {}", it.release.short())),
     );
-    lines.extend(ledger.conditions(app).unwrap().iter().map(|it| format!("condition {:?}", it.reason)));
+    lines.extend(ledger.conditions(app).unwrap().iter().map(|it| condition(it.reason)));
     lines.sort();
     lines
+}
+
+/// Which of the checks is the first to find that a release is broken depends on the moment.
+fn condition(reason: Reason) -> String {
+    match reason {
+        Reason::ProbeFailed | Reason::BakeFailed => "condition: it was found to be broken".to_owned(),
+        reason => format!("condition {reason:?}"),
+    }
+}
+
+/// Whether the hook has run since somebody took over.
+pub(super) fn hooked(world: &World) -> bool {
+    let joined =
+        world.containers.iter().filter(|it| it.seen.bound_ports.len() == 1).filter_map(|it| it.joined_at);
+    world.hooked.is_some() && joined.max() <= world.hooked
 }
 
 fn container(it: &Instance, serving: &BTreeSet<ContainerId>) -> String {
@@ -73,6 +88,13 @@ pub(super) fn faults_of(process: &Process) -> Vec<String> {
     if !world.backends.is_empty() {
         faults.push("a migration's session is still there".to_owned());
     }
+    let attempts = attempts(&process.ledger.history(Some(&process.app), 1_000).unwrap());
+    for failed in process.ledger.quarantined(&process.app).unwrap() {
+        let times = attempts.get(failed.release.short()).copied().unwrap_or_default();
+        if times != 1 {
+            faults.push(format!("release {} failed and was tried {times} times", failed.release.short()));
+        }
+    }
     if let Some(open) = process.ledger.open_rollout(&process.app).unwrap() {
         faults.push(format!("rollout {} is still open", open.id));
     }
@@ -102,7 +124,7 @@ fn temporaries(world: &World) -> impl Iterator<Item = String> {
 }
 
 /// How often each release was tried.
-pub(super) fn attempts(history: &[RolloutRecord]) -> BTreeMap<String, usize> {
+fn attempts(history: &[RolloutRecord]) -> BTreeMap<String, usize> {
     let mut attempts = BTreeMap::new();
     for rollout in history {
         *attempts.entry(rollout.release.short().to_owned()).or_default() += 1;

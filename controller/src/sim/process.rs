@@ -97,16 +97,18 @@ impl Process {
         Self { machine, ledger, app, driver, data_dir }
     }
 
-    /// Passes until nothing is left to do.
+    /// Passes until nothing is left to do, nor a minute later.
     pub(super) async fn settle(&self) -> Result<(), String> {
+        let mut quiet = 0;
         for _ in 0..PASSES {
             let before = self.machine.effects();
             let wait = self.driver.pass("look").await;
-            match wait {
-                None if self.machine.effects() == before => return Ok(()),
-                None => {}
-                Some(wait) => sleep(wait).await,
+            let is_quiet = wait.is_none() && self.machine.effects() == before;
+            quiet = if is_quiet { quiet + 1 } else { 0 };
+            if quiet == 2 {
+                return Ok(());
             }
+            sleep(wait.unwrap_or(Duration::from_secs(61))).await;
         }
         Err(format!("{PASSES} passes, and still something to do"))
     }
@@ -130,7 +132,9 @@ impl Process {
 
     /// What is there when it ends now.
     pub(super) fn image(&self, place: &str) -> Image {
-        Image::take(&self.machine.snapshot(), self.data_dir.path(), place.to_owned())
+        let mut image = Image::take(&self.machine.snapshot(), self.data_dir.path(), place.to_owned());
+        image.rollouts = self.rollouts();
+        image
     }
 }
 

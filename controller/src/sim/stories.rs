@@ -44,7 +44,7 @@ spec:
     - http: {service: api, port: 8000, path: /smoke}
   rollout:
     minHealthy: 1s
-    bake: 5s
+    bake: 8s
     retryDelay: 2s
     onTakeover: [{service: db, exec: [pg_isready]}]
 ";

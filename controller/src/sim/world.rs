@@ -43,6 +43,8 @@ pub(super) struct World {
     pub(super) backups: BTreeMap<String, Database>,
     /// Rows that users were told are safe.
     pub(super) acknowledged: BTreeSet<u64>,
+    /// When the hook ran last.
+    pub(super) hooked: Option<Duration>,
     /// What must never happen, and did.
     pub(super) violations: BTreeSet<String>,
     /// Numbers given to containers, networks, clusters and locks.
@@ -60,6 +62,8 @@ pub(super) struct Instance {
     pub(super) endpoints: BTreeMap<String, Endpoint>,
     /// When it was started last, while it runs.
     pub(super) since: Option<Duration>,
+    /// When it joined a network on which it has names.
+    pub(super) joined_at: Option<Duration>,
     /// Since when users can reach it.
     reachable_since: Option<Duration>,
     /// Somebody stopped it.
@@ -250,7 +254,10 @@ impl World {
             aliases: endpoint.aliases.clone(),
         };
         self.busy();
-        let instance = &mut self.containers[place];
+        let (clock, instance) = (self.clock, &mut self.containers[place]);
+        if !endpoint.aliases.is_empty() {
+            instance.joined_at = Some(clock);
+        }
         instance.seen.networks.insert(endpoint.network.clone(), joined);
         instance.endpoints.insert(endpoint.network.clone(), endpoint.clone());
         if runs {
@@ -652,6 +659,7 @@ impl Instance {
             spec,
             endpoints: BTreeMap::new(),
             since: None,
+            joined_at: None,
             reachable_since: None,
             stopped: false,
             tool: Tool::Idle,
