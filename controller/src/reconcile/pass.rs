@@ -291,10 +291,11 @@ fn message(end: &End) -> Option<String> {
 
 async fn succeeded(handle: &Arc<Handle>, order: &Order<'_>) -> Result<(), Failure> {
     let ledger = &handle.context.ledger;
-    handle.release_holds()?;
+    // A repair says nothing of the release that failed; where it is the one that is wanted, the next pass finds nothing to do.
     if order.repair {
         return Ok(());
     }
+    handle.release_holds()?;
     // The tip may be a later commit that means the same release.
     let committed = super::follow::committed_at(&handle.source, &order.release.revision).await;
     if let Some(at) = committed {
