@@ -43,6 +43,9 @@ struct Begun {
     with: ReleaseDigest,
     from: BTreeSet<SchemaRevision>,
     to: BTreeSet<SchemaRevision>,
+    /// It was seen that it had failed: who gets there afterwards is somebody else.
+    #[serde(default)]
+    failed: bool,
 }
 
 impl From<DatabaseError> for Failure {
@@ -79,9 +82,7 @@ pub(super) async fn facts(
             return Ok(Some(facts));
         }
     };
-    if let Some(rollout) = rollout {
-        believe(context, rollout, &seen)?;
-    }
+    believe(context, rollout, &seen)?;
     facts.blocked = emptied(context, &seen)?;
     facts.word = word(context, outputs, &seen)?;
     remember(context, &facts, &seen)?;
@@ -106,12 +107,20 @@ fn fact_of<T: serde::de::DeserializeOwned>(
     Ok(value.and_then(|value| serde_json::from_value(value).ok()))
 }
 
-/// A migration that reached its end before the process could note it is noted now.
-fn believe(context: &Context, rollout: RolloutId, seen: &Observation) -> Result<(), Failure> {
-    let Some(begun) = fact_of::<Begun>(context, Some(rollout), fact::MIGRATING)? else { return Ok(()) };
-    let noted = context.ledger.applied(&context.app)?.into_iter().max_by_key(|applied| applied.at);
+/// A migration that reached its end before the process could note it is noted now, also where its rollout is over by now. One
+/// that another task is making at this moment is left to that one.
+fn believe(context: &Context, asking: Option<RolloutId>, seen: &Observation) -> Result<(), Failure> {
+    let Some((rollout, begun)) = context.ledger.newest_fact(&context.app, fact::MIGRATING)? else {
+        return Ok(());
+    };
+    let Ok(begun) = serde_json::from_value::<Begun>(begun) else { return Ok(()) };
+    let open = context.ledger.open_rollout(&context.app)?.map(|open| open.id);
+    if open == Some(rollout) && asking != Some(rollout) {
+        return Ok(());
+    }
+    let noted = context.ledger.applied(&context.app)?.pop();
     let is_noted = noted.is_some_and(|noted| noted.rollout == rollout && noted.to == begun.to);
-    if seen.current.revisions == begun.to && !is_noted {
+    if seen.current.revisions == begun.to && !begun.failed && !is_noted {
         context.ledger.record_applied(
             &context.app,
             rollout,
@@ -580,8 +589,9 @@ impl Run<'_> {
                 .migrated(direction, with, from, &seen)
                 .map(|()| Some("it was done already".to_owned()));
         }
-        let begun = Begun { direction, with: with.clone(), from: from.clone(), to: to.clone() };
-        let earlier = self.fact::<Begun>(fact::MIGRATING)?;
+        let begun =
+            Begun { direction, with: with.clone(), from: from.clone(), to: to.clone(), failed: false };
+        let earlier = self.fact::<Begun>(fact::MIGRATING)?.map(|earlier| Begun { failed: false, ..earlier });
         // What an interrupted try left behind differs from how it was before the first one.
         if !self.reverting() && earlier.as_ref() != Some(&begun) {
             self.set_fact(fact::FINGERPRINT, &databases.fingerprint(&target).await?)?;
@@ -596,6 +606,7 @@ impl Run<'_> {
             self.migrated(direction, with, from, &seen)?;
             return Ok(Some(format!("{:.1} s{}", outcome.took.as_secs_f64(), aside(&outcome))));
         }
+        self.set_fact(fact::MIGRATING, &Begun { failed: true, ..begun })?;
         Err(Failure::release(Reason::MigrationFailed, explained(&outcome, &arguments, &seen)))
     }
 
