@@ -10,6 +10,8 @@ mod life;
 mod metrics;
 mod reconcile;
 mod rollout;
+#[cfg(test)]
+mod sim;
 mod source;
 mod verify;
 

@@ -162,25 +162,11 @@ impl Making<'_> {
 
     /// The backstage network, with names for everybody else of the project that is on it; and what the manifest adds.
     fn private_endpoints(&self) -> Vec<Endpoint> {
-        let rollout = &self.release.manifest.spec.rollout;
-        let mut endpoints = vec![Endpoint {
-            network: backstage(&self.release.project.name),
-            links: self.links(),
-            ..Endpoint::default()
-        }];
-        let extra = rollout.dependency_networks.iter().map(|key| {
-            self.release
-                .project
-                .networks
-                .get(key)
-                .map_or(key.as_str(), |network| network.name.as_str())
-                .to_owned()
-        });
-        endpoints.extend(extra.map(|network| Endpoint { network, ..Endpoint::default() }));
-        if needs_bridge(self.release) {
-            endpoints.push(Endpoint { network: "bridge".to_owned(), ..Endpoint::default() });
-        }
-        endpoints
+        let mut links = self.links();
+        private_networks(self.release)
+            .into_iter()
+            .map(|network| Endpoint { network, links: std::mem::take(&mut links), ..Endpoint::default() })
+            .collect()
     }
 
     /// For every other service: its candidate of this rollout where there is one, else the container that serves.
@@ -239,6 +225,37 @@ impl Making<'_> {
         let suffix = if options.is_empty() { String::new() } else { format!(":{}", options.join(",")) };
         Some(format!("{source}:{}{suffix}", mount.target))
     }
+}
+
+/// The networks of a container that nobody is to reach yet: the private one first.
+fn private_networks(release: &Release) -> Vec<String> {
+    let project = &release.project;
+    let extra = release.manifest.spec.rollout.dependency_networks.iter().map(|key| {
+        project.networks.get(key).map_or(key.as_str(), |network| network.name.as_str()).to_owned()
+    });
+    let bridge = needs_bridge(release).then(|| "bridge".to_owned());
+    [backstage(&project.name)].into_iter().chain(extra).chain(bridge).collect()
+}
+
+/// Whether a container is on every network that one of its part is created on. The engine creates it on the first and joins it
+/// to the others: a crash in between leaves it half made. `has_backstage`: whether there is the private network.
+pub fn whole(
+    release: &Release,
+    name: &ServiceName,
+    role: Role,
+    has_backstage: bool,
+    container: &Container,
+) -> bool {
+    let Some(service) = release.project.services.get(name) else { return true };
+    let own = own_endpoints(release, name, service).into_iter().map(|endpoint| endpoint.network);
+    let wanted: Vec<String> = match role {
+        Role::Successor | Role::StandIn => private_networks(release),
+        Role::Replacement if has_backstage && service.network_mode.is_none() => {
+            own.chain([backstage(&release.project.name)]).collect()
+        }
+        Role::Replacement => own.collect(),
+    };
+    wanted.iter().all(|network| container.networks.contains_key(network))
 }
 
 /// A container with PostgreSQL's client programs, for a database outside the project: it sleeps while they run in it, on the

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use evenkeel_core::database::blocking::{Session, obstacles, victims};
 use evenkeel_core::database::redact;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tokio_postgres::{Client, Row};
 
 use super::error::DatabaseError;
@@ -53,7 +53,26 @@ fn named(application: &str) -> &str {
     if application.is_empty() { "an unnamed session" } else { application }
 }
 
-/// Looks at the locks of a database while a migration runs there.
+/// Looks at the locks of a database for as long as a migration runs there. Ends only with a cancellation.
+pub(super) async fn watch(
+    target: &Target,
+    addresses: &BTreeSet<IpAddr>,
+    limit: Duration,
+    waits: &mut (dyn FnMut(Blocking) + Send),
+) -> Result<Blocking, DatabaseError> {
+    let pause = (limit / 5).clamp(Duration::from_millis(50), Duration::from_millis(500));
+    let mut watch = Watch::open(target, addresses.clone(), limit).await?;
+    loop {
+        match watch.look().await? {
+            Look::Cancelled(blocking) => return Ok(blocking),
+            Look::Waits(report) => waits(report),
+            Look::Quiet => {}
+        }
+        sleep(pause).await;
+    }
+}
+
+/// The locks of a database.
 pub(super) struct Watch<'a> {
     target: &'a Target,
     session: Client,

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::Client;
 
+use super::access::Held;
 use super::error::DatabaseError;
 use super::observe::observe;
 use super::target::Target;
@@ -50,18 +52,6 @@ impl Lock {
         Ok(lock)
     }
 
-    /// Whether it is still held: a server that restarted, or a connection that broke, has released it. To be asked before each
-    /// effect.
-    pub(crate) async fn is_held(&self) -> bool {
-        // The connection's end is the lock's end, so an answer on it is proof; what it answers is asked all the same.
-        let held = "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted \
-            AND pid = pg_backend_pid() AND ((classid::int8 << 32) | objid::int8) = $1::int8)";
-        match timeout(ALIVE, self.session.query_one(held, &[&self.key])).await {
-            Ok(Ok(row)) => row.try_get(0).unwrap_or(false),
-            _ => false,
-        }
-    }
-
     async fn take(&self, target: &Target) -> Result<bool, DatabaseError> {
         let row = self.session.query_one("SELECT pg_try_advisory_lock($1::int8)", &[&self.key]).await;
         row.and_then(|row| row.try_get(0)).map_err(|error| DatabaseError::sql(target, "lock", &error))
@@ -74,6 +64,19 @@ impl Lock {
         };
         let holder = holder.unwrap_or_else(|| "a session that has just ended".to_owned());
         DatabaseError::Locked { target: target.to_string(), holder }
+    }
+}
+
+#[async_trait]
+impl Held for Lock {
+    async fn is_held(&self) -> bool {
+        // The connection's end is the lock's end, so an answer on it is proof; what it answers is asked all the same.
+        let held = "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted \
+            AND pid = pg_backend_pid() AND ((classid::int8 << 32) | objid::int8) = $1::int8)";
+        match timeout(ALIVE, self.session.query_one(held, &[&self.key])).await {
+            Ok(Ok(row)) => row.try_get(0).unwrap_or(false),
+            _ => false,
+        }
     }
 }
 

@@ -13,9 +13,10 @@ use evenkeel_core::observed::Container;
 use evenkeel_core::secret::Secret;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::blocking::{Blocking, Look, Watch};
+use super::access::Databases;
+use super::blocking::Blocking;
 use super::error::DatabaseError;
-use super::hunt::{Found, MIGRATION, Quarry, hunt};
+use super::hunt::{Found, MIGRATION, Quarry};
 use super::target::Target;
 use crate::engine::{Engine, EngineError, LogLine};
 
@@ -96,15 +97,17 @@ impl Outcome {
 /// When the engine or the database fails; also then everything that can be reached has been removed.
 pub(crate) async fn run(
     engine: &dyn Engine,
+    databases: &dyn Databases,
     one_off: &OneOff,
     arguments: &[String],
     target: &Target,
     limits: Limits,
 ) -> Result<Outcome, DatabaseError> {
-    let mut hunted = clear(engine, one_off, target).await?;
+    let mut hunted = clear(engine, databases, one_off, target).await?;
     let id = engine.create(&prepared(one_off, arguments)).await?;
     let by_name_only = one_off.quarry.by_name_only;
-    let mut run = Run { engine, target, limits, id, addresses: BTreeSet::new(), by_name_only, waited: None };
+    let mut run =
+        Run { engine, databases, target, limits, id, addresses: BTreeSet::new(), by_name_only, waited: None };
     let began = Instant::now();
     let ended = run.supervise().await;
     let (tail, left) = run.finish(one_off).await?;
@@ -135,6 +138,7 @@ pub(crate) async fn scripts(engine: &dyn Engine, one_off: &OneOff) -> Result<Scr
 
 struct Run<'a> {
     engine: &'a dyn Engine,
+    databases: &'a dyn Databases,
     target: &'a Target,
     limits: Limits,
     id: ContainerId,
@@ -171,25 +175,15 @@ impl Run<'_> {
     }
 
     async fn watched(&mut self) -> Result<Blocking, DatabaseError> {
-        let limit = self.limits.max_blocking;
-        let pause = (limit / 5).clamp(Duration::from_millis(50), Duration::from_millis(500));
-        let mut watch = Watch::open(self.target, self.addresses.clone(), limit).await?;
-        loop {
-            match watch.look().await? {
-                Look::Cancelled(blocking) => return Ok(blocking),
-                Look::Waits(report) => self.waits(report),
-                Look::Quiet => {}
+        let waited = &mut self.waited;
+        let mut waits = |report: Blocking| {
+            if waited.is_none() {
+                let holders: Vec<i32> = report.obstacles.iter().map(|session| session.pid).collect();
+                tracing::warn!(?holders, "the migration waits for a lock that others hold");
             }
-            sleep(pause).await;
-        }
-    }
-
-    fn waits(&mut self, report: Blocking) {
-        if self.waited.is_none() {
-            let holders: Vec<i32> = report.obstacles.iter().map(|session| session.pid).collect();
-            tracing::warn!(?holders, "the migration waits for a lock that others hold");
-        }
-        self.waited = Some(report);
+            *waited = Some(report);
+        };
+        self.databases.watch(self.target, &self.addresses, self.limits.max_blocking, &mut waits).await
     }
 
     /// Kills, hunts, reads the log, removes, in this order: what is gone cannot connect again, and a killed one's sessions have to
@@ -197,7 +191,7 @@ impl Run<'_> {
     async fn finish(&self, one_off: &OneOff) -> Result<(Vec<String>, Vec<Found>), DatabaseError> {
         let stopped = self.engine.stop(self.id.as_str(), Some(Duration::ZERO)).await;
         let quarry = Quarry { addresses: self.addresses.clone(), ..one_off.quarry.clone() };
-        let left = hunt(self.target, &quarry, HUNT).await;
+        let left = self.databases.hunt(self.target, &quarry, HUNT).await;
         let lines = self.engine.logs(self.id.as_str(), 0, Some(TAIL)).await.unwrap_or_default();
         let removed = remove(self.engine, self.id.as_str()).await;
         stopped?;
@@ -206,16 +200,27 @@ impl Run<'_> {
     }
 }
 
-/// Removes what an earlier run left: its container, so that it cannot connect again, and then its sessions.
-async fn clear(engine: &dyn Engine, one_off: &OneOff, target: &Target) -> Result<Vec<Found>, DatabaseError> {
+/// Ends what an earlier run left: its container, so that it cannot connect again, and then its sessions.
+async fn clear(
+    engine: &dyn Engine,
+    databases: &dyn Databases,
+    one_off: &OneOff,
+    target: &Target,
+) -> Result<Vec<Found>, DatabaseError> {
     let mut quarry = one_off.quarry.clone();
-    if let Some(left) = engine.container(&one_off.spec.name).await? {
+    let left = engine.container(&one_off.spec.name).await?;
+    if let Some(left) = &left {
         if !quarry.by_name_only {
-            quarry.addresses.extend(addresses(&left));
+            quarry.addresses.extend(addresses(left));
         }
+        engine.stop(left.id.as_str(), Some(Duration::ZERO)).await?;
+    }
+    let hunted = databases.hunt(target, &quarry, HUNT).await?;
+    // Last, so that after another crash it still tells that there are sessions to look for.
+    if let Some(left) = left {
         remove(engine, left.id.as_str()).await?;
     }
-    hunt(target, &quarry, HUNT).await
+    Ok(hunted)
 }
 
 async fn remove(engine: &dyn Engine, id: &str) -> Result<(), EngineError> {

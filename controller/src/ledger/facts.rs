@@ -57,6 +57,23 @@ impl Ledger {
         .map(|found| found.map(|json| json.0))
     }
 
+    /// The fact that the newest of an application's rollouts has under a key, and that rollout.
+    pub(crate) fn newest_fact(
+        &self,
+        app: &AppName,
+        key: &str,
+    ) -> Result<Option<(RolloutId, serde_json::Value)>, LedgerError> {
+        self.read(|tx| {
+            tx.query_row(
+                "SELECT rollout, value FROM facts JOIN rollouts ON rollouts.id = rollout
+                 WHERE app = ?1 AND key = ?2 ORDER BY rollout DESC LIMIT 1",
+                params![app.as_str(), key],
+                |row| Ok((RolloutId(row.get("rollout")?), row.get::<_, Json<_>>("value")?.0)),
+            )
+            .optional()
+        })
+    }
+
     /// Records that evenkeel moved the schema.
     pub(crate) fn record_applied(
         &self,

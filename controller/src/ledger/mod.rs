@@ -70,6 +70,11 @@ impl Ledger {
         Ok(DigestKey::new(key))
     }
 
+    /// What time it is, by the clock that its records go by.
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.0.clock)()
+    }
+
     fn connection(&self) -> MutexGuard<'_, Connection> {
         // A panic elsewhere cannot leave half a write: its transaction rolled back when it was dropped.
         self.0.connection.lock().unwrap_or_else(PoisonError::into_inner)
@@ -87,7 +92,7 @@ impl Ledger {
     ) -> Result<T, LedgerError> {
         let mut connection = self.connection();
         let result = connection.transaction_with_behavior(TransactionBehavior::Immediate).and_then(|tx| {
-            let value = work(&tx, (self.0.clock)())?;
+            let value = work(&tx, self.now())?;
             tx.commit()?;
             Ok(value)
         });

@@ -223,7 +223,7 @@ pub(super) async fn work(handle: Arc<Handle>) {
                 LOOK_EVERY
             }
             Next::Again => Duration::ZERO,
-            Next::LookAt(at) => until(at).min(LOOK_EVERY),
+            Next::LookAt(at) => until(at, handle.context.ledger.now()).min(LOOK_EVERY),
             Next::Retry(first) => {
                 because = "retry";
                 handle.forget_own_events().await;
@@ -233,8 +233,8 @@ pub(super) async fn work(handle: Arc<Handle>) {
     }
 }
 
-fn until(at: jiff::Timestamp) -> Duration {
-    Duration::try_from(at.duration_since(jiff::Timestamp::now())).unwrap_or(Duration::ZERO)
+fn until(at: jiff::Timestamp, now: jiff::Timestamp) -> Duration {
+    Duration::try_from(at.duration_since(now)).unwrap_or(Duration::ZERO)
 }
 
 /// A metric's label: the kind of reason, not its details.

@@ -13,12 +13,14 @@ use tokio::sync::{Notify, broadcast};
 use super::app::{Handle, Start, Tip, work};
 use crate::api::{Control, ProgressLine};
 use crate::config::{self, Config, SecretError};
+use crate::database::Postgres;
 use crate::engine::{Engine, EngineError};
 use crate::ledger::{Ledger, LedgerError};
 use crate::life::Life;
 use crate::metrics::Metrics;
 use crate::rollout::{Context, Helpers, Live};
 use crate::source::{Changed, Credentials, Source, SourceConfig, SourceError, Target, Watches};
+use crate::verify::Sockets;
 
 /// How long files have to be quiet before a change is told.
 const QUIET: Duration = Duration::from_millis(200);
@@ -149,6 +151,8 @@ impl Daemon {
     fn worker(self: &Arc<Self>, followed: &Followed, app: &AppName, tip: Tip) -> Arc<Handle> {
         let context = Context {
             engine: Arc::clone(&self.engine),
+            databases: Arc::new(Postgres),
+            wire: Arc::new(Sockets),
             ledger: self.ledger.clone(),
             source: Arc::clone(&followed.source),
             app: app.clone(),

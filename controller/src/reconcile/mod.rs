@@ -5,6 +5,8 @@ mod choose;
 mod control;
 mod daemon;
 mod desired;
+#[cfg(test)]
+mod driver;
 mod events;
 mod follow;
 mod pass;
@@ -13,4 +15,6 @@ mod validate;
 mod view;
 
 pub(crate) use daemon::{Daemon, StartError};
+#[cfg(test)]
+pub(crate) use driver::Driver;
 pub(crate) use validate::{ValidateReport, init, validate};

@@ -9,14 +9,13 @@ use evenkeel_core::name::{Revision, RolloutId};
 use evenkeel_core::plan::{Effect, Hints, Plan, make};
 use evenkeel_core::release::Release;
 use evenkeel_core::status::{Condition, Outcome, Phase, Reason};
-use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::app::{Handle, Next};
 use super::choose::{Choice, Chosen, choose};
 use super::desired;
 use crate::ledger::OpenRollout;
-use crate::rollout::{End, Failure, Gathered, Order, outcome, remarks, resume_as_revert, run};
+use crate::rollout::{End, Failure, Gathered, Order, outcome, remarks, resume_as_revert, run, sweep};
 
 /// When what was put right is looked at again.
 const AFTER_REPAIR: Duration = Duration::from_secs(1);
@@ -60,7 +59,7 @@ async fn pass(handle: &Arc<Handle>, reason: &str) -> Result<Next, Failure> {
         quarantine: &quarantine,
         suspended: record.suspended,
         stuck: stuck.as_deref(),
-        now: Timestamp::now(),
+        now: ledger.now(),
     });
     handle.saw(&desired, &chosen.conditions);
     go(handle, &desired, &chosen, reason).await
@@ -81,6 +80,7 @@ async fn go(
         return Ok(idle());
     };
     let open = supersede(handle, open, target)?;
+    sweep(&handle.context, target).await?;
     let gathered =
         Gathered::look(&handle.context, target, Hints::default(), open.as_ref().map(|open| open.id)).await?;
     handle.observed(target, &gathered);
@@ -291,14 +291,15 @@ fn message(end: &End) -> Option<String> {
 
 async fn succeeded(handle: &Arc<Handle>, order: &Order<'_>) -> Result<(), Failure> {
     let ledger = &handle.context.ledger;
-    handle.release_holds()?;
+    // A repair says nothing of the release that failed; where it is the one that is wanted, the next pass finds nothing to do.
     if order.repair {
         return Ok(());
     }
+    handle.release_holds()?;
     // The tip may be a later commit that means the same release.
     let committed = super::follow::committed_at(&handle.source, &order.release.revision).await;
     if let Some(at) = committed {
-        let seconds = Timestamp::now().duration_since(at).as_secs_f64();
+        let seconds = ledger.now().duration_since(at).as_secs_f64();
         handle.context.metrics.lead_time(&handle.name, seconds.max(0.0));
     }
     ledger.touch_release(&handle.name, &order.release.digest)?;
@@ -313,6 +314,7 @@ async fn finish_revert(handle: &Arc<Handle>, open: &OpenRollout) -> Result<Next,
         ledger.finish_rollout(open.id, Outcome::RevertFailed, Some("the ledger has lost the release"))?;
         return Ok(Next::Again);
     };
+    sweep(&handle.context, &release).await?;
     let previous = match &open.previous {
         Some(digest) => ledger.release(&handle.name, digest)?,
         None => None,
@@ -419,9 +421,9 @@ fn count_drift(handle: &Handle, plan: &Plan) {
 impl Handle {
     /// Something that holds until a pass sees otherwise.
     pub(super) fn condition(&self, reason: Reason, message: &str) {
+        let now = self.context.ledger.now();
         let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
-        let since =
-            view.conditions.iter().find(|it| it.reason == reason).map_or_else(Timestamp::now, |it| it.since);
+        let since = view.conditions.iter().find(|it| it.reason == reason).map_or(now, |it| it.since);
         view.hold(Condition { reason, message: message.to_owned(), since });
     }
 
@@ -440,7 +442,7 @@ impl Handle {
 
     /// Something that holds until a release succeeds; it survives the process.
     fn hold(&self, reason: Reason, message: &str) {
-        let condition = Condition { reason, message: message.to_owned(), since: Timestamp::now() };
+        let condition = Condition { reason, message: message.to_owned(), since: self.context.ledger.now() };
         if let Err(error) = self.context.ledger.set_condition(&self.name, &condition) {
             tracing::error!(app = %self.name, %error, "a condition could not be recorded");
         }

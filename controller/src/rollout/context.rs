@@ -9,10 +9,12 @@ use tokio::sync::broadcast;
 
 use super::outside::Helpers;
 use crate::api::ProgressLine;
+use crate::database::Databases;
 use crate::engine::Engine;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::source::Source;
+use crate::verify::Wire;
 
 /// What an application is doing at this moment: shown in status, lost with the process, never decided upon.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +30,10 @@ pub(crate) struct Live {
 pub(crate) struct Context {
     /// The engine.
     pub(crate) engine: Arc<dyn Engine>,
+    /// Database servers.
+    pub(crate) databases: Arc<dyn Databases>,
+    /// What probes and checks go over.
+    pub(crate) wire: Arc<dyn Wire>,
     /// The ledger.
     pub(crate) ledger: Ledger,
     /// The repository that the application comes from.
@@ -56,7 +62,7 @@ impl Context {
                 app: self.app.clone(),
                 phase,
                 message: message.clone(),
-                at: jiff::Timestamp::now(),
+                at: self.ledger.now(),
             };
             // Nobody watching is no error.
             let _ = self.progress.send(line);

@@ -23,8 +23,8 @@ use super::outside::Helper;
 use super::run::{Run, fact};
 use super::{Context, Failure};
 use crate::database::{
-    BackupRequest, DatabaseError, Ended, Limits, Lock, Observation, OneOff, Outcome, Programs, Quarry,
-    RehearsalRequest, Store, Target,
+    BackupRequest, DatabaseError, Ended, Limits, Observation, OneOff, Outcome, Programs, RehearsalRequest,
+    Store, Target,
 };
 use crate::engine::Engine;
 use crate::verify::address;
@@ -32,15 +32,20 @@ use crate::verify::address;
 /// How long another rollout's lock is waited for.
 const LOCK_WAIT: Duration = Duration::from_secs(30);
 /// How long a database that has just been started may take to accept.
-const CONNECT_TRIES: u32 = 20;
+pub(super) const CONNECT_TRIES: u32 = 20;
+/// The pause between two tries.
+pub(super) const CONNECT_AGAIN: Duration = Duration::from_millis(500);
 
 /// A migration that was begun: enough to believe the database again after a crash.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Begun {
     direction: Direction,
     with: ReleaseDigest,
     from: BTreeSet<SchemaRevision>,
     to: BTreeSet<SchemaRevision>,
+    /// It was seen that it had failed: who gets there afterwards is somebody else.
+    #[serde(default)]
+    failed: bool,
 }
 
 impl From<DatabaseError> for Failure {
@@ -70,22 +75,20 @@ pub(super) async fn facts(
     let Some(target) = target(engine, release, spec, &observed.containers, serving).await? else {
         return Ok(Some(facts));
     };
-    let seen = match crate::database::observe(&target).await {
+    let seen = match context.databases.observe(&target).await {
         Ok(seen) => seen,
         Err(error) => {
             facts.unreachable = Some(error.to_string());
             return Ok(Some(facts));
         }
     };
-    if let Some(rollout) = rollout {
-        believe(context, rollout, &seen)?;
-    }
+    believe(context, rollout, &seen)?;
     facts.blocked = emptied(context, &seen)?;
     facts.word = word(context, outputs, &seen)?;
     remember(context, &facts, &seen)?;
     let looks_closer = hints.reverting || matches!(facts.word, Some(SchemaWord::Behind | SchemaWord::Empty));
     if looks_closer {
-        let now = crate::database::fingerprint(&target).await?;
+        let now = context.databases.fingerprint(&target).await?;
         facts.half_done = half_done(context, rollout, &seen, &now)?;
         facts.fingerprint = now.digest();
     }
@@ -104,12 +107,20 @@ fn fact_of<T: serde::de::DeserializeOwned>(
     Ok(value.and_then(|value| serde_json::from_value(value).ok()))
 }
 
-/// A migration that reached its end before the process could note it is noted now.
-fn believe(context: &Context, rollout: RolloutId, seen: &Observation) -> Result<(), Failure> {
-    let Some(begun) = fact_of::<Begun>(context, Some(rollout), fact::MIGRATING)? else { return Ok(()) };
-    let noted = context.ledger.applied(&context.app)?.into_iter().max_by_key(|applied| applied.at);
+/// A migration that reached its end before the process could note it is noted now, also where its rollout is over by now. One
+/// that another task is making at this moment is left to that one.
+fn believe(context: &Context, asking: Option<RolloutId>, seen: &Observation) -> Result<(), Failure> {
+    let Some((rollout, begun)) = context.ledger.newest_fact(&context.app, fact::MIGRATING)? else {
+        return Ok(());
+    };
+    let Ok(begun) = serde_json::from_value::<Begun>(begun) else { return Ok(()) };
+    let open = context.ledger.open_rollout(&context.app)?.map(|open| open.id);
+    if open == Some(rollout) && asking != Some(rollout) {
+        return Ok(());
+    }
+    let noted = context.ledger.applied(&context.app)?.pop();
     let is_noted = noted.is_some_and(|noted| noted.rollout == rollout && noted.to == begun.to);
-    if seen.current.revisions == begun.to && !is_noted {
+    if seen.current.revisions == begun.to && !begun.failed && !is_noted {
         context.ledger.record_applied(
             &context.app,
             rollout,
@@ -267,16 +278,23 @@ pub(super) fn variable_of(
 impl Context {
     /// The database of a release as it runs now.
     async fn database(&self, release: &Release) -> Result<Target, Failure> {
-        let spec = release.manifest.spec.database.as_ref();
-        let spec = spec.ok_or_else(|| Failure::Blocked {
-            reason: Reason::ManifestInvalid,
-            message: "the application has no database".to_owned(),
-        })?;
-        let containers = self.engine.containers(&release.project.name).await?;
-        let serving = self.ledger.serving(&self.app)?;
-        target(self.engine.as_ref(), release, spec, &containers, &serving).await?.ok_or_else(|| {
+        if release.manifest.spec.database.is_none() {
+            return Err(Failure::Blocked {
+                reason: Reason::ManifestInvalid,
+                message: "the application has no database".to_owned(),
+            });
+        }
+        self.running_database(release).await?.ok_or_else(|| {
             Failure::transient(Reason::PreflightFailed, "the database's container does not run")
         })
+    }
+
+    /// The same, where there is one and it runs.
+    pub(super) async fn running_database(&self, release: &Release) -> Result<Option<Target>, Failure> {
+        let Some(spec) = &release.manifest.spec.database else { return Ok(None) };
+        let containers = self.engine.containers(&release.project.name).await?;
+        let serving = self.ledger.serving(&self.app)?;
+        target(self.engine.as_ref(), release, spec, &containers, &serving).await
     }
 
     /// The same, with PostgreSQL's client programs at hand for as long as the second part is held.
@@ -311,9 +329,10 @@ pub(crate) async fn backup_now(
         .as_ref()
         .and_then(|service| release.images.get(service))
         .map(|source| source.reference().to_owned());
-    let request = BackupRequest { reason, image, now: jiff::Timestamp::now() };
+    let request = BackupRequest { reason, image, now: context.ledger.now() };
     let store = context.store();
-    let backup = store.create(context.engine.as_ref(), &target, request).await.map_err(backup_failure)?;
+    let engine = context.engine.as_ref();
+    let backup = context.databases.back_up(engine, &store, &target, request).await.map_err(backup_failure)?;
     context.backup_made(&backup);
     let json = serde_json::to_value(&backup).unwrap_or_default();
     context.ledger.put_backup(&context.app, rollout, &backup.id, &json)?;
@@ -355,7 +374,8 @@ pub(crate) async fn verify_now(
 ) -> Result<Backup, Failure> {
     let (target, _helper) = context.database_with_programs(release).await?;
     let store = context.store();
-    let verified = store.verify(context.engine.as_ref(), &target, id, restored, jiff::Timestamp::now()).await;
+    let (engine, now) = (context.engine.as_ref(), context.ledger.now());
+    let verified = context.databases.verify(engine, &store, &target, id, restored, now).await;
     // Also where it turned out to be broken, which is on record by now.
     if let Ok(backup) = store.get(id).await {
         let json = serde_json::to_value(&backup).unwrap_or_default();
@@ -368,11 +388,12 @@ pub(crate) async fn verify_now(
 /// Puts a backup in place of the database; the name under which the replaced one is kept.
 pub(crate) async fn restore_now(context: &Context, release: &Release, id: &str) -> Result<String, Failure> {
     let (target, _helper) = context.database_with_programs(release).await?;
-    let lock = Lock::acquire(&target, LOCK_WAIT).await?;
-    let tag = jiff::Timestamp::now().as_second().to_string();
-    let restored = context.store().restore(context.engine.as_ref(), &target, id, &tag).await?;
+    let databases = &context.databases;
+    let lock = databases.lock(&target, LOCK_WAIT).await?;
+    let tag = context.ledger.now().as_second().to_string();
+    let restored = databases.restore(context.engine.as_ref(), &context.store(), &target, id, &tag).await?;
     drop(lock);
-    let seen = crate::database::observe(&target).await?;
+    let seen = databases.observe(&target).await?;
     context.ledger.set_schema(&context.app, &seen.current.revisions, &seen.system_identifier)?;
     Ok(restored.kept_as)
 }
@@ -383,11 +404,11 @@ impl Run<'_> {
         let mut tries = 0;
         loop {
             let target = self.context.database(self.target).await?;
-            match target.connect().await {
-                Ok(_) => return Ok(target),
+            match self.context.databases.accepts(&target).await {
+                Ok(()) => return Ok(target),
                 Err(error) if error.transient() && tries < CONNECT_TRIES => {
                     tries += 1;
-                    tokio::time::sleep(Duration::from_millis(500)).await;
+                    tokio::time::sleep(CONNECT_AGAIN).await;
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -403,7 +424,7 @@ impl Run<'_> {
         };
         if !held {
             *lock = None;
-            *lock = Some(Lock::acquire(target, LOCK_WAIT).await?);
+            *lock = Some(self.context.databases.lock(target, LOCK_WAIT).await?);
         }
         Ok(())
     }
@@ -423,25 +444,8 @@ impl Run<'_> {
         Ok(OneOff {
             spec: container,
             command: migrations.command.clone(),
-            quarry: self.quarry(release).await?,
+            quarry: self.context.quarry(release).await?,
         })
-    }
-
-    /// Sessions from the private network that belong to nobody alive were left by a migration that was killed.
-    async fn quarry(&self, release: &Release) -> Result<Quarry, Failure> {
-        if outside(release) {
-            return Ok(Quarry { by_name_only: true, ..Quarry::default() });
-        }
-        let name = backstage(&release.project.name);
-        let Some(network) = self.context.engine.network(&name).await? else { return Ok(Quarry::default()) };
-        let containers = self.context.engine.containers(&release.project.name).await?;
-        let addresses = containers
-            .iter()
-            .filter(|container| container.running())
-            .filter_map(|container| container.networks.get(&name)?.ip_address.parse().ok());
-        let gateways = network.subnets.iter().filter_map(|subnet| gateway(subnet));
-        let alive: BTreeSet<IpAddr> = addresses.chain(gateways).collect();
-        Ok(Quarry { subnets: network.subnets, alive, ..Quarry::default() })
     }
 
     pub(super) async fn read_scripts(&self, _service: &ServiceName) -> Result<Option<String>, Failure> {
@@ -462,7 +466,7 @@ impl Run<'_> {
         to: &BTreeSet<SchemaRevision>,
     ) -> Result<Option<String>, Failure> {
         let target = self.database().await?;
-        let fingerprint = crate::database::fingerprint(&target).await?.digest();
+        let fingerprint = self.context.databases.fingerprint(&target).await?.digest();
         let (scratch, aliases) = match self.scratch(&target).await? {
             Ok(scratch) => scratch,
             Err(why) => return self.not_rehearsed(from, fingerprint, &why),
@@ -480,7 +484,8 @@ impl Run<'_> {
             to,
             limits: limits(self.target),
         };
-        match crate::database::rehearse(self.context.engine.as_ref(), &request).await {
+        let (engine, databases) = (self.context.engine.as_ref(), self.context.databases.as_ref());
+        match crate::database::rehearse(engine, databases, &request).await {
             Err(error @ DatabaseError::Scratch { .. }) => {
                 self.not_rehearsed(from, fingerprint, &error.to_string())
             }
@@ -550,8 +555,12 @@ impl Run<'_> {
         self.locked(&target).await?;
         let reason = if self.reverting() { BackupReason::Revert } else { BackupReason::Migration };
         let backup = backup_now(self.context, self.target, Some(self.id), reason).await?;
-        if !self.reverting() {
+        // Behind one fence the first backup is the one to go back to: a later one has what an interrupted migration left.
+        let behind_fence = self.fence_is_up();
+        let has_one = behind_fence && self.fact::<bool>(fact::BACKED_UP_BEHIND_FENCE)?.unwrap_or(false);
+        if !self.reverting() && !has_one {
             self.set_fact(fact::BACKUP, &backup.id)?;
+            self.set_fact(fact::BACKED_UP_BEHIND_FENCE, &behind_fence)?;
         }
         Ok(Some(format!(
             "backup {}: {} bytes, {} rows, decoded in full",
@@ -573,27 +582,32 @@ impl Run<'_> {
         let target = self.database().await?;
         self.locked(&target).await?;
         let one_off = self.one_off(&release, &[]).await?;
-        crate::database::hunt(&target, &one_off.quarry, LOCK_WAIT).await?;
-        let seen = crate::database::observe(&target).await?;
+        let (engine, databases) = (self.context.engine.as_ref(), self.context.databases.as_ref());
+        databases.hunt(&target, &one_off.quarry, LOCK_WAIT).await?;
+        let seen = databases.observe(&target).await?;
         if seen.current.revisions == *to {
             return self
                 .migrated(direction, with, from, &seen)
                 .map(|()| Some("it was done already".to_owned()));
         }
-        let begun = Begun { direction, with: with.clone(), from: from.clone(), to: to.clone() };
-        if !self.reverting() {
-            self.set_fact(fact::FINGERPRINT, &crate::database::fingerprint(&target).await?)?;
+        let begun =
+            Begun { direction, with: with.clone(), from: from.clone(), to: to.clone(), failed: false };
+        let earlier = self.fact::<Begun>(fact::MIGRATING)?.map(|earlier| Begun { failed: false, ..earlier });
+        // What an interrupted try left behind differs from how it was before the first one.
+        if !self.reverting() && earlier.as_ref() != Some(&begun) {
+            self.set_fact(fact::FINGERPRINT, &databases.fingerprint(&target).await?)?;
         }
         self.set_fact(fact::MIGRATING, &begun)?;
         self.context.say(Phase::Migrating, format!("{} → {}", revisions(from), revisions(to)));
         let arguments = arguments(direction, to);
-        let engine = self.context.engine.as_ref();
-        let outcome = crate::database::run(engine, &one_off, &arguments, &target, limits(&release)).await?;
-        let seen = crate::database::observe(&target).await?;
+        let limits = limits(&release);
+        let outcome = crate::database::run(engine, databases, &one_off, &arguments, &target, limits).await?;
+        let seen = databases.observe(&target).await?;
         if seen.current.revisions == *to {
             self.migrated(direction, with, from, &seen)?;
             return Ok(Some(format!("{:.1} s{}", outcome.took.as_secs_f64(), aside(&outcome))));
         }
+        self.set_fact(fact::MIGRATING, &Begun { failed: true, ..begun })?;
         Err(Failure::release(Reason::MigrationFailed, explained(&outcome, &arguments, &seen)))
     }
 
@@ -625,12 +639,10 @@ impl Run<'_> {
         };
         let (target, _helper) = self.context.equipped(self.target, self.database().await?).await?;
         self.locked(&target).await?;
-        let restored = self
-            .context
-            .store()
-            .restore(self.context.engine.as_ref(), &target, &id, &self.id.to_string())
-            .await?;
-        let seen = crate::database::observe(&target).await?;
+        let (engine, databases) = (self.context.engine.as_ref(), self.context.databases.as_ref());
+        let (store, tag) = (self.context.store(), self.id.to_string());
+        let restored = databases.restore(engine, &store, &target, &id, &tag).await?;
+        let seen = databases.observe(&target).await?;
         self.context.ledger.set_schema(
             &self.context.app,
             &seen.current.revisions,
@@ -642,7 +654,7 @@ impl Run<'_> {
     pub(super) async fn drop_invalid_indexes(&self, indexes: &[String]) -> Result<Option<String>, Failure> {
         let target = self.database().await?;
         self.locked(&target).await?;
-        crate::database::drop_indexes(&target, indexes).await?;
+        self.context.databases.drop_indexes(&target, indexes).await?;
         Ok(None)
     }
 }

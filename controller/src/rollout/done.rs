@@ -5,7 +5,8 @@
 
 use evenkeel_core::container::label;
 use evenkeel_core::observed::State;
-use evenkeel_core::plan::{Effect, Role};
+use evenkeel_core::plan::{Effect, Role, Subject, backstage};
+use evenkeel_core::spec::whole;
 
 use super::Failure;
 use super::run::Run;
@@ -28,12 +29,7 @@ impl Run<'_> {
                 .maybe_find(container)
                 .await?
                 .is_some_and(|container| container.networks.contains_key(network)),
-            Effect::Create { container, role } => {
-                self.maybe_find(container).await?.is_some_and(|container| {
-                    container.label(label::ROLE) == Some(role.as_str())
-                        && container.label(label::RELEASE) == Some(self.target.digest.short())
-                })
-            }
+            Effect::Create { container, role } => self.created(container, *role).await?,
             Effect::Start { container } => self.started(container).await?,
             Effect::Unpause { container } => {
                 self.maybe_find(container).await?.is_some_and(|container| container.state != State::Paused)
@@ -46,7 +42,7 @@ impl Run<'_> {
                 .await?
                 .is_some_and(|container| container.memory == *memory && container.nano_cpus == *nano_cpus),
             Effect::Rename { container, to } => {
-                let to = evenkeel_core::plan::Subject { name: to.clone(), ..container.clone() };
+                let to = Subject { name: to.clone(), ..container.clone() };
                 self.maybe_find(&to).await?.is_some_and(|container| container.name == to.name)
             }
             Effect::Stop { container } => self.maybe_find(container).await?.is_none_or(|container| {
@@ -73,6 +69,14 @@ impl Run<'_> {
         })
     }
 
+    async fn created(&self, subject: &Subject, role: Role) -> Result<bool, Failure> {
+        let Some(container) = self.maybe_find(subject).await? else { return Ok(false) };
+        let backstage = self.context.engine.network(&backstage(&self.target.project.name)).await?;
+        Ok(container.label(label::ROLE) == Some(role.as_str())
+            && container.label(label::RELEASE) == Some(self.target.digest.short())
+            && whole(self.target, &subject.service, role, backstage.is_some(), &container))
+    }
+
     fn images_recorded(&self, reference: &str) -> Result<bool, Failure> {
         let outputs = self.context.ledger.outputs(&self.context.app, &self.target.digest)?;
         let mut users = self.target.images.iter().filter(|(_, source)| source.reference() == reference);
@@ -80,7 +84,7 @@ impl Run<'_> {
     }
 
     /// A running container counts as started only once the ledger knows that it serves, where starting makes it serve.
-    async fn started(&self, subject: &evenkeel_core::plan::Subject) -> Result<bool, Failure> {
+    async fn started(&self, subject: &Subject) -> Result<bool, Failure> {
         let Some(container) = self.maybe_find(subject).await? else { return Ok(false) };
         let private = [Role::Successor, Role::StandIn]
             .iter()

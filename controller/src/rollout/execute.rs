@@ -43,7 +43,7 @@ impl Run<'_> {
     fn pause_begins(&self, plan: &Plan, step: &Step) -> Result<(), Failure> {
         let fences = plan.strategy == Strategy::Fenced && matches!(step.effect, Effect::Stop { .. });
         if fences && self.fact::<i64>(fact::PAUSED_AT)?.is_none() {
-            self.set_fact(fact::PAUSED_AT, &jiff::Timestamp::now().as_millisecond())?;
+            self.set_fact(fact::PAUSED_AT, &self.context.ledger.now().as_millisecond())?;
         }
         Ok(())
     }
@@ -57,7 +57,7 @@ impl Run<'_> {
         };
         let Some(began) = self.fact::<i64>(fact::PAUSED_AT)?.filter(|_| serves) else { return Ok(()) };
         if self.fact::<i64>(fact::PAUSED_FOR)?.is_none() {
-            self.set_fact(fact::PAUSED_FOR, &(jiff::Timestamp::now().as_millisecond() - began))?;
+            self.set_fact(fact::PAUSED_FOR, &(self.context.ledger.now().as_millisecond() - began))?;
         }
         Ok(())
     }

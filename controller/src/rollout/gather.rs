@@ -200,7 +200,7 @@ fn note_images(
 
 fn applied(context: &Context) -> Result<Vec<BTreeSet<evenkeel_core::name::SchemaRevision>>, Failure> {
     // The last move only: what somebody moved by hand since is not evenkeel's to take down.
-    let last = context.ledger.applied(&context.app)?.into_iter().max_by_key(|applied| applied.at);
+    let last = context.ledger.applied(&context.app)?.pop();
     Ok(last.into_iter().map(|applied| applied.to).collect())
 }
 

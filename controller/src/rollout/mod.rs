@@ -10,6 +10,7 @@ mod outside;
 mod perform;
 mod prepare;
 mod run;
+mod sweep;
 
 pub(crate) use context::{Context, Live};
 pub(crate) use database::{backup_now, restore_now, verify_now};
@@ -18,3 +19,4 @@ pub(crate) use gather::Gathered;
 pub(crate) use outside::Helpers;
 pub(crate) use prepare::context_request;
 pub(crate) use run::{End, Order, outcome, remarks, resume_as_revert, run};
+pub(crate) use sweep::sweep;

@@ -111,6 +111,11 @@ impl Context {
         Ok(helper)
     }
 
+    /// Whether somebody of this process holds a container as the helper; waits for one that is just being made.
+    pub(super) async fn holds_helper(&self, id: &ContainerId) -> bool {
+        self.helpers.0.lock().await.upgrade().is_some_and(|helper| helper.id == *id)
+    }
+
     /// What a crash left may still be at work, so that it is not used again.
     async fn start_helper(&self, spec: &ContainerSpec) -> Result<ContainerId, Failure> {
         if let Some(left) = self.engine.container(&spec.name).await? {

@@ -303,7 +303,7 @@ impl Run<'_> {
             proofs.push(self.proof(&subject.service, &container));
         }
         let network = backstage(&self.target.project.name);
-        let reach = Reach { engine: self.context.engine.as_ref(), network: &network };
+        let reach = self.reach(&network);
         let phase = if self.reverting() { Phase::Reverting } else { Phase::Proving };
         let said = |line: &str| self.context.say(phase, line);
         let rollout = &self.target.manifest.spec.rollout;
@@ -314,6 +314,10 @@ impl Run<'_> {
             .await
             .map_err(|error| verification(error, Reason::ProbeFailed))?;
         Ok(None)
+    }
+
+    fn reach<'r>(&'r self, network: &'r str) -> Reach<'r> {
+        Reach { engine: self.context.engine.as_ref(), wire: self.context.wire.as_ref(), network }
     }
 
     fn proof(&self, service: &ServiceName, container: &Container) -> ProofSubject {
@@ -344,7 +348,7 @@ impl Run<'_> {
             proofs.push(proof);
         }
         let network = backstage(&self.target.project.name);
-        let reach = Reach { engine: self.context.engine.as_ref(), network: &network };
+        let reach = self.reach(&network);
         let rollout = evenkeel_core::manifest::Rollout {
             min_healthy: Duration::ZERO,
             ..self.target.manifest.spec.rollout.clone()
@@ -378,7 +382,7 @@ impl Run<'_> {
     fn note_take_over(&self, service: &ServiceName) -> Result<(), Failure> {
         if !self.fact::<bool>(fact::TAKEN_OVER)?.unwrap_or(false) {
             self.set_fact(fact::TAKEN_OVER, &true)?;
-            self.set_fact(fact::TAKEN_OVER_AT, &jiff::Timestamp::now().as_second())?;
+            self.set_fact(fact::TAKEN_OVER_AT, &self.context.ledger.now().as_second())?;
         }
         let mut old: BTreeMap<ServiceName, ContainerId> = self.fact(fact::OLD)?.unwrap_or_default();
         if let Some(id) = self.context.ledger.serving(&self.context.app)?.remove(service) {
@@ -450,7 +454,8 @@ impl Run<'_> {
                 continue;
             }
             self.set_fact(&key, &true)?;
-            smoke(check, &network, find).await.map_err(|error| verification(error, Reason::ProbeFailed))?;
+            let checked = smoke(&self.reach(&network), check, find).await;
+            checked.map_err(|error| verification(error, Reason::ProbeFailed))?;
         }
         Ok(None)
     }
@@ -475,7 +480,7 @@ impl Run<'_> {
                 service,
             });
         }
-        let since = self.fact(fact::TAKEN_OVER_AT)?.unwrap_or_else(|| jiff::Timestamp::now().as_second());
+        let since = self.fact(fact::TAKEN_OVER_AT)?.unwrap_or_else(|| self.context.ledger.now().as_second());
         let spec = &self.target.manifest.spec;
         let baking = Baking {
             subjects: &subjects,
@@ -485,7 +490,7 @@ impl Run<'_> {
             since,
         };
         let network = backstage(&self.target.project.name);
-        let reach = Reach { engine: self.context.engine.as_ref(), network: &network };
+        let reach = self.reach(&network);
         let said = |line: &str| self.context.say(Phase::Baking, format!("bake: {line}"));
         bake(&reach, &baking, &self.cancel, &said)
             .await

@@ -11,8 +11,9 @@ use evenkeel_core::status::{Outcome, Phase, Reason};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use super::database::{CONNECT_AGAIN, CONNECT_TRIES};
 use super::{Context, Failure, Gathered};
-use crate::database::Lock;
+use crate::database::Held;
 
 /// Facts of a rollout that its journal keeps beside the steps.
 pub(super) mod fact {
@@ -26,8 +27,10 @@ pub(super) mod fact {
     pub(crate) const VERDICT: &str = "verdict";
     /// The older code cannot run on the newer schema.
     pub(crate) const FORCE_FENCED: &str = "forceFenced";
-    /// The id of the newest backup.
+    /// The id of the backup to go back to.
     pub(crate) const BACKUP: &str = "backup";
+    /// Whether that was taken behind the fence.
+    pub(crate) const BACKED_UP_BEHIND_FENCE: &str = "backedUpBehindFence";
     /// The fingerprint before the migration.
     pub(crate) const FINGERPRINT: &str = "fingerprint";
     /// The migration that was begun last.
@@ -108,7 +111,7 @@ pub(super) struct Run<'a> {
     pub(super) parked: CancellationToken,
     reverting: AtomicBool,
     /// Held from the first look at the database for changing it until the rollout ends.
-    pub(super) lock: Mutex<Option<Lock>>,
+    pub(super) lock: Mutex<Option<Box<dyn Held>>>,
 }
 
 impl Run<'_> {
@@ -148,7 +151,7 @@ impl Run<'_> {
     }
 
     pub(super) async fn look(&self) -> Result<Gathered, Failure> {
-        let mut gathered = Gathered::look(self.context, self.target, self.hints()?, Some(self.id)).await?;
+        let mut gathered = self.look_at_database().await?;
         let (ledger, app) = (&self.context.ledger, &self.context.app);
         for Subject { service, name, id } in adopted(&gathered.facts(self.target, self.id)) {
             let Some(id) = id else { continue };
@@ -160,6 +163,22 @@ impl Run<'_> {
             gathered.serving.insert(service, id);
         }
         Ok(gathered)
+    }
+}
+
+impl Run<'_> {
+    /// A database that has just been started, with its host perhaps, takes a moment before it can be looked at.
+    async fn look_at_database(&self) -> Result<Gathered, Failure> {
+        let mut tries = 0;
+        loop {
+            let gathered = Gathered::look(self.context, self.target, self.hints()?, Some(self.id)).await?;
+            let unreachable = gathered.database.as_ref().is_some_and(|it| it.unreachable.is_some());
+            if !unreachable || tries == CONNECT_TRIES || self.parked.is_cancelled() {
+                return Ok(gathered);
+            }
+            tries += 1;
+            tokio::time::sleep(CONNECT_AGAIN).await;
+        }
     }
 }
 
@@ -217,7 +236,7 @@ pub(crate) async fn resume_as_revert(order: &Order<'_>, why: &str) -> End {
     revert(order, None, verdict, why.to_owned()).await
 }
 
-async fn revert(order: &Order<'_>, lock: Option<Lock>, verdict: Verdict, message: String) -> End {
+async fn revert(order: &Order<'_>, lock: Option<Box<dyn Held>>, verdict: Verdict, message: String) -> End {
     let context = order.context;
     let reason = verdict.reason;
     tracing::warn!(app = %context.app, rollout = %order.id, reason = ?reason, message, "the release failed; putting everything back");

@@ -22,7 +22,7 @@ mod remote;
 mod repository;
 mod search;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod tree;
 mod watch;
 mod working;

@@ -12,12 +12,12 @@ use super::config::SourceConfig;
 use super::repository::Source;
 
 /// A repository with a working tree on branch `main`, in a directory of its own that also has a data directory.
-pub(super) struct Repo {
+pub(crate) struct Repo {
     pub(super) directory: TempDir,
 }
 
 impl Repo {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let repo = Self { directory: TempDir::new().unwrap() };
         std::fs::create_dir(repo.path()).unwrap();
         repo.git(&["init", "-q", "-b", "main"]);
@@ -36,7 +36,7 @@ impl Repo {
         git(&self.path(), arguments)
     }
 
-    pub(super) fn write(&self, path: &str, content: &str) {
+    pub(crate) fn write(&self, path: &str, content: &str) {
         let path = self.path().join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, content).unwrap();
@@ -49,7 +49,7 @@ impl Repo {
     }
 
     /// Commits all there is.
-    pub(super) fn commit(&self, message: &str) -> Revision {
+    pub(crate) fn commit(&self, message: &str) -> Revision {
         self.git(&["add", "-A"]);
         self.git(&["commit", "-q", "--allow-empty", "-m", message]);
         self.head()
@@ -72,6 +72,14 @@ impl Repo {
 
     pub(super) fn source(&self) -> Source {
         Source::open(self.config()).unwrap()
+    }
+
+    /// A source that has everything already.
+    pub(crate) fn mirrored(&self) -> Source {
+        let source = self.source();
+        let mirror = self.data_dir().join("sources/app/repo.git");
+        self.git(&["clone", "-q", "--bare", ".", mirror.to_str().unwrap()]);
+        source
     }
 }
 

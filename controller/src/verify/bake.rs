@@ -1,11 +1,12 @@
 //! The bake: after the take-over the new release is watched for a while, and the old one is still there to go back to.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use evenkeel_core::manifest::{Probe, UrlProbe};
 use evenkeel_core::name::ServiceName;
 use evenkeel_core::verdict::{Judgement, Sample, Verdict, count_patterns, log_failure};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::VerifyError;
@@ -69,7 +70,7 @@ pub(crate) async fn bake(
         }
         let looked = look(reach, baking, &mut judgements, &old, began).await;
         match looked {
-            Ok(()) => urls(baking, &mut url_failures).await?,
+            Ok(()) => urls(reach, baking, &mut url_failures).await?,
             Err(Verdict::Failed(why)) => return Err(VerifyError::Failed(why)),
             Err(Verdict::Inconclusive(why)) => {
                 // No data is no reason to fail: the window waits until somebody can look again.
@@ -157,9 +158,9 @@ async fn old_patterns(
     counts
 }
 
-async fn urls(baking: &Baking<'_>, failures: &mut [u32]) -> Result<(), VerifyError> {
+async fn urls(reach: &Reach<'_>, baking: &Baking<'_>, failures: &mut [u32]) -> Result<(), VerifyError> {
     for (probe, failures) in baking.urls.iter().zip(failures) {
-        match url_once(probe).await {
+        match url_once(reach, probe).await {
             Ok(()) => *failures = 0,
             Err(why) => {
                 *failures += 1;

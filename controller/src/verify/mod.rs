@@ -4,11 +4,15 @@ mod bake;
 mod probe;
 mod prove;
 mod smoke;
+mod wire;
 
 pub(crate) use bake::{BakeSubject, Baking, bake};
 pub(crate) use probe::{Reach, address};
 pub(crate) use prove::{ProofSubject, prove};
 pub(crate) use smoke::smoke;
+#[cfg(test)]
+pub(crate) use wire::{Answer, Ask};
+pub(crate) use wire::{Sockets, Wire};
 
 /// Why something did not pass.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -1,9 +1,10 @@
 //! The proof: containers have to show that they work, without a break, before anybody depends on them.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use evenkeel_core::manifest::{Probe, Rollout};
 use evenkeel_core::verdict::{Judgement, Limits, Sample, Verdict};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::VerifyError;

@@ -7,7 +7,8 @@ use evenkeel_core::name::ServiceName;
 use evenkeel_core::observed::Container;
 
 use super::VerifyError;
-use super::probe::{address, http, url_once};
+use super::probe::{Reach, address, http, url_once};
+use super::wire::Ask;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -17,14 +18,14 @@ const BETWEEN_TRIES: Duration = Duration::from_secs(1);
 
 /// Runs one check, again where it failed and only reads.
 pub(crate) async fn smoke(
+    reach: &Reach<'_>,
     check: &Smoke,
-    network: &str,
     serving: impl Fn(&ServiceName) -> Option<Container>,
 ) -> Result<(), VerifyError> {
     let mut tries = if check.reads() { TRIES } else { 1 };
     loop {
         tries -= 1;
-        match once(check, network, &serving).await {
+        match once(reach, check, &serving).await {
             Err(_) if tries > 0 => tokio::time::sleep(BETWEEN_TRIES).await,
             decided => return decided,
         }
@@ -33,19 +34,20 @@ pub(crate) async fn smoke(
 
 /// A check that asks a service goes to the container that serves.
 async fn once(
+    reach: &Reach<'_>,
     check: &Smoke,
-    network: &str,
     serving: &impl Fn(&ServiceName) -> Option<Container>,
 ) -> Result<(), VerifyError> {
     if let Some(url) = &check.url {
-        return url_once(url).await.map_err(VerifyError::Failed);
+        return url_once(reach, url).await.map_err(VerifyError::Failed);
     }
     let Some(request) = &check.http else { return Ok(()) };
     let container = serving(&request.service);
-    let address = container.as_ref().and_then(|container| address(container, network));
+    let address = container.as_ref().and_then(|container| address(container, reach.network));
     let Some(address) = address else {
         return Err(VerifyError::Failed(format!("service {} has no address to ask", request.service)));
     };
     let url = format!("http://{address}:{}{}", request.port, request.path);
-    http(&request.method, &url, None, &request.expect, PATIENCE).await.map_err(VerifyError::Failed)
+    let ask = Ask { method: &request.method, url: &url, host: None, timeout: PATIENCE };
+    http(reach.wire, ask, &request.expect).await.map_err(VerifyError::Failed)
 }

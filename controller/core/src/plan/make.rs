@@ -1,12 +1,12 @@
 //! Makes a plan. As long as anything can be made ready without touching what serves, that is the plan; what it finds out goes
 //! into the next one, until there is only the deployment left.
 
-use super::deploy::deploy;
+use super::deploy::{deploy, writes};
 use super::lint::lint;
 use super::prepare::prepare;
 use super::schema::{SchemaMove, schema_move};
-use super::service::{Work, final_name, work};
-use super::{Facts, Plan};
+use super::service::{Action, Work, final_name, work};
+use super::{Effect, Facts, Plan, Step};
 use crate::compose::start_order;
 use crate::status::Reason;
 
@@ -40,8 +40,9 @@ pub fn make(facts: &Facts<'_>) -> Result<Plan, Blocked> {
     if !plan.is_empty() {
         return Ok(plan);
     }
-    // Code never moves past a schema that nobody could look at.
-    if schema == SchemaMove::Unknown && works.iter().any(Work::replaced) {
+    // Code never moves past a schema that nobody could look at, and what a fence has stopped is not started on one.
+    if schema == SchemaMove::Unknown && works.iter().any(|work| work.replaced() || starts_writer(facts, work))
+    {
         let why = facts.database.and_then(|database| database.unreachable.clone());
         return Err(blocked(why.unwrap_or_else(|| "the database cannot be looked at".to_owned())));
     }
@@ -91,6 +92,12 @@ fn preflight(facts: &Facts<'_>, works: &[Work<'_>]) -> Result<(), Blocked> {
         }
     }
     Ok(())
+}
+
+fn starts_writer(facts: &Facts<'_>, work: &Work<'_>) -> bool {
+    let starts = |step: &Step| matches!(step.effect, Effect::Start { .. });
+    matches!(&work.action, Action::Keep(repairs) if repairs.iter().any(starts))
+        && writes(facts.desired, &work.name)
 }
 
 fn blocked(message: String) -> Blocked {

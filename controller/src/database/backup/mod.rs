@@ -18,6 +18,7 @@ use evenkeel_core::database::{Backup, Reason};
 use jiff::Timestamp;
 use tokio::fs;
 
+pub(crate) use self::restore::Restored;
 use super::error::DatabaseError;
 
 /// Where the backups of one database lie. A database is backed up by one process at a time: whoever holds its lock.

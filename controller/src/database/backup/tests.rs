@@ -5,7 +5,7 @@ use evenkeel_core::database::{Level, Reason};
 
 use super::*;
 use crate::database::Target;
-use crate::database::observe;
+use crate::database::observe::observe;
 use crate::database::testing::{Docker, Stack};
 
 const ROWS: &str = "CREATE TABLE public.alembic_version (version_num text); INSERT INTO public.alembic_version VALUES ('a1'); \

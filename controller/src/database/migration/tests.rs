@@ -1,7 +1,8 @@
 use tokio::time::timeout;
 
 use super::*;
-use crate::database::observe;
+use crate::database::access::Postgres;
+use crate::database::observe::observe;
 use crate::database::testing::{Docker, Stack};
 
 const LIMITS: Limits = Limits { timeout: Duration::from_secs(60), max_blocking: Duration::from_secs(1) };
@@ -19,7 +20,9 @@ fn sql(stack: &Stack, name: &str) -> OneOff {
 }
 
 async fn run_sql(stack: &Stack, statement: &str, limits: Limits) -> Outcome {
-    run(&Docker, &sql(stack, "migrate"), &[statement.to_owned()], &stack.target, limits).await.unwrap()
+    run(&Docker, &Postgres, &sql(stack, "migrate"), &[statement.to_owned()], &stack.target, limits)
+        .await
+        .unwrap()
 }
 
 async fn nothing_is_left(stack: &Stack) {

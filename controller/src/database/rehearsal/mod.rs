@@ -17,10 +17,9 @@ use evenkeel_core::database::{Fingerprint, Rehearsal, RehearsalFailure, Stage, d
 use evenkeel_core::name::SchemaRevision;
 use tokio::time::Instant;
 
+use super::access::Databases;
 use super::error::DatabaseError;
-use super::fingerprint::fingerprint;
 use super::migration::{Limits, OneOff, Outcome, run};
-use super::observe::observe;
 use super::target::Target;
 use crate::engine::Engine;
 
@@ -48,9 +47,13 @@ pub(crate) struct Request<'a> {
 ///
 /// # Errors
 /// When the engine fails, no scratch server can be made, or the real schema cannot be read or loaded there.
-pub(crate) async fn rehearse(engine: &dyn Engine, request: &Request<'_>) -> Result<Rehearsal, DatabaseError> {
+pub(crate) async fn rehearse(
+    engine: &dyn Engine,
+    databases: &dyn Databases,
+    request: &Request<'_>,
+) -> Result<Rehearsal, DatabaseError> {
     let began = Instant::now();
-    let rehearsed = on_scratch(engine, request).await;
+    let rehearsed = on_scratch(engine, databases, request).await;
     let removed = server::remove(engine, &request.scratch).await;
     let mut rehearsal = rehearsed?;
     removed?;
@@ -58,26 +61,37 @@ pub(crate) async fn rehearse(engine: &dyn Engine, request: &Request<'_>) -> Resu
     Ok(rehearsal)
 }
 
-async fn on_scratch(engine: &dyn Engine, request: &Request<'_>) -> Result<Rehearsal, DatabaseError> {
+async fn on_scratch(
+    engine: &dyn Engine,
+    databases: &dyn Databases,
+    request: &Request<'_>,
+) -> Result<Rehearsal, DatabaseError> {
+    let scratch = databases.scratch(engine, request).await?;
+    Stand { engine, databases, request, scratch }.rehearse().await
+}
+
+/// The scratch server, with the schema of the real one.
+pub(super) async fn scratch(engine: &dyn Engine, request: &Request<'_>) -> Result<Target, DatabaseError> {
     let scratch = server::start(engine, request).await?;
     schema::load(engine, request, &scratch).await?;
-    Stand { engine, request, scratch }.rehearse().await
+    Ok(scratch)
 }
 
 struct Stand<'a> {
     engine: &'a dyn Engine,
+    databases: &'a dyn Databases,
     request: &'a Request<'a>,
     scratch: Target,
 }
 
 impl Stand<'_> {
     async fn rehearse(&self) -> Result<Rehearsal, DatabaseError> {
-        let before = fingerprint(&self.scratch).await?;
+        let before = self.databases.fingerprint(&self.scratch).await?;
         let up = self.go("upgrade", self.request.to.as_str()).await?;
         if !up.succeeded() {
             return Ok(Rehearsal { failure: failure(Stage::Upgrade, up.tail), ..Rehearsal::default() });
         }
-        let upgraded = fingerprint(&self.scratch).await?;
+        let upgraded = self.databases.fingerprint(&self.scratch).await?;
         let additive_differences = additive(&before, &upgraded).err().unwrap_or_default();
         let rehearsal = Rehearsal {
             runs: true,
@@ -100,7 +114,7 @@ impl Stand<'_> {
         if !down.succeeded() {
             return Ok(Rehearsal { failure: failure(Stage::Downgrade, down.tail), ..rehearsal });
         }
-        rehearsal.exact_differences = compare(before, &fingerprint(&self.scratch).await?);
+        rehearsal.exact_differences = compare(before, &self.databases.fingerprint(&self.scratch).await?);
         if let Some(astray) = self.astray().await? {
             return Ok(Rehearsal { failure: failure(Stage::Downgrade, vec![astray]), ..rehearsal });
         }
@@ -108,19 +122,22 @@ impl Stand<'_> {
         if !again.succeeded() {
             return Ok(Rehearsal { failure: failure(Stage::UpgradeAgain, again.tail), ..rehearsal });
         }
-        rehearsal.exact_differences.extend(compare(upgraded, &fingerprint(&self.scratch).await?));
+        rehearsal
+            .exact_differences
+            .extend(compare(upgraded, &self.databases.fingerprint(&self.scratch).await?));
         rehearsal.exact = rehearsal.exact_differences.is_empty();
         Ok(rehearsal)
     }
 
     async fn go(&self, verb: &str, to: &str) -> Result<Outcome, DatabaseError> {
         let arguments = [verb.to_owned(), to.to_owned()];
-        run(self.engine, &self.request.one_off, &arguments, &self.scratch, self.request.limits).await
+        let Request { one_off, limits, .. } = self.request;
+        run(self.engine, self.databases, one_off, &arguments, &self.scratch, *limits).await
     }
 
     /// Which revisions the way down led to, where those are the wrong ones.
     async fn astray(&self) -> Result<Option<String>, DatabaseError> {
-        let at = observe(&self.scratch).await?.current.revisions;
+        let at = self.databases.observe(&self.scratch).await?.current.revisions;
         let wrong = || {
             format!(
                 "the revision table holds {at:?} after the downgrade, and held {:?} before",

@@ -6,6 +6,8 @@ use evenkeel_core::container::Endpoint;
 
 use super::*;
 use crate::database::Quarry;
+use crate::database::access::Postgres;
+use crate::database::fingerprint::fingerprint;
 use crate::database::migration::scripts;
 use crate::database::testing::{Docker, Stack};
 
@@ -81,7 +83,7 @@ async fn rehearsed(stack: &Stack, up: &str, down: &str, from: &[&str]) -> Rehear
         to: "b2".into(),
         limits: LIMITS,
     };
-    rehearse(&Docker, &request).await.unwrap()
+    rehearse(&Docker, &Postgres, &request).await.unwrap()
 }
 
 fn shown(differences: &[evenkeel_core::database::Difference]) -> Vec<String> {
@@ -130,7 +132,7 @@ async fn what_was_rehearsed_is_what_happens() {
     let real = one_off(&stack, directory.path(), &stack.server());
     assert_eq!(scripts(&Docker, &real).await.unwrap().heads, BTreeSet::from(["b2".into()]));
     let arguments = ["upgrade", "b2"].map(str::to_owned);
-    let outcome = run(&Docker, &real, &arguments, &stack.target, LIMITS).await.unwrap();
+    let outcome = run(&Docker, &Postgres, &real, &arguments, &stack.target, LIMITS).await.unwrap();
     assert!(outcome.succeeded(), "{outcome:?}");
     assert_eq!(fingerprint(&stack.target).await.unwrap().digest(), rehearsal.upgraded_digest);
 }

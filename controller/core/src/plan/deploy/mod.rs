@@ -10,13 +10,15 @@ mod take_over;
 
 use std::collections::BTreeSet;
 
+pub(super) use fence::writes;
+
 use super::schema::SchemaMove;
 use super::service::{Work, final_name};
 use super::{Class, Effect, Facts, Plan, Role, Stage, Step, Strategy, Subject};
 use crate::container::label;
 use crate::name::{ContainerId, ServiceName};
 use crate::observed::{Container, State};
-use crate::spec::binds_at_start;
+use crate::spec::{binds_at_start, whole};
 
 /// The deployment, as one ordered list.
 pub(super) fn deploy(facts: &Facts<'_>, works: &[Work<'_>], schema: &SchemaMove) -> Plan {
@@ -102,10 +104,12 @@ impl<'a, 'f> Deployment<'a, 'f> {
     /// names that it was given lead to containers that may be gone.
     fn reusable<'w>(&self, work: &Work<'w>, role: Role) -> Option<&'w Container> {
         let rollout = self.facts.rollout.to_string();
+        let has_backstage = self.facts.observed.networks.contains_key(&self.facts.backstage());
         let right = |container: &Container| {
             self.facts.made_for(&work.name, container)
                 && container.label(label::ROLE) == Some(role.as_str())
                 && container.label(label::ROLLOUT) == Some(&rollout)
+                && whole(self.facts.desired, &work.name, role, has_backstage, container)
                 && !matches!(container.state, State::Exited | State::Dead | State::Removing)
         };
         work.others.iter().find(|container| right(container)).copied()

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::{Class, Effect, Role, Subject};
 use super::Deployment;
+use crate::container::label;
 use crate::name::ServiceName;
 use crate::observed::Container;
 
@@ -12,6 +13,7 @@ impl<'a, 'f> Deployment<'a, 'f> {
         if !self.is_new_release() {
             return;
         }
+        self.prove_again();
         let spec = &self.facts.desired.manifest.spec;
         if !spec.smoke.is_empty() {
             self.push(Effect::Smoke, "once, after the take-over");
@@ -21,6 +23,24 @@ impl<'a, 'f> Deployment<'a, 'f> {
                 Effect::Bake { seconds: spec.rollout.bake.as_secs() },
                 "the release is watched before the old one goes",
             );
+        }
+    }
+
+    /// What this rollout had made and put in its place before it was interrupted may have been restarted with the host since.
+    fn prove_again(&mut self) {
+        let rollout = self.facts.rollout.to_string();
+        let database = self.facts.desired.database_service();
+        let interrupted = self
+            .works
+            .iter()
+            .filter(|work| !work.replaced() && work.class != Class::OneShot && Some(&work.name) != database);
+        let containers: Vec<Subject> = interrupted
+            .filter_map(|work| Some((work, work.current?)))
+            .filter(|(_, current)| current.label(label::ROLLOUT) == Some(&rollout))
+            .map(|(work, current)| Subject { name: self.final_name(work), ..Self::existing(work, current) })
+            .collect();
+        if !containers.is_empty() {
+            self.push(Effect::Prove { containers }, "it served already when the rollout was interrupted");
         }
     }
 

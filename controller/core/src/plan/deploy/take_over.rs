@@ -163,9 +163,10 @@ impl<'a, 'f> Deployment<'a, 'f> {
             .collect()
     }
 
+    /// Whoever was interrupted after a take-over cannot tell whether they ran, so they run again.
     pub(super) fn hooks(&mut self) {
         let replaced = self.works.iter().any(Work::replaced);
-        if !replaced {
+        if !replaced && !self.facts.hints.taken_over {
             return;
         }
         for (index, hook) in self.facts.desired.manifest.spec.rollout.on_takeover.iter().enumerate() {

@@ -1,0 +1,42 @@
+//! One application's worker, pass by pass: what the simulation drives in the place of the loop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use evenkeel_core::name::Revision;
+use evenkeel_core::release::DigestKey;
+use tokio_util::sync::CancellationToken;
+
+use super::app::{Handle, Next, Start, Tip};
+use super::pass::reconcile;
+use crate::rollout::Context;
+use crate::source::Watches;
+
+/// A worker that nobody triggers.
+pub(crate) struct Driver(Arc<Handle>);
+
+impl Driver {
+    /// One that follows a commit whose manifest stands at the root.
+    pub(crate) fn new(context: Context, key: DigestKey, watches: Arc<Watches>, revision: Revision) -> Self {
+        let tip = Tip { revision, manifest: Some("evenkeel.yaml".to_owned()) };
+        let (name, source) = (context.app.clone(), Arc::clone(&context.source));
+        Self(Handle::new(Start {
+            name,
+            source,
+            context,
+            key,
+            tip,
+            watches,
+            parked: CancellationToken::new(),
+        }))
+    }
+
+    /// One pass; how long the worker would wait before it looks again without a reason, where it would not just idle.
+    pub(crate) async fn pass(&self, reason: &str) -> Option<Duration> {
+        match reconcile(&self.0, reason).await {
+            Next::Settled | Next::LookAt(_) => None,
+            Next::Retry(first) => Some(first),
+            Next::Again => Some(Duration::ZERO),
+        }
+    }
+}

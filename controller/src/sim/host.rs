@@ -1,0 +1,386 @@
+//! The engine of the simulated host.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use evenkeel_core::compose::RestartPolicy;
+use evenkeel_core::container::{ContainerSpec, Endpoint, label};
+use evenkeel_core::name::{ContainerId, ImageId, ProjectName};
+use evenkeel_core::observed::{Container, Image, NetworkState, State};
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use tokio::time::sleep;
+
+use super::code::{Code, Fault, Program};
+use super::machine::Machine;
+use super::world::{Instance, World};
+use crate::engine::{
+    BuildRequest, Engine, EngineError, EngineEvent, EngineInfo, Exec, ExecOutcome, LogLine, NetworkSpec,
+    Progress, VolumeSpec,
+};
+
+/// An engine that does not answer.
+fn unreachable() -> EngineError {
+    EngineError::Unreachable {
+        endpoint: "unix:///simulated".to_owned(),
+        reason: "connection reset".to_owned(),
+    }
+}
+
+fn refused(action: String, reason: impl Into<String>) -> EngineError {
+    EngineError::Refused { action, status: 409, reason: reason.into() }
+}
+
+impl Machine {
+    async fn change<T>(
+        &self,
+        action: String,
+        change: impl FnOnce(&mut World) -> Result<T, String>,
+    ) -> Result<T, EngineError> {
+        let what = action.clone();
+        self.act(what, unreachable, |world| change(world).map_err(|reason| refused(action, reason))).await
+    }
+
+    /// A change of a container that has to be there.
+    async fn on<T>(
+        &self,
+        verb: &str,
+        id: &str,
+        change: impl FnOnce(&mut World, usize) -> Result<T, String>,
+    ) -> Result<T, EngineError> {
+        let name = self.look(|world| world.find(id).map(|it| it.seen.name.clone()));
+        let action = format!("{verb} container {}", name.as_deref().unwrap_or(id));
+        self.change(action, |world| {
+            let place = world.position(id).ok_or("no such container")?;
+            change(world, place)
+        })
+        .await
+    }
+
+    /// The same, where a container that is gone is no error.
+    async fn gone_is_fine(
+        &self,
+        verb: &str,
+        id: &str,
+        change: impl FnOnce(&mut World, usize) -> Result<(), String>,
+    ) -> Result<(), EngineError> {
+        if self.look(|world| world.position(id)).is_none() {
+            return Ok(());
+        }
+        self.on(verb, id, change).await
+    }
+}
+
+impl World {
+    fn image(&self, reference: &str) -> Option<Image> {
+        let id = ImageId::new(reference);
+        let id =
+            self.tags.get(&tagged(reference)).or_else(|| self.images.contains_key(&id).then_some(&id))?;
+        Some(Image {
+            id: id.clone(),
+            tags: self.tags.iter().filter(|(_, it)| *it == id).map(|(tag, _)| tag.clone()).collect(),
+            digests: Vec::new(),
+            healthcheck: false,
+            volumes: Vec::new(),
+            environment: Vec::new(),
+            created_at: String::new(),
+            size: 1,
+            labels: BTreeMap::new(),
+        })
+    }
+
+    fn add_image(&mut self, reference: &str, program: Program) -> Result<Image, String> {
+        let id = ImageId::new(format!("sha256:{}", hex::encode(format!("{reference}{program:?}"))));
+        self.images.insert(id.clone(), program);
+        self.tags.insert(tagged(reference), id);
+        self.image(reference).ok_or_else(|| "it is not there".to_owned())
+    }
+
+    /// On its first network only, as the engine makes it.
+    fn create(&mut self, spec: &ContainerSpec) -> Result<ContainerId, String> {
+        if self.find(&spec.name).is_some() {
+            return Err("the name is in use".to_owned());
+        }
+        let image = self.image(&spec.image).ok_or("no such image")?;
+        let id = ContainerId::new(format!("{:012x}{}", 0xc0_0000 + self.number(), "0".repeat(52)));
+        let seen = container(spec, &id, &image);
+        self.containers.push(Instance::new(seen, spec.clone()));
+        let place = self.containers.len() - 1;
+        match spec.endpoints.first() {
+            Some(first) => self.join(place, first)?,
+            None => {}
+        }
+        Ok(id)
+    }
+}
+
+/// The engine adds `latest`.
+fn tagged(reference: &str) -> String {
+    if reference.contains(':') { reference.to_owned() } else { format!("{reference}:latest") }
+}
+
+fn container(spec: &ContainerSpec, id: &ContainerId, image: &Image) -> Container {
+    let ports = spec.service.ports.iter().filter(|_| spec.publish);
+    let bindings = ports.filter_map(|port| {
+        let published = port.published?.to_string();
+        Some((format!("{}/{}", port.target, port.protocol), String::new(), published))
+    });
+    let mounts = spec.binds.iter().filter_map(|bind| {
+        let mut parts = bind.split(':');
+        let (source, target) = (parts.next()?.to_owned(), parts.next()?.to_owned());
+        let read_only = parts.next().is_some_and(|options| options.split(',').any(|option| option == "ro"));
+        Some((source, target, !read_only))
+    });
+    Container {
+        id: id.clone(),
+        name: spec.name.clone(),
+        image: spec.image.clone(),
+        image_id: image.id.clone(),
+        labels: spec.labels.clone(),
+        state: State::Created,
+        health: None,
+        created_at: String::new(),
+        started_at: String::new(),
+        restart_count: 0,
+        restart: spec.restart,
+        networks: BTreeMap::new(),
+        port_bindings: bindings.collect(),
+        bound_ports: Vec::new(),
+        memory: spec.service.resources.memory.unwrap_or(0),
+        nano_cpus: spec.service.resources.nano_cpus.unwrap_or(0),
+        mounts: mounts.collect(),
+        environment: Vec::new(),
+        exit_code: 0,
+        error: String::new(),
+        oom_killed: false,
+    }
+}
+
+#[async_trait]
+impl Engine for Machine {
+    async fn info(&self) -> Result<EngineInfo, EngineError> {
+        Ok(EngineInfo {
+            id: "simulated".to_owned(),
+            version: "29.0.0".to_owned(),
+            api_version: "1.52".to_owned(),
+            buildkit: true,
+        })
+    }
+
+    async fn containers(&self, project: &ProjectName) -> Result<Vec<Container>, EngineError> {
+        let of = |it: &&Instance| it.seen.label(label::COMPOSE_PROJECT) == Some(project.as_str());
+        Ok(self.look(|world| world.containers.iter().filter(of).map(|it| it.seen.clone()).collect()))
+    }
+
+    async fn container(&self, id_or_name: &str) -> Result<Option<Container>, EngineError> {
+        Ok(self.look(|world| world.find(id_or_name).map(|it| it.seen.clone())))
+    }
+
+    async fn port_holder(
+        &self,
+        port: u16,
+        _protocol: &str,
+    ) -> Result<Option<(String, Option<String>)>, EngineError> {
+        let port = port.to_string();
+        let holds = |it: &&Instance| it.seen.bound_ports.iter().any(|(.., bound)| *bound == port);
+        let introduce =
+            |it: &Instance| (it.seen.name.clone(), it.seen.label(label::COMPOSE_PROJECT).map(str::to_owned));
+        Ok(self.look(|world| world.containers.iter().find(holds).map(introduce)))
+    }
+
+    async fn create(&self, spec: &ContainerSpec) -> Result<ContainerId, EngineError> {
+        let id = self.change(format!("create container {}", spec.name), |world| world.create(spec)).await?;
+        for endpoint in spec.endpoints.iter().skip(1) {
+            if let Err(error) = self.connect(id.as_str(), endpoint).await {
+                self.remove(id.as_str(), true).await?;
+                return Err(error);
+            }
+        }
+        Ok(id)
+    }
+
+    async fn start(&self, id: &str) -> Result<(), EngineError> {
+        self.on("start", id, World::start).await
+    }
+
+    async fn stop(&self, id: &str, _grace: Option<Duration>) -> Result<(), EngineError> {
+        self.gone_is_fine("stop", id, |world, place| {
+            world.stop(place);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn unpause(&self, id: &str) -> Result<(), EngineError> {
+        self.on("unpause", id, |world, place| {
+            world.containers[place].seen.state = State::Running;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn rename(&self, id: &str, name: &str) -> Result<(), EngineError> {
+        self.on(&format!("rename to {name}"), id, |world, place| {
+            if world.containers[place].seen.name == name {
+                return Ok(());
+            }
+            if world.find(name).is_some() {
+                return Err("the name is in use".to_owned());
+            }
+            name.clone_into(&mut world.containers[place].seen.name);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn set_restart(&self, id: &str, policy: RestartPolicy) -> Result<(), EngineError> {
+        self.on("set the restart policy of", id, |world, place| {
+            world.containers[place].seen.restart = policy;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn set_limits(&self, id: &str, memory: i64, nano_cpus: i64) -> Result<(), EngineError> {
+        self.on("set the limits of", id, |world, place| {
+            let seen = &mut world.containers[place].seen;
+            (seen.memory, seen.nano_cpus) = (memory, nano_cpus);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn remove(&self, id: &str, _anonymous_volumes: bool) -> Result<(), EngineError> {
+        self.gone_is_fine("remove", id, |world, place| {
+            world.remove(place);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn wait(&self, id: &str) -> Result<i64, EngineError> {
+        loop {
+            let state = self.look(|world| world.find(id).map(|it| (it.since.is_some(), it.seen.exit_code)));
+            match state {
+                None => return Err(refused(format!("wait for container {id}"), "no such container")),
+                Some((false, exit_code)) => return Ok(exit_code),
+                Some((true, _)) => sleep(Duration::from_millis(100)).await,
+            }
+        }
+    }
+
+    async fn logs(&self, id: &str, _since: i64, _tail: Option<usize>) -> Result<Vec<LogLine>, EngineError> {
+        let lines = self.look(|world| world.find(id).map(|it| it.output.clone())).unwrap_or_default();
+        Ok(lines.into_iter().map(|text| LogLine { stderr: false, text }).collect())
+    }
+
+    async fn exec(&self, id: &str, exec: Exec) -> Result<ExecOutcome, EngineError> {
+        self.on(&format!("run `{}` in", exec.command.join(" ")), id, |world, place| {
+            if world.containers[place].since.is_none() {
+                return Err("it is not running".to_owned());
+            }
+            world.hooked = Some(world.clock);
+            Ok(ExecOutcome::default())
+        })
+        .await
+    }
+
+    async fn image(&self, reference: &str) -> Result<Option<Image>, EngineError> {
+        Ok(self.look(|world| world.image(reference)))
+    }
+
+    async fn pull(&self, reference: &str, _progress: Progress<'_>) -> Result<Image, EngineError> {
+        self.change(format!("pull {reference}"), |world| world.add_image(reference, Program::Postgres)).await
+    }
+
+    async fn build(&self, request: BuildRequest, _progress: Progress<'_>) -> Result<Image, EngineError> {
+        sleep(Duration::from_secs(3)).await;
+        let code = Code::of_context(&request.context).unwrap_or_default();
+        let failed = (code.fault == Fault::Build).then(|| EngineError::BuildFailed {
+            image: request.tag.clone(),
+            reason: "the command `make` returned a non-zero code: 2".to_owned(),
+            tail: Vec::new(),
+        });
+        if let Some(failed) = failed {
+            return Err(failed);
+        }
+        self.change(format!("build {}", request.tag), |world| {
+            world.add_image(&request.tag, Program::App(code))
+        })
+        .await
+    }
+
+    async fn tag(&self, image: &ImageId, reference: &str) -> Result<(), EngineError> {
+        self.change(format!("tag {reference}"), |world| {
+            if !world.images.contains_key(image) {
+                return Err("no such image".to_owned());
+            }
+            world.tags.insert(tagged(reference), image.clone());
+            Ok(())
+        })
+        .await
+    }
+
+    async fn remove_image(&self, reference: &str) -> Result<(), EngineError> {
+        self.change(format!("remove image {reference}"), |world| {
+            world.tags.remove(&tagged(reference));
+            Ok(())
+        })
+        .await
+    }
+
+    async fn network(&self, name: &str) -> Result<Option<NetworkState>, EngineError> {
+        Ok(self.look(|world| world.networks.get(name).map(|network| occupied(world, network))))
+    }
+
+    async fn networks(&self) -> Result<Vec<NetworkState>, EngineError> {
+        Ok(self.look(|world| world.networks.values().map(|network| occupied(world, network)).collect()))
+    }
+
+    async fn create_network(&self, spec: &NetworkSpec) -> Result<String, EngineError> {
+        self.change(format!("create network {}", spec.name), |world| {
+            if world.networks.contains_key(&spec.name) {
+                return Err("a network of that name exists already".to_owned());
+            }
+            let subnet = spec.ipam.first().and_then(|pool| pool.subnet.clone());
+            Ok(world.add_network(&spec.name, subnet, spec.internal))
+        })
+        .await
+    }
+
+    async fn connect(&self, container: &str, endpoint: &Endpoint) -> Result<(), EngineError> {
+        let verb = format!("connect to {}", endpoint.network);
+        self.on(&verb, container, |world, place| world.join(place, endpoint)).await
+    }
+
+    async fn disconnect(&self, container: &str, network: &str) -> Result<(), EngineError> {
+        self.gone_is_fine(&format!("disconnect from {network}"), container, |world, place| {
+            world.leave(place, network);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn volume_exists(&self, name: &str) -> Result<bool, EngineError> {
+        Ok(self.look(|world| world.volumes.contains_key(name)))
+    }
+
+    async fn create_volume(&self, spec: &VolumeSpec) -> Result<(), EngineError> {
+        self.change(format!("create volume {}", spec.name), |world| {
+            world.volumes.entry(spec.name.clone()).or_default();
+            Ok(())
+        })
+        .await
+    }
+
+    fn events(&self) -> BoxStream<'static, Result<EngineEvent, EngineError>> {
+        futures_util::stream::pending().boxed()
+    }
+}
+
+fn occupied(world: &World, network: &NetworkState) -> NetworkState {
+    let on = |it: &&Instance| it.since.is_some() && it.seen.networks.contains_key(&network.name);
+    let containers = world.containers.iter().filter(on).map(|it| it.seen.id.clone()).collect();
+    NetworkState { containers, ..network.clone() }
+}

@@ -1,0 +1,82 @@
+//! What a crash leaves: the world, and the data directory, byte by byte, at one moment.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::world::World;
+
+/// What is there after a crash.
+#[derive(Clone)]
+pub(super) struct Image {
+    /// The world.
+    pub(super) world: World,
+    /// The data directory's files.
+    files: Arc<Vec<(PathBuf, Vec<u8>)>>,
+    /// When it was taken.
+    pub(super) place: String,
+    /// How many rollouts the ledger had, where that is known.
+    pub(super) rollouts: usize,
+}
+
+impl Image {
+    /// Nothing yet.
+    pub(super) fn blank() -> Self {
+        Self { world: World::new(), files: Arc::default(), place: "the beginning".to_owned(), rollouts: 0 }
+    }
+
+    pub(super) fn take(world: &World, data_dir: &Path, place: String) -> Self {
+        let mut files = Vec::new();
+        read(data_dir, data_dir, &mut files);
+        files.sort();
+        Self { world: world.clone(), files: Arc::new(files), place, rollouts: 0 }
+    }
+
+    /// Lays the files out in an empty directory.
+    pub(super) fn lay_out(&self, data_dir: &Path) {
+        for (path, bytes) in self.files.iter() {
+            let path = data_dir.join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, bytes).unwrap();
+        }
+    }
+}
+
+/// SQLite's shared memory is lost with the processes that shared it.
+fn read(root: &Path, directory: &Path, files: &mut Vec<(PathBuf, Vec<u8>)>) {
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            read(root, &path, files);
+        } else if path.extension().is_none_or(|extension| extension != "db-shm") {
+            let bytes = std::fs::read(&path).unwrap_or_default();
+            files.push((path.strip_prefix(root).unwrap().to_owned(), bytes));
+        }
+    }
+}
+
+/// Takes an image whenever something has become durable.
+pub(super) struct Recorder {
+    data_dir: PathBuf,
+    sink: Box<dyn FnMut(Image) + Send>,
+    last: (u64, Vec<Vec<u8>>),
+    count: usize,
+}
+
+impl Recorder {
+    pub(super) fn new(data_dir: &Path, sink: impl FnMut(Image) + Send + 'static) -> Self {
+        Self { data_dir: data_dir.to_owned(), sink: Box::new(sink), last: (u64::MAX, Vec::new()), count: 0 }
+    }
+
+    /// What did not change since the last image is the same crash.
+    pub(super) fn record(&mut self, world: &World, changes: u64, what: &str) {
+        let ledger = ["ledger.db", "ledger.db-wal"].map(|name| std::fs::read(self.data_dir.join(name)));
+        let now = (changes, ledger.into_iter().map(Result::unwrap_or_default).collect());
+        if self.last == now {
+            return;
+        }
+        self.last = now;
+        self.count += 1;
+        let place = format!("{}: {what}", self.count);
+        (self.sink)(Image::take(world, &self.data_dir, place));
+    }
+}

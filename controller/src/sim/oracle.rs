@@ -1,0 +1,133 @@
+//! What is compared: everything that users and operators have, and nothing that only a journal knows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use evenkeel_core::container::label;
+use evenkeel_core::name::ContainerId;
+use evenkeel_core::plan::revisions;
+use evenkeel_core::status::{Reason, RolloutRecord};
+
+use super::process::Process;
+use super::world::{Instance, World};
+
+/// The normal form of the end of a story: one line for each thing.
+pub(super) fn end_of(process: &Process) -> Vec<String> {
+    let world = process.machine.snapshot();
+    let ledger = &process.ledger;
+    let app = &process.app;
+    let record = ledger.app(app).unwrap();
+    let serving: BTreeSet<ContainerId> = ledger.serving(app).unwrap().into_values().collect();
+    let mut lines: Vec<String> = world.containers.iter().map(|it| container(it, &serving)).collect();
+    lines.extend(world.networks.keys().map(|name| format!("network {name}")));
+    lines.extend(world.volumes.iter().map(|(name, cluster)| match cluster {
+        None => format!("volume {name}"),
+        Some(cluster) => format!("volume {name}, {}", databases(&cluster.databases)),
+    }));
+    let named = world.tags.iter().filter(|(tag, _)| !tag.starts_with("evenkeel/"));
+    lines.extend(named.map(|(tag, id)| format!("tag {tag} of {id}")));
+    let short = |digest: &evenkeel_core::name::ReleaseDigest| digest.short().to_owned();
+    lines.push(format!("live {:?} at {:?}", record.live_release.as_ref().map(short), record.live_revision));
+    lines.push(format!("recorded schema {:?}", record.schema.as_ref().map(revisions)));
+    lines.extend(
+        ledger.quarantined(app).unwrap().iter().map(|it| format!("quarantined {}", it.release.short())),
+    );
+    lines.extend(ledger.conditions(app).unwrap().iter().map(|it| condition(it.reason)));
+    lines.sort();
+    lines
+}
+
+/// Which of the checks is the first to find that a release is broken depends on the moment.
+fn condition(reason: Reason) -> String {
+    match reason {
+        Reason::ProbeFailed | Reason::BakeFailed => "condition: it was found to be broken".to_owned(),
+        reason => format!("condition {reason:?}"),
+    }
+}
+
+/// Whether the hook has run since somebody took over.
+pub(super) fn hooked(world: &World) -> bool {
+    let joined =
+        world.containers.iter().filter(|it| it.seen.bound_ports.len() == 1).filter_map(|it| it.joined_at);
+    world.hooked.is_some() && joined.max() <= world.hooked
+}
+
+fn container(it: &Instance, serving: &BTreeSet<ContainerId>) -> String {
+    let places: BTreeMap<&String, BTreeSet<&String>> =
+        it.seen.networks.iter().map(|(name, joined)| (name, joined.aliases.iter().collect())).collect();
+    format!(
+        "container {} of {:?} from {}: {:?}, restart {:?}, on {places:?}, ports {:?}, limits {} {}, serves {}",
+        it.seen.name,
+        it.seen.label(label::CONFIG),
+        it.seen.image_id.as_str().get(..24).unwrap_or_default(),
+        it.seen.state,
+        it.seen.restart,
+        it.seen.bound_ports,
+        it.seen.memory,
+        it.seen.nano_cpus,
+        serving.contains(&it.seen.id),
+    )
+}
+
+fn databases(databases: &BTreeMap<String, super::cluster::Database>) -> String {
+    let one = |(name, database): (&String, &super::cluster::Database)| {
+        let (at, left, invalid) = (revisions(&database.revisions()), &database.left, &database.invalid);
+        format!("database {name} at {at} with {left:?} and {invalid:?}")
+    };
+    databases.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// What must hold at every end, whatever the story.
+pub(super) fn faults_of(process: &Process) -> Vec<String> {
+    let world = process.machine.snapshot();
+    let mut faults: Vec<String> = world.violations.iter().cloned().collect();
+    faults.extend(lost_rows(&world));
+    faults.extend(temporaries(&world));
+    if !world.locks.is_empty() {
+        faults.push("the database is still locked".to_owned());
+    }
+    if !world.backends.is_empty() {
+        faults.push("a migration's session is still there".to_owned());
+    }
+    let attempts = attempts(&process.ledger.history(Some(&process.app), 1_000).unwrap());
+    for failed in process.ledger.quarantined(&process.app).unwrap() {
+        let times = attempts.get(failed.release.short()).copied().unwrap_or_default();
+        if times != 1 {
+            faults.push(format!("release {} failed and was tried {times} times", failed.release.short()));
+        }
+    }
+    if let Some(open) = process.ledger.open_rollout(&process.app).unwrap() {
+        faults.push(format!("rollout {} is still open", open.id));
+    }
+    faults
+}
+
+fn lost_rows(world: &World) -> Option<String> {
+    let shop = |cluster: &Option<super::cluster::Cluster>| {
+        cluster.as_ref().and_then(|cluster| cluster.databases.get("shop")).map(|shop| shop.rows.clone())
+    };
+    let there: BTreeSet<u64> = world.volumes.values().filter_map(shop).flatten().collect();
+    let lost = world.acknowledged.difference(&there).count();
+    (lost > 0).then(|| format!("{lost} of {} acknowledged rows are lost", world.acknowledged.len()))
+}
+
+fn temporaries(world: &World) -> impl Iterator<Item = String> {
+    let is_temporary = |it: &&Instance| {
+        matches!(it.seen.label(label::ROLE), Some("one-off" | "scratch" | "stand-in")) || it.since.is_none()
+    };
+    world
+        .containers
+        .iter()
+        .filter(is_temporary)
+        .map(|it| format!("container {} is left behind", it.seen.name))
+        .collect::<Vec<_>>()
+        .into_iter()
+}
+
+/// How often each release was tried.
+fn attempts(history: &[RolloutRecord]) -> BTreeMap<String, usize> {
+    let mut attempts = BTreeMap::new();
+    for rollout in history {
+        *attempts.entry(rollout.release.short().to_owned()).or_default() += 1;
+    }
+    attempts
+}

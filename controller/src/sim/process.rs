@@ -1,0 +1,145 @@
+//! evenkeel itself: started on what a crash left, and driven pass by pass.
+
+use std::cell::RefCell;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use evenkeel_core::name::{AppName, Revision};
+use jiff::Timestamp;
+use tempfile::TempDir;
+use tokio::sync::broadcast;
+use tokio::time::sleep;
+
+use super::image::{Image, Recorder};
+use super::machine::{Machine, Mishap};
+use crate::ledger::Ledger;
+use crate::metrics::Metrics;
+use crate::reconcile::Driver;
+use crate::rollout::{Context, Helpers, Live};
+use crate::source::{Source, Watches};
+
+/// Midnight in the world, Unix seconds.
+const MIDNIGHT: i64 = 1_767_225_600;
+/// After so many passes without an end it is going round in circles.
+const PASSES: usize = 60;
+
+thread_local! {
+    /// The machine whose clock the ledger of this thread's process reads.
+    static MACHINE: RefCell<Option<Machine>> = const { RefCell::new(None) };
+}
+
+/// The time of the simulated host. The ledger asks for it once in every write: there it is seen what it wrote before.
+fn clock() -> Timestamp {
+    let now = MACHINE.with_borrow(|machine| {
+        machine.as_ref().map(|machine| {
+            machine.ledger_writes();
+            machine.clock()
+        })
+    });
+    Timestamp::from_second(MIDNIGHT).unwrap() + now.unwrap_or_default()
+}
+
+/// What processes of one thread share because it costs time to make: nothing is ever decided upon it.
+pub(super) struct Shared {
+    pub(super) source: Arc<Source>,
+    pub(super) watches: Arc<Watches>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+/// How a process is started.
+#[derive(Default)]
+pub(super) struct Circumstances {
+    /// One effect goes wrong.
+    pub(super) mishap: Option<(u64, Mishap)>,
+    /// Crash images are taken.
+    pub(super) sink: Option<Box<dyn FnMut(Image) + Send>>,
+}
+
+/// A running evenkeel.
+pub(super) struct Process {
+    pub(super) machine: Machine,
+    pub(super) ledger: Ledger,
+    pub(super) app: AppName,
+    driver: Driver,
+    data_dir: TempDir,
+}
+
+impl Process {
+    /// Starts it on what is there, following a commit.
+    pub(super) fn start(image: &Image, shared: &Shared, tip: &Revision, how: Circumstances) -> Self {
+        let data_dir = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
+        image.lay_out(data_dir.path());
+        let mut machine = Machine::new(image.world.clone());
+        if let Some((at, mishap)) = how.mishap {
+            machine = machine.with_mishap(at, mishap);
+        }
+        if let Some(sink) = how.sink {
+            machine = machine.recorded_by(Recorder::new(data_dir.path(), sink));
+        }
+        MACHINE.set(Some(machine.clone()));
+        let ledger = Ledger::open_with_clock(data_dir.path(), clock).unwrap();
+        let app = AppName::new("shop");
+        let context = Context {
+            engine: Arc::new(machine.clone()),
+            databases: Arc::new(machine.clone()),
+            wire: Arc::new(machine.clone()),
+            ledger: ledger.clone(),
+            source: Arc::clone(&shared.source),
+            app: app.clone(),
+            data_dir: data_dir.path().to_owned(),
+            metrics: Arc::clone(&shared.metrics),
+            progress: broadcast::Sender::new(1),
+            live: Arc::new(Mutex::new(Live::default())),
+            helpers: Helpers::default(),
+        };
+        let key = ledger.digest_key().unwrap();
+        let driver = Driver::new(context, key, Arc::clone(&shared.watches), tip.clone());
+        Self { machine, ledger, app, driver, data_dir }
+    }
+
+    /// Passes until nothing is left to do, nor a minute later.
+    pub(super) async fn settle(&self) -> Result<(), String> {
+        let mut quiet = 0;
+        for _ in 0..PASSES {
+            let before = self.machine.effects();
+            let wait = self.driver.pass("look").await;
+            let is_quiet = wait.is_none() && self.machine.effects() == before;
+            quiet = if is_quiet { quiet + 1 } else { 0 };
+            if quiet == 2 {
+                return Ok(());
+            }
+            sleep(wait.unwrap_or(Duration::from_secs(61))).await;
+        }
+        Err(format!("{PASSES} passes, and still something to do"))
+    }
+
+    /// Further passes, a minute apart, that have to do nothing at all.
+    pub(super) async fn idle(&self, passes: usize) -> Result<(), String> {
+        let (effects, rollouts) = (self.machine.effects(), self.rollouts());
+        for pass in 0..passes {
+            sleep(Duration::from_secs(61)).await;
+            let wait = self.driver.pass("look").await;
+            if self.machine.effects() != effects || self.rollouts() != rollouts || wait.is_some() {
+                return Err(format!("pass {pass} after the end does something"));
+            }
+        }
+        Ok(())
+    }
+
+    fn rollouts(&self) -> usize {
+        self.ledger.history(Some(&self.app), 1_000).map_or(0, |history| history.len())
+    }
+
+    /// What is there when it ends now.
+    pub(super) fn image(&self, place: &str) -> Image {
+        let mut image = Image::take(&self.machine.snapshot(), self.data_dir.path(), place.to_owned());
+        image.rollouts = self.rollouts();
+        image
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        MACHINE.set(None);
+    }
+}

@@ -1,0 +1,127 @@
+//! Where one story is told: its repository, and runs from whatever image to the end.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use evenkeel_core::name::Revision;
+use evenkeel_core::status::RolloutRecord;
+
+use super::image::Image;
+use super::oracle::{end_of, faults_of, hooked};
+use super::process::{Circumstances, Process, Shared};
+use super::stories::Story;
+use crate::metrics::Metrics;
+use crate::source::Watches;
+use crate::source::testing::Repo;
+
+/// Passes after the end, in which nothing may happen any more.
+pub(super) const IDLE: usize = 20;
+
+/// A story with what it needs.
+pub(super) struct Stage<'a> {
+    pub(super) story: &'a Story,
+    pub(super) revisions: Vec<Revision>,
+    shared: Shared,
+    _repo: Repo,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub(super) struct End {
+    lines: Vec<String>,
+    hooked: bool,
+}
+
+impl<'a> Stage<'a> {
+    pub(super) fn set(story: &'a Story) -> Self {
+        let repo = Repo::new();
+        let revisions = story
+            .commits
+            .iter()
+            .map(|commit| {
+                repo.write("evenkeel.yaml", &commit.manifest);
+                repo.write("compose.yaml", &commit.compose);
+                repo.write("app.ini", "greeting = hello\n");
+                repo.write("api/Dockerfile", "FROM scratch\n");
+                repo.write("api/code", commit.code);
+                repo.commit("a change")
+            })
+            .collect();
+        let source = Arc::new(repo.mirrored());
+        let day = Duration::from_secs(86_400);
+        let watches = Arc::new(Watches::new(day, day).0);
+        let metrics = Arc::new(Metrics::new("0", "0").unwrap());
+        Self { story, revisions, shared: Shared { source, watches, metrics }, _repo: repo }
+    }
+
+    fn start(&self, image: &Image, tip: usize, how: Circumstances) -> Process {
+        Process::start(image, &self.shared, &self.revisions[tip], how)
+    }
+
+    /// What there is when the story begins.
+    pub(super) async fn beginning(&self) -> Image {
+        let mut image = Image::blank();
+        for commit in &self.story.before {
+            let process = self.start(&image, *commit, Circumstances::default());
+            process.settle().await.unwrap();
+            image = process.image("the beginning");
+        }
+        (self.story.drift)(&mut image.world);
+        image
+    }
+
+    /// Goes on from an image until nothing is left to do, looks at what must hold then, and that nothing more is done.
+    pub(super) async fn run(
+        &self,
+        image: &Image,
+        tip: usize,
+        how: Circumstances,
+        idle: usize,
+    ) -> Result<(End, Process), String> {
+        let process = self.start(image, tip, how);
+        process.settle().await.map_err(|why| told(&process, &why))?;
+        process.idle(idle).await.map_err(|why| told(&process, &why))?;
+        let faults = faults_of(&process);
+        if !faults.is_empty() {
+            return Err(told(&process, &faults.join("; ")));
+        }
+        let end = End { lines: end_of(&process), hooked: hooked(&process.machine.snapshot()) };
+        Ok((end, process))
+    }
+}
+
+impl End {
+    /// How this end differs from the one that is expected.
+    pub(super) fn differs(&self, expected: &Self) -> Option<String> {
+        let missing = expected.lines.iter().filter(|line| !self.lines.contains(line));
+        let extra = self.lines.iter().filter(|line| !expected.lines.contains(line));
+        let lines: String = missing
+            .map(|line| format!("\n  - {line}"))
+            .chain(extra.map(|line| format!("\n  + {line}")))
+            .chain((expected.hooked && !self.hooked).then(|| "\n  - the hook ran".to_owned()))
+            .collect();
+        (!lines.is_empty()).then(|| format!("another end{lines}"))
+    }
+}
+
+/// The journal of a process.
+pub(super) fn history(process: &Process) -> Vec<RolloutRecord> {
+    process.ledger.history(Some(&process.app), 1_000).unwrap_or_default()
+}
+
+/// What went wrong, with the journal.
+pub(super) fn told(process: &Process, why: &str) -> String {
+    let mut text = why.to_owned();
+    for rollout in history(process).iter().rev() {
+        let (id, release, outcome) = (rollout.id, rollout.release.short(), rollout.outcome);
+        let message = rollout.message.as_deref().unwrap_or_default();
+        let _ = write!(text, "\n  {id} of {release}: {outcome:?} {message}");
+        for step in &rollout.steps {
+            let (outcome, detail) = (step.outcome.as_deref(), step.detail.as_deref().unwrap_or_default());
+            let outcome = outcome.unwrap_or_default();
+            let _ = write!(text, "\n    [{}] {} {}: {outcome} {detail}", step.stage, step.step, step.subject);
+        }
+    }
+    text
+}

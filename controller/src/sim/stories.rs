@@ -1,0 +1,220 @@
+//! What can happen to an application: the stories that are told with a crash at every place.
+
+use std::time::Duration;
+
+use evenkeel_core::compose::RestartPolicy;
+use evenkeel_core::observed::State;
+
+use super::world::World;
+
+/// A commit: what is in its tree.
+#[derive(Clone)]
+pub(super) struct Commit {
+    pub(super) manifest: String,
+    pub(super) compose: String,
+    pub(super) code: &'static str,
+}
+
+/// A story.
+pub(super) struct Story {
+    pub(super) name: &'static str,
+    pub(super) commits: Vec<Commit>,
+    /// The commits that are deployed one after the other before it begins.
+    pub(super) before: Vec<usize>,
+    /// What somebody does to the host then.
+    pub(super) drift: fn(&mut World),
+    /// The commit that the branch points to from then on.
+    pub(super) tip: usize,
+    /// The commit that is live in the end.
+    pub(super) ends_at: usize,
+    /// While evenkeel is down after a crash, the branch moves to this commit; what is then the end is the same as
+    /// when it goes there by itself after the story.
+    pub(super) moves_to: Option<usize>,
+}
+
+const MANIFEST: &str = "apiVersion: evenkeel/v1
+kind: Application
+metadata: {name: shop}
+spec:
+  compose: {files: [compose.yaml]}
+  database: {service: db, migrations: {tool: alembic, service: api}}
+  services:
+    api: {probe: {http: {path: /, port: 8000}, interval: 1s, startTimeout: 8s}}
+  smoke:
+    - http: {service: api, port: 8000, path: /smoke}
+  rollout:
+    minHealthy: 1s
+    bake: 8s
+    retryDelay: 2s
+    onTakeover: [{service: db, exec: [pg_isready]}]
+";
+
+const COMPOSE: &str = "services:
+  db:
+    image: postgres:15
+    restart: always
+    environment: {POSTGRES_USER: shop, POSTGRES_DB: shop, POSTGRES_PASSWORD: secret}
+    volumes: ['data:/var/lib/postgresql/data']
+    healthcheck: {test: [CMD, pg_isready], interval: 1s}
+  api:
+    build: ./api
+    image: shop-api
+    restart: always
+    ports: ['8000:8000']
+    environment: {GREETING: hello}
+    volumes: ['./app.ini:/etc/app.ini:ro']
+    mem_limit: 256m
+    depends_on: [db]
+  worker:
+    image: shop-api
+    restart: unless-stopped
+    depends_on: [db]
+volumes: {data: {}}
+";
+
+fn commit(code: &'static str) -> Commit {
+    Commit { manifest: MANIFEST.to_owned(), compose: COMPOSE.to_owned(), code }
+}
+
+fn story(name: &'static str, before: &[&'static str], then: &'static str) -> Story {
+    let commits: Vec<Commit> = before.iter().chain([&then]).map(|code| commit(code)).collect();
+    let tip = commits.len() - 1;
+    Story { name, before: (0..tip).collect(), commits, drift: |_| {}, tip, ends_at: tip, moves_to: None }
+}
+
+impl Story {
+    /// It fails, and everything is put back.
+    fn fails(self) -> Self {
+        Self { ends_at: self.tip - 1, ..self }
+    }
+
+    /// The branch goes back to an earlier commit while evenkeel is down.
+    fn taken_back(self) -> Self {
+        Self { moves_to: Some(self.tip - 1), ..self }
+    }
+
+    /// The branch goes back to an earlier commit, with evenkeel watching.
+    fn reverts_to(self, commit: usize) -> Self {
+        Self { before: (0..=self.tip).collect(), tip: commit, ends_at: commit, ..self }
+    }
+
+    fn drifts(self, drift: fn(&mut World)) -> Self {
+        Self { before: vec![0], tip: 0, ends_at: 0, drift, ..self }
+    }
+}
+
+const FIRST: &str = "script a\n";
+
+/// All of them.
+pub(super) fn all() -> Vec<Story> {
+    let mut stories = deploys();
+    stories.extend(reverts());
+    stories.extend(failures());
+    stories.extend(drifts());
+    stories
+}
+
+fn deploys() -> Vec<Story> {
+    let mut env = story("env change", &[FIRST], FIRST);
+    env.commits[1].compose = COMPOSE.replace("hello", "goodbye");
+    vec![
+        story("first deploy", &[], FIRST),
+        story("code only", &[FIRST], "script a\nnew\n"),
+        story("code only, taken back while down", &[FIRST], "script a\nnew\n").taken_back(),
+        env,
+        story("additive migration", &[FIRST], "script a\nscript b\n"),
+        story("additive migration, taken back while down", &[FIRST], "script a\nscript b\n").taken_back(),
+        story("fenced migration", &[FIRST], "script a\nscript b breaking\n"),
+        story("fenced migration, taken back while down", &[FIRST], "script a\nscript b breaking\n")
+            .taken_back(),
+    ]
+}
+
+fn reverts() -> Vec<Story> {
+    vec![
+        story("revert of code", &[FIRST], "script a\nnew\n").reverts_to(0),
+        story("revert of an additive migration", &[FIRST], "script a\nscript b\n").reverts_to(0),
+        story("revert of a fenced migration", &[FIRST], "script a\nscript b breaking\n").reverts_to(0),
+        story(
+            "revert to code that does not start on additions",
+            &["script a\npicky\n"],
+            "script a\nscript b\n",
+        )
+        .reverts_to(0),
+    ]
+}
+
+fn failures() -> Vec<Story> {
+    vec![
+        story("build fails", &[FIRST], "script a\nfault build\n").fails(),
+        story("rehearsal fails", &[FIRST], "script a\nscript b fails\n").fails(),
+        story("migration fails on rows", &[FIRST], "script a\nscript b fails-on-rows\n").fails(),
+        story("fenced migration fails on rows", &[FIRST], "script a\nscript b breaking fails-on-rows\n")
+            .fails(),
+        story("migration stops half way", &[FIRST], "script a\nscript b half\n").fails(),
+        story("fenced migration stops half way", &[FIRST], "script a\nscript b breaking half\n").fails(),
+        story("code does not start", &[FIRST], "script a\nfault start\n").fails(),
+        story("code fails its probe", &[FIRST], "script a\nfault probe\n").fails(),
+        story("code fails its probe on an additive migration", &[FIRST], "script a\nscript b\nfault probe\n")
+            .fails(),
+        story(
+            "code fails its probe on a fenced migration",
+            &[FIRST],
+            "script a\nscript b breaking\nfault probe\n",
+        )
+        .fails(),
+        story(
+            "code fails its probe on a migration that only a backup takes back",
+            &[FIRST],
+            "script a\nscript b breaking inexact\nfault probe\n",
+        )
+        .fails(),
+        story("code fails its smoke check", &[FIRST], "script a\nfault smoke\n").fails(),
+        story("code fails its bake", &[FIRST], "script a\nfault late\n").fails(),
+        story("code fails its bake on an additive migration", &[FIRST], "script a\nscript b\nfault late\n")
+            .fails(),
+        story(
+            "code fails its bake on a fenced migration",
+            &[FIRST],
+            "script a\nscript b breaking\nfault late\n",
+        )
+        .fails(),
+    ]
+}
+
+fn drifts() -> Vec<Story> {
+    let drifted = |name, drift| story(name, &[], FIRST).drifts(drift);
+    vec![
+        drifted("drift: stopped", |world| world.meddle("shop-api-1", World::stop)),
+        drifted("drift: removed", |world| world.meddle("shop-api-1", World::remove)),
+        drifted("drift: paused", |world| {
+            world.meddle("shop-api-1", |world, place| world.containers[place].seen.state = State::Paused);
+        }),
+        drifted("drift: restart policy and limits", |world| {
+            world.meddle("shop-api-1", |world, place| {
+                world.containers[place].seen.restart = RestartPolicy::No;
+                world.containers[place].seen.memory = 1;
+            });
+        }),
+        drifted("drift: disconnected", |world| {
+            world.meddle("shop-api-1", |world, place| world.leave(place, "shop_default"));
+            world.meddle("shop-db-1", |world, place| world.leave(place, "zz_shop_backstage"));
+        }),
+        drifted("drift: renamed", |world| {
+            world.meddle("shop-worker-1", |world, place| {
+                "mine".clone_into(&mut world.containers[place].seen.name);
+            });
+        }),
+        drifted("drift: database stopped", |world| world.meddle("shop-db-1", World::stop)),
+        drifted("drift: database removed", |world| world.meddle("shop-db-1", World::remove)),
+    ]
+}
+
+impl World {
+    /// Somebody does something to a container.
+    fn meddle(&mut self, name: &str, with: impl FnOnce(&mut Self, usize)) {
+        let place = self.position(name).unwrap_or_else(|| panic!("there is no {name}"));
+        with(self, place);
+        self.clock += Duration::from_millis(1);
+    }
+}

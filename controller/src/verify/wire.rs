@@ -1,0 +1,87 @@
+//! What goes over the wire to find out whether something works: one request, or one connection.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+/// A request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ask<'a> {
+    /// The method.
+    pub(crate) method: &'a str,
+    /// The whole URL.
+    pub(crate) url: &'a str,
+    /// What the `Host` header says; the URL's own by default.
+    pub(crate) host: Option<&'a str>,
+    /// How long it may take.
+    pub(crate) timeout: Duration,
+}
+
+/// What came back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    /// The HTTP status.
+    pub(crate) status: u16,
+    /// The beginning of the body.
+    pub(crate) body: String,
+}
+
+/// The way to containers and to the world outside.
+#[async_trait]
+pub(crate) trait Wire: Send + Sync {
+    /// Makes one HTTP request; `follow`s redirects.
+    async fn http(&self, ask: Ask<'_>, follow: bool) -> Result<Answer, String>;
+
+    /// Connects once.
+    async fn connect(&self, address: &str, port: u16, timeout: Duration) -> Result<(), String>;
+}
+
+/// This machine's own network.
+pub(crate) struct Sockets;
+
+#[async_trait]
+impl Wire for Sockets {
+    async fn http(&self, ask: Ask<'_>, follow: bool) -> Result<Answer, String> {
+        let (method, url, host) = (ask.method.to_owned(), ask.url.to_owned(), ask.host.map(str::to_owned));
+        let timeout = ask.timeout;
+        let request = move || {
+            let ask = Ask { method: &method, url: &url, host: host.as_deref(), timeout };
+            request(ask, follow)
+        };
+        // The client is a blocking one: small, and bounded by its own timeout.
+        tokio::task::spawn_blocking(request)
+            .await
+            .unwrap_or_else(|error| Err(format!("the probe was lost: {error}")))
+    }
+
+    async fn connect(&self, address: &str, port: u16, timeout: Duration) -> Result<(), String> {
+        let target: SocketAddr =
+            format!("{address}:{port}").parse().map_err(|error| format!("{address}:{port}: {error}"))?;
+        match tokio::time::timeout(timeout, tokio::net::TcpStream::connect(target)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(format!("{target}: {error}")),
+            Err(_) => Err(format!("{target} did not accept within {} s", timeout.as_secs())),
+        }
+    }
+}
+
+fn request(ask: Ask<'_>, follow: bool) -> Result<Answer, String> {
+    let Ask { method, url, host, timeout } = ask;
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .timeout_global(Some(timeout))
+        .http_status_as_error(false)
+        .max_redirects(if follow { 5 } else { 0 })
+        .user_agent("evenkeel")
+        .build()
+        .into();
+    let mut builder = ureq::http::Request::builder().method(method).uri(url);
+    if let Some(host) = host {
+        builder = builder.header("Host", host);
+    }
+    let request = builder.body(()).map_err(|error| format!("{url}: {error}"))?;
+    let mut response = agent.run(request).map_err(|error| format!("{method} {url}: {error}"))?;
+    let status = response.status().as_u16();
+    let body = response.body_mut().with_config().limit(1 << 20).read_to_string().unwrap_or_default();
+    Ok(Answer { status, body })
+}
