@@ -61,11 +61,13 @@ impl<'a> Stage<'a> {
 
     /// What there is when the story begins.
     pub(super) async fn beginning(&self) -> Image {
-        let mut image = Image::blank();
+        // The ledger is there from the first: it has the key that releases are named by.
+        let mut image =
+            self.start(&Image::blank(), self.story.tip, Circumstances::default()).end("the beginning");
         for commit in &self.story.before {
             let process = self.start(&image, *commit, Circumstances::default());
             process.settle().await.unwrap();
-            image = process.image("the beginning");
+            image = process.end("the beginning");
         }
         (self.story.drift)(&mut image.world);
         image
