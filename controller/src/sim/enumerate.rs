@@ -16,7 +16,7 @@ use super::stories::{Story, all};
 
 /// After every so many crashes all idle passes are made. After the others there is one, a minute after the end: each is a
 /// function of what the one before it saw, so that one that does nothing is followed by others that do nothing.
-const ALL_IDLE_PASSES_EVERY: usize = 25;
+const ALL_IDLE_PASSES_EVERY: usize = 100;
 /// Failures that are shown in full.
 const SHOWN: usize = 60;
 
@@ -201,7 +201,7 @@ async fn crash_everywhere(reference: &Reference<'_>, figures: &mut Figures) {
 /// Ends it again on the way that follows a first crash. The points of both are taken evenly from all there are.
 async fn crash_twice(reference: &Reference<'_>, figures: &mut Figures) {
     let tip = reference.stage.story.moves_to.unwrap_or(reference.stage.story.tip);
-    let (first, second) = (one_in(7, 37), one_in(5, 23));
+    let (first, second) = (one_in(7, 53), one_in(5, 23));
     for (number, image) in reference.images.iter().enumerate().step_by(first) {
         let Some(left) = Crash::Killed.leaves(image) else { continue };
         let again = match recorded(&reference.stage, &left, tip, 0).await {
@@ -224,7 +224,7 @@ async fn crash_twice(reference: &Reference<'_>, figures: &mut Figures) {
 
 /// Lets every effect fail, once without and once with being done.
 async fn every_mishap(reference: &Reference<'_>, figures: &mut Figures) {
-    let stride = one_in(1, 5);
+    let stride = one_in(1, 7);
     for at in (reference.figures.effects % stride as u64..reference.figures.effects).step_by(stride) {
         for mishap in [Mishap::Refused, Mishap::LostReply] {
             figures.mishaps += 1;

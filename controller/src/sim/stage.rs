@@ -81,10 +81,12 @@ impl<'a> Stage<'a> {
         how: Circumstances,
         idle: usize,
     ) -> Result<(End, Process), String> {
+        // One that is put back because of a mishap behind the fence is not at fault, and is tried once more.
+        let tries = if how.mishap.is_some() { 2 } else { 1 };
         let process = self.start(image, tip, how);
         process.settle().await.map_err(|why| told(&process, &why))?;
         process.idle(idle).await.map_err(|why| told(&process, &why))?;
-        let faults = faults_of(&process);
+        let faults = faults_of(&process, tries);
         if !faults.is_empty() {
             return Err(told(&process, &faults.join("; ")));
         }
