@@ -9,6 +9,7 @@ use evenkeel_core::plan::{
 use evenkeel_core::release::Release;
 use evenkeel_core::status::{Outcome, Phase, Reason};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::database::{CONNECT_AGAIN, CONNECT_TRIES};
@@ -169,14 +170,13 @@ impl Run<'_> {
 impl Run<'_> {
     /// A database that has just been started, with its host perhaps, takes a moment before it can be looked at.
     async fn look_at_database(&self) -> Result<Gathered, Failure> {
-        let mut tries = 0;
+        let deadline = Instant::now() + CONNECT_AGAIN * CONNECT_TRIES;
         loop {
             let gathered = Gathered::look(self.context, self.target, self.hints()?, Some(self.id)).await?;
             let unreachable = gathered.database.as_ref().is_some_and(|it| it.unreachable.is_some());
-            if !unreachable || tries == CONNECT_TRIES || self.parked.is_cancelled() {
+            if !unreachable || Instant::now() >= deadline || self.parked.is_cancelled() {
                 return Ok(gathered);
             }
-            tries += 1;
             tokio::time::sleep(CONNECT_AGAIN).await;
         }
     }

@@ -107,9 +107,8 @@ impl World {
         let seen = container(spec, &id, &image);
         self.containers.push(Instance::new(seen, spec.clone()));
         let place = self.containers.len() - 1;
-        match spec.endpoints.first() {
-            Some(first) => self.join(place, first)?,
-            None => {}
+        if let Some(first) = spec.endpoints.first() {
+            self.join(place, first)?;
         }
         Ok(id)
     }

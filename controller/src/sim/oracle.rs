@@ -76,8 +76,8 @@ fn databases(databases: &BTreeMap<String, super::cluster::Database>) -> String {
     databases.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-/// What must hold at every end, whatever the story.
-pub(super) fn faults_of(process: &Process) -> Vec<String> {
+/// What must hold at every end, whatever the story. A release that fails may have been tried so often.
+pub(super) fn faults_of(process: &Process, tries: usize) -> Vec<String> {
     let world = process.machine.snapshot();
     let mut faults: Vec<String> = world.violations.iter().cloned().collect();
     faults.extend(lost_rows(&world));
@@ -91,7 +91,7 @@ pub(super) fn faults_of(process: &Process) -> Vec<String> {
     let attempts = attempts(&process.ledger.history(Some(&process.app), 1_000).unwrap());
     for failed in process.ledger.quarantined(&process.app).unwrap() {
         let times = attempts.get(failed.release.short()).copied().unwrap_or_default();
-        if times != 1 {
+        if times == 0 || times > tries {
             faults.push(format!("release {} failed and was tried {times} times", failed.release.short()));
         }
     }

@@ -130,16 +130,13 @@ impl Process {
         self.ledger.history(Some(&self.app), 1_000).map_or(0, |history| history.len())
     }
 
-    /// What is there when it ends now.
-    pub(super) fn image(&self, place: &str) -> Image {
-        let mut image = Image::take(&self.machine.snapshot(), self.data_dir.path(), place.to_owned());
-        image.rollouts = self.rollouts();
+    /// Ends it in good order; what is there then.
+    pub(super) fn end(self, place: &str) -> Image {
+        let (world, rollouts) = (self.machine.snapshot(), self.rollouts());
+        let Self { ledger, driver, data_dir, .. } = self;
+        drop((ledger, driver));
+        let mut image = Image::take(&world, data_dir.path(), place.to_owned());
+        image.rollouts = rollouts;
         image
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        MACHINE.set(None);
     }
 }

@@ -105,11 +105,11 @@ impl Story {
 
 const FIRST: &str = "script a\n";
 
-/// All of them.
+/// All of them; the long ones first.
 pub(super) fn all() -> Vec<Story> {
-    let mut stories = deploys();
+    let mut stories = failures();
     stories.extend(reverts());
-    stories.extend(failures());
+    stories.extend(deploys());
     stories.extend(drifts());
     stories
 }

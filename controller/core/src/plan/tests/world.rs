@@ -59,6 +59,8 @@ pub(super) struct World {
     pub(super) materialised: BTreeSet<ReleaseDigest>,
     pub(super) schema: Revisions,
     pub(super) half_done: Option<HalfDone>,
+    /// Why the database cannot be looked at, though it runs.
+    pub(super) unreachable: Option<String>,
     pub(super) books: Books,
     pub(super) notes: Notes,
     /// Releases that the ledger has, the newest first.
@@ -146,8 +148,8 @@ impl World {
         let service = release.database_service()?;
         let backstage = backstage(&release.project.name);
         let runs = self.of(service).any(|it| it.running() && it.networks.contains_key(&backstage));
-        if !runs {
-            return Some(DatabaseFacts::default());
+        if !runs || self.unreachable.is_some() {
+            return Some(DatabaseFacts { unreachable: self.unreachable.clone(), ..DatabaseFacts::default() });
         }
         let known: Vec<_> =
             self.books.outputs.values().filter_map(|outputs| outputs.scripts.as_ref()).collect();
