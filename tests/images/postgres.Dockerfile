@@ -11,9 +11,10 @@ RUN groupadd -r postgres --gid=999 \
  && mkdir -p /docker-entrypoint-initdb.d \
  && install -d -o postgres -g postgres -m 1777 /var/lib/postgresql/data \
  && install -d -o postgres -g postgres -m 3777 /var/run/postgresql
+# The programs themselves before Debian's wrappers, which start an interpreter for every healthcheck.
 ENV LANG=C.UTF-8 \
     PG_MAJOR=15 \
-    PATH=$PATH:/usr/lib/postgresql/15/bin \
+    PATH=/usr/lib/postgresql/15/bin:$PATH \
     PGDATA=/var/lib/postgresql/data
 COPY postgres-entrypoint /usr/local/bin/docker-entrypoint.sh
 VOLUME /var/lib/postgresql/data

@@ -59,7 +59,10 @@ fn row(text: &mut String, one: &Measurement, base: Option<&Measurement>) {
     let first = one.first_answer_seconds.map_or("never".to_owned(), |seconds| format!("{seconds:.1} s"));
     let _ = write!(text, "  {:<26} first answer {first:>8}, done {:>6.1} s", one.way, one.done_seconds);
     if let Some(base) = base {
-        let _ = write!(text, " ({} times evenkeel's)", times(one.done_seconds, base.done_seconds));
+        let first = one.first_answer_seconds.zip(base.first_answer_seconds);
+        let first = first.map_or("?".to_owned(), |(one, base)| times(one, base).to_string());
+        let done = times(one.done_seconds, base.done_seconds);
+        let _ = write!(text, " ({first} and {done} times evenkeel's)");
     }
     let _ = writeln!(text);
     for client in &one.clients {
