@@ -268,6 +268,8 @@ fn hold_back(handle: &Handle, order: &Order<'_>, end: &End) -> Result<(), Failur
                     message,
                 )?;
             }
+            // What an earlier try was put back for is not why this one was.
+            handle.release_holds()?;
             handle.hold(*reason, message);
         }
         End::RevertFailed(message) => handle.hold(Reason::RevertFailed, message),

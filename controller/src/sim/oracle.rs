@@ -70,6 +70,8 @@ fn container(it: &Instance, serving: &BTreeSet<ContainerId>) -> String {
 
 fn databases(databases: &BTreeMap<String, super::cluster::Database>) -> String {
     let one = |(name, database): (&String, &super::cluster::Database)| {
+        // What a restore replaced is kept under the number of its rollout.
+        let name = name.split("_r").next().unwrap_or(name);
         let (at, left, invalid) = (revisions(&database.revisions()), &database.left, &database.invalid);
         format!("database {name} at {at} with {left:?} and {invalid:?}")
     };
