@@ -1,0 +1,69 @@
+//! The database's part of a rollout: facts, migrations, backups, restores.
+
+mod backups;
+mod look;
+mod reach;
+mod steps;
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use evenkeel_core::database::redact::Redactor;
+use evenkeel_core::name::{ReleaseDigest, SchemaRevision};
+use evenkeel_core::plan::Direction;
+use evenkeel_core::release::Release;
+use evenkeel_core::status::Reason;
+use serde::{Deserialize, Serialize};
+
+pub(crate) use self::backups::{backup_now, restore_now, verify_now};
+pub(super) use self::look::facts;
+pub(super) use self::reach::variable_of;
+use super::Failure;
+use crate::database::DatabaseError;
+
+/// How long another rollout's lock is waited for.
+const LOCK_WAIT: Duration = Duration::from_secs(30);
+/// How long a database that has just been started may take to accept.
+pub(super) const CONNECT_TRIES: u32 = 20;
+/// The pause between two tries.
+pub(super) const CONNECT_AGAIN: Duration = Duration::from_millis(500);
+
+/// A migration that was begun: enough to believe the database again after a crash.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Begun {
+    direction: Direction,
+    with: ReleaseDigest,
+    from: BTreeSet<SchemaRevision>,
+    to: BTreeSet<SchemaRevision>,
+    /// It was seen that it had failed: who gets there afterwards is somebody else.
+    #[serde(default)]
+    failed: bool,
+}
+
+impl From<DatabaseError> for Failure {
+    fn from(error: DatabaseError) -> Self {
+        let message = error.to_string();
+        match error {
+            DatabaseError::Engine(error) => error.into(),
+            error if error.transient() => Self::transient(Reason::PreflightFailed, message),
+            _ => Self::release(Reason::MigrationFailed, message),
+        }
+    }
+}
+
+/// A network's gateway: the first address, as the engine gives it out. The host's own sessions come from there.
+pub(super) fn gateway(subnet: &str) -> Option<IpAddr> {
+    let address: std::net::Ipv4Addr = subnet.split_once('/')?.0.parse().ok()?;
+    Some(IpAddr::V4(std::net::Ipv4Addr::from(u32::from(address) + 1)))
+}
+
+/// Takes the secrets of every service out of a text.
+pub(super) fn redacted(release: &Release, text: &str) -> String {
+    let redactors: Vec<Redactor> =
+        release.project.services.values().map(|service| Redactor::new(&service.environment, [])).collect();
+    let lines = text
+        .lines()
+        .map(|line| redactors.iter().fold(line.to_owned(), |line, redactor| redactor.line(&line)));
+    lines.collect::<Vec<_>>().join("\n")
+}
