@@ -37,7 +37,7 @@ pub mod label {
 }
 
 /// All that the engine needs to create a container.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerSpec {
     /// Its name.
     pub name: String,

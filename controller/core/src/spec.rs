@@ -307,13 +307,7 @@ fn beside(release: &Release, image: &ImageId, service: Service, name: &str, role
         image: image.to_string(),
         service,
         labels: labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
-        publish: false,
-        endpoints: Vec::new(),
-        restart: RestartPolicy::No,
-        binds: Vec::new(),
-        tmpfs: BTreeMap::new(),
-        anonymous: Vec::new(),
-        auto_remove: false,
+        ..ContainerSpec::default()
     }
 }
 

@@ -6,6 +6,9 @@ use super::super::schema::SchemaMove;
 use super::super::service::Work;
 use super::super::{Direction, Effect, Strategy};
 use super::Deployment;
+use crate::name::{ReleaseDigest, SchemaRevision};
+
+type Revisions = BTreeSet<SchemaRevision>;
 
 impl<'a, 'f> Deployment<'a, 'f> {
     /// A database whose own container changes is stopped and started before the schema moves.
@@ -56,19 +59,7 @@ impl<'a, 'f> Deployment<'a, 'f> {
                 self.create_candidates();
                 self.fence("the older code cannot run on the newer schema");
                 self.backup("what was written since goes into it");
-                self.push(
-                    Effect::Migrate {
-                        direction: Direction::Down,
-                        with: with.clone(),
-                        from: from.clone(),
-                        to: to.clone(),
-                    },
-                    "with the newer image, the only one that has the script",
-                );
-                self.notes.push(format!(
-                    "what was written into columns that exist only at {} is kept in the backup",
-                    super::super::revisions(from)
-                ));
+                self.take_down(with, from, to, "with the newer image, the only one that has the script");
             }
             SchemaMove::Restore { to } => {
                 self.fence("the backup goes back behind it");
@@ -109,15 +100,14 @@ impl<'a, 'f> Deployment<'a, 'f> {
             return;
         }
         self.backup("behind the newer code's stop: all that it wrote is in it");
-        self.push(
-            Effect::Migrate {
-                direction: Direction::Down,
-                with: with.clone(),
-                from: from.clone(),
-                to: to.clone(),
-            },
-            "the older code serves; the newer image is the only one that has the script",
-        );
+        let why = "the older code serves; the newer image is the only one that has the script";
+        self.take_down(with, from, to, why);
+    }
+
+    fn take_down(&mut self, with: &ReleaseDigest, from: &Revisions, to: &Revisions, why: &str) {
+        let (with, to) = (with.clone(), to.clone());
+        let effect = Effect::Migrate { direction: Direction::Down, with, from: from.clone(), to };
+        self.push(effect, why);
         self.notes.push(format!(
             "what was written into columns that exist only at {} is kept in the backup",
             super::super::revisions(from)
