@@ -61,13 +61,7 @@ impl Bench {
             image: DEBIAN.to_owned(),
             service,
             labels: self.labels(),
-            publish: false,
-            endpoints: Vec::new(),
-            restart: RestartPolicy::No,
-            binds: Vec::new(),
-            tmpfs: BTreeMap::new(),
-            anonymous: Vec::new(),
-            auto_remove: false,
+            ..ContainerSpec::default()
         }
     }
 
