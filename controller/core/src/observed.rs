@@ -1,11 +1,13 @@
 //! What is: the engine's and the database's state as data, read at one moment.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::compose::RestartPolicy;
 use crate::name::{ContainerId, ImageId, ServiceName};
+use crate::secret::Secret;
 
 /// A container as the engine's inspect shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,7 +47,7 @@ pub struct Container {
     /// Whether it writes to an anonymous or named volume, by mount: (volume name or host path, target, writable).
     pub mounts: Vec<(String, String, bool)>,
     /// Its environment, `NAME=value`; secret.
-    pub environment: Vec<crate::secret::Secret>,
+    pub environment: Vec<Secret>,
     /// The exit code of the last run.
     pub exit_code: i64,
     /// What the engine said when it could not start it.
@@ -94,6 +96,12 @@ pub struct Health {
     pub failing_streak: i64,
     /// The output of the last check.
     pub last_output: String,
+    /// The command that checks, as it is executed in the container.
+    #[serde(default)]
+    pub command: Vec<Secret>,
+    /// How long it may take.
+    #[serde(default)]
+    pub timeout: Duration,
 }
 
 /// The statuses of a Docker healthcheck.

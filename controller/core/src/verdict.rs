@@ -39,6 +39,8 @@ pub struct Sample<'a> {
     pub container: Option<&'a Container>,
     /// What its probe said: `None` without a probe.
     pub probe: Option<Result<(), String>>,
+    /// What the command of its Docker healthcheck said to us, while the engine has not checked yet.
+    pub check: Option<Result<(), String>>,
     /// Time since judging began.
     pub at: Duration,
 }
@@ -91,7 +93,7 @@ impl Judgement {
         if let Some(failure) = self.lifecycle(container) {
             return Verdict::Failed(failure);
         }
-        match self.look(container, sample.probe.as_ref()) {
+        match self.look(container, sample) {
             Ok(()) => self.succeeded(sample.at),
             Err(Some(fatal)) => Verdict::Failed(fatal),
             Err(None) => self.failed(sample.at),
@@ -115,11 +117,7 @@ impl Judgement {
     }
 
     /// The Docker healthcheck and the probe together. `Err(Some)` decides at once: the engine has counted its own failures.
-    fn look(
-        &mut self,
-        container: &Container,
-        probe: Option<&Result<(), String>>,
-    ) -> Result<(), Option<String>> {
+    fn look(&mut self, container: &Container, sample: &Sample<'_>) -> Result<(), Option<String>> {
         if container.state != State::Running {
             self.last = "it is not running yet".to_owned();
             return Err(None);
@@ -130,18 +128,21 @@ impl Judgement {
                 // What it counted before judging began (while it was paused, say) decides nothing.
                 return Err(self.been_better.then(|| self.last.clone()));
             }
-            Some((HealthStatus::Starting, output)) => {
+            Some((HealthStatus::Starting, output)) if sample.check != Some(Ok(())) => {
                 self.been_better = true;
-                self.last = format!("its healthcheck has not passed yet: {}", output.trim());
+                let said = sample.check.as_ref().and_then(|check| check.as_ref().err()).unwrap_or(output);
+                self.last = format!("its healthcheck has not passed yet: {}", said.trim());
                 self.starting = true;
                 // Where a probe already passes, the time counts; the engine's own check comes seldom.
-                if probe.is_none() {
+                if sample.probe.is_none() {
                     return Err(None);
                 }
             }
-            Some((HealthStatus::Healthy, _)) | None => (self.been_better, self.starting) = (true, false),
+            Some((HealthStatus::Starting | HealthStatus::Healthy, _)) | None => {
+                (self.been_better, self.starting) = (true, false);
+            }
         }
-        match probe {
+        match &sample.probe {
             Some(Err(why)) => {
                 self.last.clone_from(why);
                 Err(None)
@@ -230,6 +231,7 @@ pub fn log_failure(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observed::Health;
 
     fn limits() -> Limits {
         Limits {
@@ -254,7 +256,7 @@ mod tests {
         let verdicts = probes.iter().enumerate().map(|(second, ok)| {
             let probe = if *ok { Ok(()) } else { Err("status 500".to_owned()) };
             let at = Duration::from_secs(second as u64);
-            judgement.sample(&Sample { container: Some(container), probe: Some(probe), at })
+            judgement.sample(&Sample { container: Some(container), probe: Some(probe), check: None, at })
         });
         verdicts.collect()
     }
@@ -282,32 +284,50 @@ mod tests {
         assert_eq!(verdicts[10], Verdict::Failed("not healthy within 10 s: status 500".to_owned()));
     }
 
+    fn checked(status: HealthStatus, last_output: &str) -> Container {
+        let health = Health {
+            status,
+            failing_streak: 0,
+            last_output: last_output.to_owned(),
+            command: Vec::new(),
+            timeout: Duration::ZERO,
+        };
+        Container { health: Some(health), ..running() }
+    }
+
     #[test]
     fn time_counts_while_the_engine_has_not_checked_yet_but_its_word_is_waited_for() {
-        use crate::observed::Health;
-        let health = |status| Container {
-            health: Some(Health { status, failing_streak: 0, last_output: String::new() }),
-            ..running()
-        };
         let mut judgement = Judgement::new(limits());
-        let early = feed(&mut judgement, &health(HealthStatus::Starting), &[true; 4]);
+        let early = feed(&mut judgement, &checked(HealthStatus::Starting, ""), &[true; 4]);
         assert!(early.iter().all(|verdict| matches!(verdict, Verdict::Wait(_))), "{early:?}");
-        let healthy = health(HealthStatus::Healthy);
-        let sample = Sample { container: Some(&healthy), probe: Some(Ok(())), at: Duration::from_secs(4) };
+        let healthy = checked(HealthStatus::Healthy, "");
+        let late = Duration::from_secs(4);
+        let sample = Sample { container: Some(&healthy), probe: Some(Ok(())), check: None, at: late };
         assert_eq!(judgement.sample(&sample), Verdict::Healthy);
     }
 
     #[test]
-    fn unhealthy_decides_at_once_unless_it_was_so_before() {
-        use crate::observed::Health;
-        let unhealthy = Container {
-            health: Some(Health {
-                status: HealthStatus::Unhealthy,
-                failing_streak: 3,
-                last_output: "no".to_owned(),
-            }),
-            ..running()
+    fn the_command_of_a_healthcheck_counts_until_the_engine_has_checked() {
+        let starting = checked(HealthStatus::Starting, "");
+        let check = |said: Result<(), &str>, second| Sample {
+            container: Some(&starting),
+            probe: None,
+            check: Some(said.map_err(str::to_owned)),
+            at: Duration::from_secs(second),
         };
+        let mut judgement = Judgement::new(Limits { successes: 1, ..limits() });
+        let refused = judgement.sample(&check(Err("refused"), 0));
+        assert_eq!(refused, Verdict::Wait("its healthcheck has not passed yet: refused".to_owned()));
+        assert!(matches!(judgement.sample(&check(Ok(()), 1)), Verdict::Wait(_)));
+        assert_eq!(judgement.sample(&check(Ok(()), 3)), Verdict::Healthy);
+        let unhealthy = checked(HealthStatus::Unhealthy, "no");
+        let sample = Sample { container: Some(&unhealthy), ..check(Ok(()), 4) };
+        assert!(matches!(judgement.sample(&sample), Verdict::Failed(_)), "the engine has the last word");
+    }
+
+    #[test]
+    fn unhealthy_decides_at_once_unless_it_was_so_before() {
+        let unhealthy = checked(HealthStatus::Unhealthy, "no");
         let mut judgement = Judgement::new(limits());
         assert!(matches!(feed(&mut judgement, &unhealthy, &[true])[0], Verdict::Wait(_)));
         feed(&mut judgement, &running(), &[true]);

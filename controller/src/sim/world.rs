@@ -439,8 +439,13 @@ impl World {
         let checked = self.containers[place].spec.service.healthcheck.as_ref();
         if checked.is_some_and(|check| check.test.first().is_some_and(|word| word != "NONE")) {
             let status = if age >= HEALTHY { HealthStatus::Healthy } else { HealthStatus::Starting };
-            self.containers[place].seen.health =
-                Some(Health { status, failing_streak: 0, last_output: String::new() });
+            self.containers[place].seen.health = Some(Health {
+                status,
+                failing_streak: 0,
+                last_output: String::new(),
+                command: Vec::new(),
+                timeout: Duration::ZERO,
+            });
         }
         let Some(Program::App(code)) = self.program(&self.containers[place]).cloned() else { return };
         if self.is_tool(place) {

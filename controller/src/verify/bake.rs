@@ -106,7 +106,12 @@ async fn look(
             _ => None,
         };
         let Some(judgement) = judgements.get_mut(&subject.service) else { continue };
-        let verdict = judgement.sample(&Sample { container: container.as_ref(), probe, at: began.elapsed() });
+        let verdict = judgement.sample(&Sample {
+            container: container.as_ref(),
+            probe,
+            check: None,
+            at: began.elapsed(),
+        });
         if let Verdict::Failed(why) = verdict {
             // The engine going away takes its containers with it: that is no fault of theirs.
             reach.engine.info().await.map_err(|error| Verdict::Inconclusive(error.to_string()))?;

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use evenkeel_core::manifest::{Probe, Rollout};
+use evenkeel_core::observed::{Container, HealthStatus};
 use evenkeel_core::verdict::{Judgement, Limits, Sample, Verdict};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::VerifyError;
 use super::probe::{Reach, probe_once};
-use crate::engine::EngineError;
+use crate::engine::{EngineError, Exec, ExecOutcome};
 
 /// A container to be proven.
 pub(crate) struct ProofSubject {
@@ -25,6 +26,8 @@ pub(crate) struct ProofSubject {
 
 /// How long the engine may be away during a proof.
 const ENGINE_PATIENCE: Duration = Duration::from_secs(120);
+/// How often a healthcheck's command is run before the engine runs it.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
 
 /// Waits until every container is proven. `said` hears what is still missing.
 ///
@@ -67,8 +70,9 @@ async fn prove_one(
     let interval = subject.probe.as_ref().map_or(Duration::from_millis(500), |probe| probe.interval);
     let began = Instant::now();
     let mut away: Option<Instant> = None;
+    let mut ahead = Ahead::default();
     loop {
-        match sample(reach, subject, &mut judgement, began).await {
+        match sample(reach, subject, &mut judgement, &mut ahead, began).await {
             Ok(Verdict::Healthy) => return Ok(()),
             Ok(Verdict::Failed(why)) => return Err(failed(reach, subject, &why).await),
             Ok(Verdict::Wait(why)) => said(&format!("{}: {why}", subject.name)),
@@ -90,17 +94,71 @@ async fn sample(
     reach: &Reach<'_>,
     subject: &ProofSubject,
     judgement: &mut Judgement,
+    ahead: &mut Ahead,
     began: Instant,
 ) -> Result<Verdict, String> {
     let container = reach.engine.container(&subject.id).await.map_err(|error| error.to_string())?;
-    let probe = match (&subject.probe, &container) {
-        (Some(probe), Some(container)) if container.running() => {
-            Some(probe_once(reach, container, probe).await)
+    let probe = async {
+        match (&subject.probe, &container) {
+            (Some(probe), Some(container)) if container.running() => {
+                Some(probe_once(reach, container, probe).await)
+            }
+            (Some(_), _) => Some(Err("it is not running yet".to_owned())),
+            (None, _) => None,
         }
-        (Some(_), _) => Some(Err("it is not running yet".to_owned())),
-        (None, _) => None,
     };
-    Ok(judgement.sample(&Sample { container: container.as_ref(), probe, at: began.elapsed() }))
+    let (probe, check) = tokio::join!(probe, ahead.check(reach, container.as_ref()));
+    Ok(judgement.sample(&Sample { container: container.as_ref(), probe, check, at: began.elapsed() }))
+}
+
+/// The engine runs a healthcheck for the first time when its `interval` has passed: half a minute, where nothing else is said.
+/// Until then its command is run here, so that nobody waits for the engine's next turn.
+#[derive(Default)]
+struct Ahead {
+    last: Option<(Instant, Result<(), String>)>,
+    /// It took too long once. The engine has no way to end it, so no other is begun.
+    hung: bool,
+}
+
+impl Ahead {
+    /// What the command says, or said a moment ago. `None` once the engine itself has an opinion.
+    async fn check(
+        &mut self,
+        reach: &Reach<'_>,
+        container: Option<&Container>,
+    ) -> Option<Result<(), String>> {
+        let container = container.filter(|container| container.running())?;
+        let health = container.health.as_ref().filter(|health| health.status == HealthStatus::Starting)?;
+        let recent = self.last.as_ref().filter(|(at, _)| at.elapsed() < CHECK_EVERY || self.hung);
+        if let Some((_, said)) = recent {
+            return Some(said.clone());
+        }
+        let command: Vec<String> = health.command.iter().map(|word| word.expose().to_owned()).collect();
+        if command.is_empty() {
+            return None;
+        }
+        let run = reach.engine.exec(container.id.as_str(), Exec { command, ..Exec::default() });
+        let said = match tokio::time::timeout(health.timeout, run).await {
+            Ok(Ok(outcome)) if outcome.exit_code == 0 => Ok(()),
+            Ok(Ok(outcome)) => Err(words(&outcome)),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => {
+                self.hung = true;
+                Err(format!("it took longer than {} s", health.timeout.as_secs_f32()))
+            }
+        };
+        self.last = Some((Instant::now(), said.clone()));
+        Some(said)
+    }
+}
+
+/// The end of what a check that failed had to say.
+fn words(outcome: &ExecOutcome) -> String {
+    let output = String::from_utf8_lossy(&outcome.stdout);
+    let said = format!("{}\n{}", output.trim(), outcome.stderr.trim());
+    let last: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).rev().take(5).collect();
+    let said = last.into_iter().rev().collect::<Vec<_>>().join("\n");
+    if said.is_empty() { format!("it exited with {}", outcome.exit_code) } else { said }
 }
 
 async fn run_to_end(

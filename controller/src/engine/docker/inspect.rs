@@ -1,11 +1,12 @@
 //! From the engine's inspect to [`Container`]. Absent fields become empty ones: engines of different age leave out different ones.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use bollard::models::{
     ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, EndpointSettings,
-    Health as EngineHealth, HealthStatusEnum, MountPoint, PortMap, RestartPolicy as EnginePolicy,
-    RestartPolicyNameEnum,
+    Health as EngineHealth, HealthConfig, HealthStatusEnum, MountPoint, PortMap,
+    RestartPolicy as EnginePolicy, RestartPolicyNameEnum,
 };
 use evenkeel_core::compose::RestartPolicy;
 use evenkeel_core::name::{ContainerId, ImageId};
@@ -28,7 +29,7 @@ pub(super) fn container(inspected: ContainerInspectResponse) -> Container {
         image_id: ImageId::new(inspected.image.unwrap_or_default()),
         labels: config.labels.unwrap_or_default().into_iter().collect(),
         state: status(&state),
-        health: state.health.and_then(health),
+        health: state.health.and_then(|state| health(state, config.healthcheck, config.shell)),
         created_at: inspected.created.unwrap_or_default(),
         started_at: state.started_at.filter(|time| time != NEVER).unwrap_or_default(),
         restart_count: inspected.restart_count.unwrap_or_default(),
@@ -61,7 +62,7 @@ fn status(state: &ContainerState) -> State {
     }
 }
 
-fn health(health: EngineHealth) -> Option<Health> {
+fn health(health: EngineHealth, check: Option<HealthConfig>, shell: Option<Vec<String>>) -> Option<Health> {
     let status = match health.status? {
         HealthStatusEnum::STARTING => HealthStatus::Starting,
         HealthStatusEnum::HEALTHY => HealthStatus::Healthy,
@@ -69,11 +70,34 @@ fn health(health: EngineHealth) -> Option<Health> {
         HealthStatusEnum::NONE | HealthStatusEnum::EMPTY => return None,
     };
     let last = health.log.unwrap_or_default().pop();
+    let check = check.unwrap_or_default();
     Some(Health {
         status,
         failing_streak: health.failing_streak.unwrap_or_default(),
         last_output: last.and_then(|result| result.output).unwrap_or_default(),
+        command: command(check.test.unwrap_or_default(), shell).into_iter().map(Secret::new).collect(),
+        timeout: timeout(check.timeout),
     })
+}
+
+/// `CMD` executes its arguments, `CMD-SHELL` has the container's shell read one.
+fn command(mut test: Vec<String>, shell: Option<Vec<String>>) -> Vec<String> {
+    let arguments = if test.is_empty() { Vec::new() } else { test.split_off(1) };
+    match test.first().map(String::as_str) {
+        Some("CMD") => arguments,
+        Some("CMD-SHELL") => {
+            let shell =
+                shell.filter(|shell| !shell.is_empty()).unwrap_or(vec!["/bin/sh".into(), "-c".into()]);
+            shell.into_iter().chain(arguments).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Nothing said is half a minute (Dockerfile reference, HEALTHCHECK).
+fn timeout(nanoseconds: Option<i64>) -> Duration {
+    let said = nanoseconds.and_then(|value| u64::try_from(value).ok()).filter(|value| *value > 0);
+    said.map_or(Duration::from_secs(30), Duration::from_nanos)
 }
 
 fn restart(policy: EnginePolicy) -> RestartPolicy {

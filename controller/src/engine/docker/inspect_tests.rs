@@ -15,7 +15,7 @@ const RUNNING: &str = r#"{
   "Mounts": [
     {"Type": "volume", "Name": "shop_data", "Source": "/var/lib/docker/volumes/shop_data/_data", "Destination": "/data", "RW": true},
     {"Type": "bind", "Source": "/opt/shop", "Destination": "/conf", "RW": false}],
-  "Config": {"Image": "web:latest", "Env": ["TOKEN=hush"], "Labels": {"com.docker.compose.service": "web"}},
+  "Config": {"Image": "web:latest", "Healthcheck": {"Test": ["CMD-SHELL", "curl -f localhost"], "Timeout": 2000000000}, "Env": ["TOKEN=hush"], "Labels": {"com.docker.compose.service": "web"}},
   "NetworkSettings": {
     "Ports": {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}, {"HostIp": "::", "HostPort": "8080"}], "443/tcp": null},
     "Networks": {
@@ -44,6 +44,8 @@ fn a_running_container_is_read() {
         (health.status, health.failing_streak, health.last_output.as_str()),
         (HealthStatus::Unhealthy, 3, "last")
     );
+    assert_eq!(health.command, ["/bin/sh", "-c", "curl -f localhost"].map(Secret::new));
+    assert_eq!(health.timeout, Duration::from_secs(2));
     assert_eq!(
         container.mounts,
         [("shop_data".into(), "/data".into(), true), ("/opt/shop".into(), "/conf".into(), false)]
@@ -80,6 +82,18 @@ fn what_never_started_has_no_start() {
         (State::Created, "", None)
     );
     assert_eq!(container.restart, RestartPolicy::No);
+}
+
+#[test]
+fn a_healthcheck_is_executed_as_the_engine_does() {
+    let words = |test: &[&str], shell: Option<&[&str]>| {
+        let own = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        command(own(test), shell.map(own))
+    };
+    assert_eq!(words(&["CMD", "redis-cli", "ping"], Some(&["/bin/bash", "-c"])), ["redis-cli", "ping"]);
+    assert_eq!(words(&["CMD-SHELL", "true"], Some(&["/bin/bash", "-c"])), ["/bin/bash", "-c", "true"]);
+    assert!(words(&["NONE"], None).is_empty() && words(&[], None).is_empty());
+    assert_eq!((timeout(None), timeout(Some(0))), (Duration::from_secs(30), Duration::from_secs(30)));
 }
 
 #[test]
