@@ -248,6 +248,7 @@ impl World {
         if runs && let Some(port) = self.taken_port(place, Some(&endpoint.network)) {
             return Err(format!("Bind for 0.0.0.0:{port} failed: port is already allocated"));
         }
+        let internal = network.internal;
         let joined = Joined {
             network_id: network.id.clone(),
             ip_address: String::new(),
@@ -255,7 +256,7 @@ impl World {
         };
         self.busy();
         let (clock, instance) = (self.clock, &mut self.containers[place]);
-        if !endpoint.aliases.is_empty() {
+        if !internal {
             instance.joined_at = Some(clock);
         }
         instance.seen.networks.insert(endpoint.network.clone(), joined);
@@ -333,15 +334,21 @@ impl World {
         }
     }
 
-    /// Whom a name means to a container: its own links first, then the names that others have on its networks.
+    /// Whom a name means to a container: its own links first, then the names that others have on its networks, but for those
+    /// on which it has a link of that name.
     pub(super) fn resolve(&self, from: &Instance, name: &str) -> Option<usize> {
-        let linked = from.endpoints.values().find_map(|endpoint| {
-            let (target, _) = endpoint.links.iter().find(|(_, alias)| alias == name)?;
-            let place = self.position(target)?;
-            let it = &self.containers[place];
-            (it.since.is_some() && it.seen.networks.contains_key(&endpoint.network)).then_some(place)
-        });
-        linked.or_else(|| from.seen.networks.keys().find_map(|network| self.named(network, name)))
+        let link = |network: &str| {
+            from.endpoints
+                .get(network)?
+                .links
+                .iter()
+                .find_map(|(target, alias)| (alias == name).then_some(target))
+        };
+        let networks = from.seen.networks.keys();
+        let linked = networks.clone().find_map(|network| self.named(network, link(network)?));
+        linked.or_else(|| {
+            networks.filter(|network| link(network).is_none()).find_map(|network| self.named(network, name))
+        })
     }
 
     /// Who has a name on a network.
@@ -349,7 +356,9 @@ impl World {
         let has = |it: &Instance| {
             it.since.is_some()
                 && it.seen.networks.get(network).is_some_and(|joined| {
-                    it.seen.name == name || joined.aliases.iter().any(|alias| alias == name)
+                    it.seen.name == name
+                        || it.seen.id.short() == name
+                        || joined.aliases.iter().any(|alias| alias == name)
                 })
         };
         self.containers.iter().position(has)

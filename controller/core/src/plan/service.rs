@@ -6,6 +6,7 @@ use crate::compose::{Project, RestartPolicy, Service};
 use crate::container::label;
 use crate::name::ServiceName;
 use crate::observed::{Container, Joined, State};
+use crate::spec::answers;
 
 /// A service, and what is to be done about it.
 pub(super) struct Work<'a> {
@@ -121,7 +122,7 @@ fn missing_networks(facts: &Facts<'_>, name: &ServiceName, container: &Container
     wanted
         .filter(|network| {
             // Names are lost when somebody disconnects it and connects it again by hand.
-            let named = |joined: &Joined| joined.aliases.iter().any(|alias| alias == name.as_str());
+            let named = |joined: &Joined| answers(name, service, network.external, joined);
             !container.networks.get(&network.name).is_some_and(named)
         })
         .map(|network| network.name.clone())
@@ -138,11 +139,16 @@ pub fn final_name(
     if let Some(name) = &service.container_name {
         return name.clone();
     }
-    let first_version = format!("{}_{name}_1", project.name);
+    let first_version = first_version_name(project, name);
     if current.is_some_and(|container| container.name == first_version) {
         return first_version;
     }
     format!("{}-{name}-1", project.name)
+}
+
+/// The name that Compose v1 gave to a service's container.
+pub fn first_version_name(project: &Project, name: &ServiceName) -> String {
+    format!("{}_{name}_1", project.name)
 }
 
 /// The smallest actions that make a right container right again.

@@ -26,14 +26,14 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
-    pub(crate) fn start(world: &World, nginx: &Nginx) -> Self {
+    pub(crate) fn start(world: &World, network: &str, nginx: &Nginx) -> Self {
         let at = |port: u16| format!("http://127.0.0.1:{port}");
         let loads = vec![
             ("through Caddy", Load::start(&world.url(""), 40)),
             ("through nginx", Load::start_unkept(&at(nginx.port.number()), 20)),
             ("published port", Load::start_unkept(&at(world.ports.api.number()), 20)),
         ];
-        Self { loads, inside: Inside::start(world) }
+        Self { loads, inside: Inside::start(world, network) }
     }
 
     pub(crate) fn stop(self) -> Vec<Noticed> {
@@ -73,9 +73,12 @@ impl Nginx {
         &self.name
     }
 
-    pub(crate) fn start(&self, world: &World) {
-        let config = "upstream api { server convertik-api:8000; }\nserver { listen 80; location / { \
-                      proxy_pass http://api; proxy_next_upstream off; proxy_connect_timeout 3s; } }\n";
+    pub(crate) fn start(&self, world: &World, network: &str) {
+        let config = format!(
+            "upstream api {{ server {}:8000; }}\nserver {{ listen 80; location / {{ proxy_pass http://api; \
+             proxy_next_upstream off; proxy_connect_timeout 3s; }} }}\n",
+            world.names.container("api")
+        );
         let file = world.directory().join("nginx.conf");
         std::fs::write(&file, config).expect("a world's directory can be written");
         docker(&[
@@ -84,7 +87,7 @@ impl Nginx {
             "--name",
             &self.name,
             "--network",
-            &world.names.network,
+            network,
             "-p",
             &format!("{}:80", self.port.number()),
             "-v",
@@ -100,7 +103,7 @@ struct Inside {
 }
 
 const ASK: &str = r#"
-import json, signal, socket, sys, time, http.client
+import json, os, signal, socket, sys, time, http.client
 seen = {"requests": 0, "failed": 0, "gap": 0.0}
 last = time.monotonic()
 def end(*_):
@@ -112,7 +115,7 @@ while True:
     begun = time.monotonic()
     seen["requests"] += 1
     try:
-        address = socket.getaddrinfo("convertik-api", 8000, socket.AF_INET, socket.SOCK_STREAM)[0][4][0]
+        address = socket.getaddrinfo(os.environ["SERVICE"], 8000, socket.AF_INET, socket.SOCK_STREAM)[0][4][0]
         connection = http.client.HTTPConnection(address, 8000, timeout=3)
         connection.request("GET", "/api/v1/version")
         answer = connection.getresponse()
@@ -136,7 +139,7 @@ struct Seen {
 }
 
 impl Inside {
-    fn start(world: &World) -> Self {
+    fn start(world: &World, network: &str) -> Self {
         let name = world.names.container("client");
         try_docker(&["rm", "-f", &name]);
         docker(&[
@@ -146,7 +149,9 @@ impl Inside {
             "--name",
             &name,
             "--network",
-            &world.names.network,
+            network,
+            "-e",
+            &format!("SERVICE={}", world.names.container("api")),
             "python:3.11-slim",
             "python",
             "-c",

@@ -44,7 +44,7 @@ pub(crate) struct Measurement {
 
 /// Deploys under load.
 pub(crate) fn measure(way: &Way, event: Event) -> Measurement {
-    let clients = Clients::start(&way.world, &way.nginx);
+    let clients = Clients::start(&way.world, &way.network(), &way.nginx);
     std::thread::sleep(Duration::from_secs(3));
     let (start, first) = (Instant::now(), watch(way.world.url("/api/v1/version"), way.next_version(event)));
     way.deploy(event);

@@ -43,6 +43,7 @@ impl Way {
     pub(crate) fn prepare(kind: WayKind) -> Self {
         let world = World::with(Options { bake: 10, start_timeout: 60 });
         let nginx = Nginx::new(&world);
+        let network = network(kind, &world);
         let (controller, calls) = match kind {
             WayKind::Evenkeel => start_evenkeel(&world),
             WayKind::ComposeUp | WayKind::Runbook => {
@@ -51,12 +52,17 @@ impl Way {
             }
         };
         // It needs the name that it forwards to, and the hook needs it.
-        nginx.start(&world);
+        nginx.start(&world, &network);
         let commit = reload_after_takeover(&world, &nginx);
         if let Some(controller) = &controller {
             controller.settle(&commit, 300);
         }
         Self { kind, controller, calls, nginx, world, count: Cell::new(0) }
+    }
+
+    /// Where its users in the project are.
+    pub(crate) fn network(&self) -> String {
+        network(self.kind, &self.world)
     }
 
     pub(crate) fn controller(&self) -> Option<&Controller> {
@@ -97,6 +103,15 @@ impl Way {
         if self.kind != WayKind::Evenkeel {
             docker(&["exec", self.nginx.name(), "nginx", "-s", "reload"]);
         }
+    }
+}
+
+/// The project's own network. Compose would recreate it under its users (the runbook) or knows no difference, so there it is the
+/// one that the proxy is on.
+fn network(kind: WayKind, world: &World) -> String {
+    match kind {
+        WayKind::Evenkeel => format!("{}_default", world.names.app),
+        WayKind::ComposeUp | WayKind::Runbook => world.names.network.clone(),
     }
 }
 

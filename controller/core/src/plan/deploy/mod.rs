@@ -11,6 +11,7 @@ mod take_over;
 use std::collections::BTreeSet;
 
 pub(super) use fence::writes;
+use take_over::STAND_IN;
 
 use super::schema::SchemaMove;
 use super::service::{Work, final_name};
@@ -33,6 +34,7 @@ pub(super) fn deploy(facts: &Facts<'_>, works: &[Work<'_>], schema: &SchemaMove)
         stopped: BTreeSet::new(),
         aside: BTreeSet::new(),
         restarted: BTreeSet::new(),
+        hooks_due: false,
     };
     plan.repair(strategy(schema) == Strategy::Fenced);
     plan.replace_database(schema);
@@ -41,7 +43,7 @@ pub(super) fn deploy(facts: &Facts<'_>, works: &[Work<'_>], schema: &SchemaMove)
     plan.restart_others();
     plan.take_over();
     plan.stand_down_removed();
-    plan.hooks();
+    plan.last_hooks();
     plan.go_down(schema);
     plan.watch();
     plan.retire();
@@ -78,6 +80,8 @@ struct Deployment<'a, 'f> {
     aside: BTreeSet<ContainerId>,
     /// Services that are stopped and started, so far.
     restarted: BTreeSet<ServiceName>,
+    /// Names have changed hands since the hooks ran.
+    hooks_due: bool,
 }
 
 impl<'a, 'f> Deployment<'a, 'f> {
@@ -116,7 +120,7 @@ impl<'a, 'f> Deployment<'a, 'f> {
     }
 
     fn subject_for(&self, work: &Work<'_>, role: Role) -> Subject {
-        let suffix = if role == Role::StandIn { "-stand-in" } else { "" };
+        let suffix = if role == Role::StandIn { STAND_IN } else { "" };
         match self.reusable(work, role) {
             Some(container) => Self::existing(work, container),
             None => Subject { service: work.name.clone(), name: self.new_name(work, suffix), id: None },

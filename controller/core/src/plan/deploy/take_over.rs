@@ -7,6 +7,8 @@ use crate::compose::RestartPolicy;
 use crate::name::{ContainerId, ServiceName};
 use crate::observed::Container;
 
+/// What the name of a stand-in ends with.
+pub(super) const STAND_IN: &str = "-stand-in";
 /// What the change of a published port's owner takes.
 const SHORT_GAP: &str = "the old container's stop and one connect, usually well under a second";
 /// The same, where the new one cannot be started while the port is held.
@@ -27,59 +29,89 @@ impl<'a, 'f> Deployment<'a, 'f> {
         }
     }
 
+    /// The service's container name goes from hand to hand before anything stops: on the project's own networks it decides who
+    /// is found, so that nobody is sent to what is about to stop.
     fn take_over_one(&mut self, work: &Work<'_>) {
         let new = self.new_subject(work);
-        let right = self.final_name(work);
-        let stand_in = self.stand_in(work);
-        if let Some(stand_in) = &stand_in {
-            self.push(
-                Effect::Join { container: stand_in.clone(), role: Role::StandIn },
-                "it carries the names while the port changes hands",
-            );
-            self.gaps.push(format!(
-                "published port{} of {} refuse{} connections while it changes hands ({}); clients inside and through a proxy \
-                 notice nothing",
-                ports(work),
-                work.name,
-                if work.service.ports.len() == 1 { "s" } else { "" },
-                if self.waits_for_port(work) { LONG_GAP } else { SHORT_GAP },
-            ));
-        } else {
+        let Some(stand_in) = self.stand_in(work) else {
             self.push(Effect::Join { container: new.clone(), role: Role::Successor }, "it is proven");
-        }
-        if let Some(old) = work.current {
-            self.stand_down(work, old);
-        }
+            let old = self.step_aside_for(work, &new);
+            let new = self.rename(new, self.final_name(work), "it serves under its own name");
+            self.hooks_before(&old);
+            self.stop(old, "its successor serves");
+            self.stand_down_others(work, new.id.as_ref());
+            self.tag_new(work);
+            return;
+        };
+        self.announce_gap(work);
+        self.push(
+            Effect::Join { container: stand_in.clone(), role: Role::StandIn },
+            "it carries the names while the port changes hands",
+        );
+        let old = self.step_aside_for(work, &new);
+        let stand_in = self.rename(stand_in, self.final_name(work), "it serves meanwhile");
+        self.hooks_before(&old);
+        self.stop(old, "its successor serves");
         self.stand_down_others(work, new.id.as_ref());
-        if stand_in.is_some() {
-            if self.waits_for_port(work) {
-                let container = new.clone();
-                self.push(Effect::Start { container }, "the port is free; it is bound as soon as it starts");
-                self.prove_successor(&new);
-            }
-            self.push(Effect::Join { container: new.clone(), role: Role::Successor }, "the port is free");
+        if self.waits_for_port(work) {
+            let container = new.clone();
+            self.push(Effect::Start { container }, "the port is free; it is bound as soon as it starts");
+            self.prove_successor(&new);
         }
-        if new.name != right {
-            self.push(Effect::Rename { container: new, to: right }, "it serves under its own name");
-        }
-        if let Some(stand_in) = stand_in {
-            self.push(Effect::Stop { container: stand_in.clone() }, "the successor serves; it drains");
-            self.push(Effect::Remove { container: stand_in }, "it was temporary");
-        }
+        self.push(Effect::Join { container: new.clone(), role: Role::Successor }, "the port is free");
+        let stand_in = self.rename(stand_in, self.new_name(work, STAND_IN), "its successor gets the name");
+        self.rename(new, self.final_name(work), "it serves under its own name");
+        self.hooks_before(std::slice::from_ref(&stand_in));
+        self.push(Effect::Stop { container: stand_in.clone() }, "the successor serves; it drains");
+        self.push(Effect::Remove { container: stand_in }, "it was temporary");
         self.tag_new(work);
+    }
+
+    fn announce_gap(&mut self, work: &Work<'_>) {
+        self.gaps.push(format!(
+            "published port{} of {} refuse{} connections while it changes hands ({}); clients inside and through a proxy notice \
+             nothing",
+            ports(work),
+            work.name,
+            if work.service.ports.len() == 1 { "s" } else { "" },
+            if self.waits_for_port(work) { LONG_GAP } else { SHORT_GAP },
+        ));
+    }
+
+    fn rename(&mut self, container: Subject, to: String, why: &str) -> Subject {
+        if container.name != to {
+            self.push(Effect::Rename { container: container.clone(), to: to.clone() }, why);
+        }
+        Subject { name: to, ..container }
+    }
+
+    fn stop(&mut self, containers: Vec<Subject>, why: &str) {
+        for container in containers {
+            self.push(Effect::Stop { container }, why);
+        }
     }
 
     pub(super) fn aside(&self, work: &Work<'_>, container: &Container) -> String {
         format!("{}-{}-old", self.final_name(work), container.id.short())
     }
 
-    /// Sets a container aside: it will not come back by itself, its name is free, it is stopped. It stays until the bake is over.
-    pub(super) fn stand_down(&mut self, work: &Work<'_>, container: &Container) {
+    /// What serves, and whatever else has its name; those that still run are returned.
+    fn step_aside_for(&mut self, work: &Work<'_>, new: &Subject) -> Vec<Subject> {
+        let right = self.final_name(work);
+        let stand_in = self.stand_in(work).and_then(|subject| subject.id);
+        let named = work.others.iter().copied().filter(|other| {
+            other.name == right && new.id.as_ref() != Some(&other.id) && stand_in.as_ref() != Some(&other.id)
+        });
+        let old: Vec<&Container> = work.current.into_iter().chain(named).collect();
+        old.into_iter().filter_map(|container| self.step_aside(work, container)).collect()
+    }
+
+    /// It will not come back by itself, and its name is free. Returned where it still runs.
+    fn step_aside(&mut self, work: &Work<'_>, container: &Container) -> Option<Subject> {
         if !self.aside.insert(container.id.clone()) {
-            return;
+            return None;
         }
         let subject = Self::existing(work, container);
-        let aside = self.aside(work, container);
         let stopped = self.stopped.contains(&container.id);
         if container.restart != RestartPolicy::No && !stopped {
             self.push(
@@ -88,16 +120,15 @@ impl<'a, 'f> Deployment<'a, 'f> {
             );
         }
         let renamed = container.name == self.final_name(work);
-        if renamed {
-            self.push(
-                Effect::Rename { container: subject.clone(), to: aside.clone() },
-                "its successor gets the name",
-            );
-        }
-        if active(container) && !stopped {
-            let name = if renamed { aside } else { container.name.clone() };
-            self.push(Effect::Stop { container: Subject { name, ..subject } }, "its successor serves");
-        }
+        let aside = if renamed { self.aside(work, container) } else { container.name.clone() };
+        let subject = self.rename(subject, aside, "its successor gets the name");
+        (active(container) && !stopped).then_some(subject)
+    }
+
+    /// Sets a container aside: it will not come back by itself, its name is free, it is stopped. It stays until the bake is over.
+    pub(super) fn stand_down(&mut self, work: &Work<'_>, container: &Container) {
+        let runs = self.step_aside(work, container);
+        self.stop(runs.into_iter().collect(), "its successor serves");
     }
 
     /// Whatever else of the service runs, or has its name, is set aside.
@@ -163,12 +194,24 @@ impl<'a, 'f> Deployment<'a, 'f> {
             .collect()
     }
 
-    /// Whoever was interrupted after a take-over cannot tell whether they ran, so they run again.
-    pub(super) fn hooks(&mut self) {
-        let replaced = self.works.iter().any(Work::replaced);
-        if !replaced && !self.facts.hints.taken_over {
-            return;
+    /// Whoever asks for names seldom is told to ask again while what it knows still serves.
+    fn hooks_before(&mut self, stopping: &[Subject]) {
+        self.hooks_due = true;
+        if !stopping.is_empty() {
+            self.hooks();
         }
+    }
+
+    /// Hooks that are still due. Whoever was interrupted after a take-over cannot tell whether they ran, so they run again.
+    pub(super) fn last_hooks(&mut self) {
+        let restarted = self.works.iter().any(|work| work.replaced() && work.class != Class::Candidate);
+        if self.hooks_due || restarted || self.facts.hints.taken_over {
+            self.hooks();
+        }
+    }
+
+    fn hooks(&mut self) {
+        self.hooks_due = false;
         for (index, hook) in self.facts.desired.manifest.spec.rollout.on_takeover.iter().enumerate() {
             let effect = Effect::Hook { index, service: hook.service.clone(), command: hook.exec.clone() };
             self.push(effect, "rollout.onTakeover");

@@ -2,6 +2,7 @@
 
 mod after_crash;
 mod drive;
+mod names;
 mod prefixes;
 mod releases;
 mod stories;

@@ -105,7 +105,7 @@ fn first_deploy_with_a_database() {
 
 #[test]
 fn code_without_ports() {
-    insta::assert_snapshot!(second(SPEC, API, Code::default(), Code::default()).3, @r"
+    insta::assert_snapshot!(second(SPEC, API, Code::default(), Code::default()).3, @"
     prepare:
       build evenkeel/shop-api:c4a01313d4197a1b — the engine has no image of context code-2
     deploy:
@@ -115,8 +115,8 @@ fn code_without_ports() {
       join shop-api-1-r2 — it is proven
       set-restart shop-api-1 — it must not come back by itself
       rename shop-api-1 to shop-api-1-000000000001-old — its successor gets the name
-      stop shop-api-1-000000000001-old — its successor serves
       rename shop-api-1-r2 to shop-api-1 — it serves under its own name
+      stop shop-api-1-000000000001-old — its successor serves
       tag evenkeel/shop-api:c4a01313d4197a1b as shop-api — the Compose file names it so
       bake 300 s — the release is watched before the old one goes
       mark-live — it has shown that it works
@@ -126,7 +126,7 @@ fn code_without_ports() {
 
 #[test]
 fn code_behind_a_published_port() {
-    insta::assert_snapshot!(second(SPEC, API_PORT, Code::default(), Code::default()).3, @r"
+    insta::assert_snapshot!(second(SPEC, API_PORT, Code::default(), Code::default()).3, @"
     prepare:
       build evenkeel/shop-api:c4a01313d4197a1b — the engine has no image of context code-2
     deploy:
@@ -138,8 +138,10 @@ fn code_behind_a_published_port() {
       join shop-api-1-r2-stand-in — it carries the names while the port changes hands
       set-restart shop-api-1 — it must not come back by itself
       rename shop-api-1 to shop-api-1-000000000001-old — its successor gets the name
+      rename shop-api-1-r2-stand-in to shop-api-1 — it serves meanwhile
       stop shop-api-1-000000000001-old — its successor serves
       join shop-api-1-r2 — the port is free
+      rename shop-api-1 to shop-api-1-r2-stand-in — its successor gets the name
       rename shop-api-1-r2 to shop-api-1 — it serves under its own name
       stop shop-api-1-r2-stand-in — the successor serves; it drains
       remove shop-api-1-r2-stand-in — it was temporary
@@ -152,7 +154,7 @@ fn code_behind_a_published_port() {
 
 #[test]
 fn code_behind_a_port_that_is_bound_at_start() {
-    insta::assert_snapshot!(second(SPEC_EGRESS, API_PORT, Code::default(), Code::default()).3, @r"
+    insta::assert_snapshot!(second(SPEC_EGRESS, API_PORT, Code::default(), Code::default()).3, @"
     prepare:
       build evenkeel/shop-api:c4a01313d4197a1b — the engine has no image of context code-2
     deploy:
@@ -163,10 +165,12 @@ fn code_behind_a_port_that_is_bound_at_start() {
       join shop-api-1-r2-stand-in — it carries the names while the port changes hands
       set-restart shop-api-1 — it must not come back by itself
       rename shop-api-1 to shop-api-1-000000000001-old — its successor gets the name
+      rename shop-api-1-r2-stand-in to shop-api-1 — it serves meanwhile
       stop shop-api-1-000000000001-old — its successor serves
       start shop-api-1-r2 — the port is free; it is bound as soon as it starts
       prove shop-api-1-r2 — it gets the names once it works as its copy does
       join shop-api-1-r2 — the port is free
+      rename shop-api-1 to shop-api-1-r2-stand-in — its successor gets the name
       rename shop-api-1-r2 to shop-api-1 — it serves under its own name
       stop shop-api-1-r2-stand-in — the successor serves; it drains
       remove shop-api-1-r2-stand-in — it was temporary
@@ -179,7 +183,7 @@ fn code_behind_a_port_that_is_bound_at_start() {
 
 #[test]
 fn additive_migration() {
-    insta::assert_snapshot!(second(SPEC_DB, STACK, code("a", true, true), code("a b", true, true)).3, @r"
+    insta::assert_snapshot!(second(SPEC_DB, STACK, code("a", true, true), code("a b", true, true)).3, @"
     prepare:
       build evenkeel/shop-api:c4a01313d4197a1b — the engine has no image of context code-2
     prepare:
@@ -205,8 +209,10 @@ fn additive_migration() {
       join shop-api-1-r2-stand-in — it carries the names while the port changes hands
       set-restart shop-api-1 — it must not come back by itself
       rename shop-api-1 to shop-api-1-000000000002-old — its successor gets the name
+      rename shop-api-1-r2-stand-in to shop-api-1 — it serves meanwhile
       stop shop-api-1-000000000002-old — its successor serves
       join shop-api-1-r2 — the port is free
+      rename shop-api-1 to shop-api-1-r2-stand-in — its successor gets the name
       rename shop-api-1-r2 to shop-api-1 — it serves under its own name
       stop shop-api-1-r2-stand-in — the successor serves; it drains
       remove shop-api-1-r2-stand-in — it was temporary
@@ -255,7 +261,7 @@ fn migration_that_is_not_additive() {
 #[test]
 fn additive_migration_taken_back() {
     let (mut world, old, ..) = second(SPEC_DB, STACK, code("a", true, true), code("a b", true, true));
-    insta::assert_snapshot!(told(&deploy(&mut world, &old, 3)), @r"
+    insta::assert_snapshot!(told(&deploy(&mut world, &old, 3)), @"
     deploy, online:
       create shop-api-1-r3 — the build context . changed
       start shop-api-1-r3 — in private: no user reaches it there
@@ -273,8 +279,10 @@ fn additive_migration_taken_back() {
       join shop-api-1-r3-stand-in — it carries the names while the port changes hands
       set-restart shop-api-1 — it must not come back by itself
       rename shop-api-1 to shop-api-1-000000000004-old — its successor gets the name
+      rename shop-api-1-r3-stand-in to shop-api-1 — it serves meanwhile
       stop shop-api-1-000000000004-old — its successor serves
       join shop-api-1-r3 — the port is free
+      rename shop-api-1 to shop-api-1-r3-stand-in — its successor gets the name
       rename shop-api-1-r3 to shop-api-1 — it serves under its own name
       stop shop-api-1-r3-stand-in — the successor serves; it drains
       remove shop-api-1-r3-stand-in — it was temporary
@@ -555,7 +563,7 @@ fn drift() {
     });
     drifts("tag", |world| drop(world.observed.images.remove("shop-api")));
     drifts("backstage", |world| drop(world.observed.networks.remove("zz_shop_backstage")));
-    insta::assert_snapshot!(found.join("\n"), @r"
+    insta::assert_snapshot!(found.join("\n"), @"
     stopped:
       start shop-api-1 — it is stopped (exit code 0)
       prove shop-api-1 — it was repaired
@@ -592,8 +600,10 @@ fn drift() {
       join shop-api-1-r3-stand-in — it carries the names while the port changes hands
       set-restart shop-api-1 — it must not come back by itself
       rename shop-api-1 to shop-api-1-000000000001-old — its successor gets the name
+      rename shop-api-1-r3-stand-in to shop-api-1 — it serves meanwhile
       stop shop-api-1-000000000001-old — its successor serves
       join shop-api-1-r3 — the port is free
+      rename shop-api-1 to shop-api-1-r3-stand-in — its successor gets the name
       rename shop-api-1-r3 to shop-api-1 — it serves under its own name
       stop shop-api-1-r3-stand-in — the successor serves; it drains
       remove shop-api-1-r3-stand-in — it was temporary
@@ -622,7 +632,7 @@ fn adopted_container() {
     world.books = super::world::Books::default();
     let next = release(SPEC, API_PORT, "code-2");
     world.knows(&next, Code::default());
-    insta::assert_snapshot!(told(&deploy(&mut world, &next, 2)), @r"
+    insta::assert_snapshot!(told(&deploy(&mut world, &next, 2)), @"
     prepare:
       build evenkeel/shop-api:c4a01313d4197a1b — the engine has no image of context code-2
     deploy:
@@ -634,8 +644,10 @@ fn adopted_container() {
       join shop-api-1-r2-stand-in — it carries the names while the port changes hands
       set-restart shop-api-1 — it must not come back by itself
       rename shop-api-1 to shop-api-1-000000000001-old — its successor gets the name
+      rename shop-api-1-r2-stand-in to shop-api-1 — it serves meanwhile
       stop shop-api-1-000000000001-old — its successor serves
       join shop-api-1-r2 — the port is free
+      rename shop-api-1 to shop-api-1-r2-stand-in — its successor gets the name
       rename shop-api-1-r2 to shop-api-1 — it serves under its own name
       stop shop-api-1-r2-stand-in — the successor serves; it drains
       remove shop-api-1-r2-stand-in — it was temporary

@@ -7,7 +7,7 @@ mod facts;
 mod life;
 mod others;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -87,6 +87,15 @@ impl Bench {
     async fn resolve(&self, id: &ContainerId, name: &str) -> Option<String> {
         let outcome = self.exec(id, &["getent", "ahostsv4", name]).await;
         String::from_utf8_lossy(&outcome.stdout).split_whitespace().next().map(str::to_owned)
+    }
+
+    /// Every address of a name, as a container sees it.
+    async fn resolve_all(&self, id: &ContainerId, name: &str) -> Vec<String> {
+        let outcome = self.exec(id, &["getent", "ahostsv4", name]).await;
+        let lines = String::from_utf8_lossy(&outcome.stdout).into_owned();
+        let addresses: BTreeSet<&str> =
+            lines.lines().filter_map(|line| line.split_whitespace().next()).collect();
+        addresses.into_iter().map(str::to_owned).collect()
     }
 
     async fn address(&self, id: &ContainerId, network: &str) -> String {

@@ -65,6 +65,33 @@ async fn joining_twice_is_fine_and_names_are_answered() {
     assert!(matches!(error, EngineError::Refused { status: 404, .. }));
 }
 
+/// What a take-over rests on: a container's own name changes hands at once, on every network that it is on, and whoever has a
+/// link to that name is led to the new one; an alias leads to both until one of them leaves.
+#[tokio::test]
+async fn a_name_changes_hands_while_both_run() {
+    let bench = Bench::new("hands");
+    let (home, private) = (bench.network("home", true).await, bench.network("private", true).await);
+    let (right, aside) = (bench.name("web"), bench.name("web-old"));
+    let place = Endpoint { aliases: vec!["shop".into()], ..on(&home) };
+    let made = |what| ContainerSpec { endpoints: vec![place.clone(), on(&private)], ..bench.spec(what, &[]) };
+    let (old, new) = (bench.run(&made("web")).await, bench.run(&made("web-2")).await);
+    let links = vec![(right.clone(), "store".to_owned())];
+    let client = Endpoint { links, ..on(&home) };
+    let client = bench.run(&ContainerSpec { endpoints: vec![client], ..bench.spec("client", &[]) }).await;
+    let (was, is) = (bench.address(&old, &home).await, bench.address(&new, &home).await);
+    for name in ["store", &right] {
+        assert_eq!(bench.resolve_all(&client, name).await, std::slice::from_ref(&was));
+    }
+    bench.docker.rename(old.as_str(), &aside).await.expect("renamed");
+    bench.docker.rename(new.as_str(), &right).await.expect("renamed");
+    for name in ["store", &right] {
+        assert_eq!(bench.resolve_all(&client, name).await, std::slice::from_ref(&is));
+    }
+    let mut both = [was, is];
+    both.sort();
+    assert_eq!(bench.resolve_all(&client, "shop").await, both);
+}
+
 #[tokio::test]
 async fn a_stopped_container_is_freed_of_a_network_that_is_gone() {
     let bench = Bench::new("freed");
