@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use evenkeel_core::manifest::{Probe, UrlProbe};
 use evenkeel_core::name::ServiceName;
-use evenkeel_core::verdict::{Judgement, Sample, Verdict, count_patterns, log_failure};
+use evenkeel_core::verdict::{Judgement, Occurrence, Sample, Verdict, count_patterns, log_failure};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -90,7 +90,7 @@ async fn look(
     reach: &Reach<'_>,
     baking: &Baking<'_>,
     judgements: &mut BTreeMap<&ServiceName, Judgement>,
-    old: &BTreeMap<ServiceName, BTreeMap<String, (usize, String)>>,
+    old: &BTreeMap<ServiceName, BTreeMap<String, Occurrence>>,
     began: Instant,
 ) -> Result<(), Verdict> {
     for subject in baking.subjects {
@@ -129,7 +129,7 @@ async fn patterns(
     reach: &Reach<'_>,
     baking: &Baking<'_>,
     subject: &BakeSubject,
-    old: Option<&BTreeMap<String, (usize, String)>>,
+    old: Option<&BTreeMap<String, Occurrence>>,
 ) -> Result<(), Verdict> {
     if baking.patterns.is_empty() {
         return Ok(());
@@ -147,7 +147,7 @@ async fn patterns(
 async fn old_patterns(
     reach: &Reach<'_>,
     baking: &Baking<'_>,
-) -> BTreeMap<ServiceName, BTreeMap<String, (usize, String)>> {
+) -> BTreeMap<ServiceName, BTreeMap<String, Occurrence>> {
     let window = i64::try_from(baking.window.as_secs()).unwrap_or(i64::MAX);
     let mut counts = BTreeMap::new();
     for subject in baking.subjects {

@@ -1,6 +1,7 @@
 //! Four kinds of users: behind a proxy that asks for names again, behind one that does not, at the published port, and in the
 //! project itself, trying only the first address that a name has.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use evenkeel_tests::command::feed;
@@ -17,6 +18,8 @@ pub(crate) struct Noticed {
     pub(crate) requests: u64,
     pub(crate) failed: u64,
     pub(crate) longest_gap_seconds: f64,
+    /// How often they failed in which way.
+    pub(crate) failures: BTreeMap<String, u64>,
 }
 
 /// All four at work.
@@ -51,7 +54,14 @@ fn noticed(client: &'static str, load: Load) -> Noticed {
         requests: seen.requests,
         failed: seen.failures.len() as u64,
         longest_gap_seconds: seconds(seen.longest_gap),
+        failures: counted(seen.failures.iter().map(|failure| failure.what.clone())),
     }
+}
+
+fn counted(failures: impl Iterator<Item = String>) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    failures.for_each(|what| *counts.entry(what).or_default() += 1);
+    counts
 }
 
 fn seconds(duration: Duration) -> f64 {
@@ -104,7 +114,7 @@ struct Inside {
 
 const ASK: &str = r#"
 import json, os, signal, socket, sys, time, http.client
-seen = {"requests": 0, "failed": 0, "gap": 0.0}
+seen = {"requests": 0, "failures": [], "gap": 0.0}
 last = time.monotonic()
 def end(*_):
     seen["gap"] = max(seen["gap"], time.monotonic() - last)
@@ -126,15 +136,15 @@ while True:
         now = time.monotonic()
         seen["gap"] = max(seen["gap"], now - last)
         last = now
-    except Exception:
-        seen["failed"] += 1
+    except Exception as problem:
+        seen["failures"].append(repr(problem))
     time.sleep(max(0.0, 0.05 - (time.monotonic() - begun)))
 "#;
 
 #[derive(Deserialize)]
 struct Seen {
     requests: u64,
-    failed: u64,
+    failures: Vec<String>,
     gap: f64,
 }
 
@@ -170,8 +180,9 @@ impl Inside {
         Noticed {
             client: "in the project",
             requests: seen.requests,
-            failed: seen.failed,
+            failed: seen.failures.len() as u64,
             longest_gap_seconds: seconds(gap),
+            failures: counted(seen.failures.into_iter()),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The benchmark: what users of four kinds notice of a deployment, and how long it takes, with evenkeel, with the runbook and
 //! with `docker-compose up --build`.
 //!
-//! `tests/bench [--output json]`
+//! `tests/bench [--output json]`; `EVENKEEL_BENCH_ONLY=evenkeel` for one of the ways. What failed, and how, goes to standard error.
 
 mod clients;
 mod idle;
@@ -16,14 +16,22 @@ use ways::{Way, WayKind};
 
 fn main() -> std::io::Result<()> {
     let json = std::env::args().skip(1).eq(["--output".to_owned(), "json".to_owned()]);
+    let only = std::env::var("EVENKEEL_BENCH_ONLY").ok();
     let mut all = Vec::new();
     let mut idle = None;
     for kind in [WayKind::Evenkeel, WayKind::ComposeUp, WayKind::Runbook] {
+        if only.as_ref().is_some_and(|only| kind.name() != only) {
+            continue;
+        }
         tell(&format!("{}: preparing", kind.name()))?;
         let way = Way::prepare(kind);
         for event in Event::ALL {
             tell(&format!("{}: {}", kind.name(), event.name()))?;
-            all.push(measure::measure(&way, event));
+            let measured = measure::measure(&way, event);
+            for client in measured.clients.iter().filter(|client| client.failed > 0) {
+                tell(&format!("  {}: {:?}", client.client, client.failures))?;
+            }
+            all.push(measured);
         }
         idle =
             idle.or_else(|| way.controller().map(|controller| idle::measure(controller, way.engine_calls())));
