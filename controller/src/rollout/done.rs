@@ -42,8 +42,14 @@ impl Run<'_> {
                 .await?
                 .is_some_and(|container| container.memory == *memory && container.nano_cpus == *nano_cpus),
             Effect::Rename { container, to } => {
-                let to = Subject { name: to.clone(), ..container.clone() };
-                self.maybe_find(&to).await?.is_some_and(|container| container.name == to.name)
+                self.has_its_name(&Subject { name: to.clone(), ..container.clone() }).await?
+            }
+            Effect::HandOver { from, aside, to } => {
+                let (from, to) = (
+                    Subject { name: aside.clone(), ..from.clone() },
+                    Subject { name: from.name.clone(), ..to.clone() },
+                );
+                self.has_its_name(&from).await? && self.has_its_name(&to).await?
             }
             Effect::Stop { container } => self.maybe_find(container).await?.is_none_or(|container| {
                 matches!(container.state, State::Exited | State::Created | State::Dead)
@@ -75,6 +81,10 @@ impl Run<'_> {
         Ok(container.label(label::ROLE) == Some(role.as_str())
             && container.label(label::RELEASE) == Some(self.target.digest.short())
             && whole(self.target, &subject.service, role, backstage.is_some(), &container))
+    }
+
+    async fn has_its_name(&self, subject: &Subject) -> Result<bool, Failure> {
+        Ok(self.maybe_find(subject).await?.is_some_and(|container| container.name == subject.name))
     }
 
     fn images_recorded(&self, reference: &str) -> Result<bool, Failure> {

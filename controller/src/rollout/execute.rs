@@ -136,6 +136,7 @@ fn phase(effect: &Effect) -> Phase {
         | Effect::SetRestart { .. }
         | Effect::SetLimits { .. }
         | Effect::Rename { .. }
+        | Effect::HandOver { .. }
         | Effect::Stop { .. }
         | Effect::Remove { .. }
         | Effect::Tag { .. }

@@ -18,6 +18,10 @@ use crate::engine::{Exec, NetworkSpec, VolumeSpec};
 use crate::source::Releases;
 use crate::verify::{BakeSubject, Baking, ProofSubject, Reach, bake, prove, smoke};
 
+/// What a hook asks for takes effect a moment after its command has ended: a proxy that is told to reload still sends requests
+/// where it did before, until its new workers have begun. What it knows may be stopped only then.
+const HOOK_SETTLES: Duration = Duration::from_millis(500);
+
 impl Run<'_> {
     /// Makes the effect; what it found out, for the journal.
     pub(super) async fn perform(&self, effect: &Effect) -> Result<Option<String>, Failure> {
@@ -48,6 +52,13 @@ impl Run<'_> {
             Effect::Rename { container, to } => {
                 let id = self.find(container).await?.id;
                 self.context.engine.rename(id.as_str(), to).await?;
+                Ok(None)
+            }
+            Effect::HandOver { from, aside, to } => {
+                // Found first, so that nothing stands between the two.
+                let (old, new) = (self.find(from).await?.id, self.find(to).await?.id);
+                self.context.engine.rename(old.as_str(), aside).await?;
+                self.context.engine.rename(new.as_str(), &from.name).await?;
                 Ok(None)
             }
             Effect::Stop { container } => {
@@ -446,6 +457,7 @@ impl Run<'_> {
         let exec = Exec { command: command.to_vec(), ..Exec::default() };
         let outcome = self.context.engine.exec(&target, exec).await?;
         if outcome.exit_code == 0 {
+            tokio::time::sleep(HOOK_SETTLES).await;
             return Ok(None);
         }
         Err(Failure::release(

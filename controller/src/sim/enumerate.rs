@@ -21,7 +21,7 @@ const ALL_IDLE_PASSES_EVERY: usize = 100;
 const SHOWN: usize = 60;
 
 /// Every effect that a step can have.
-const EFFECTS: [&str; 28] = [
+const EFFECTS: [&str; 29] = [
     "materialise",
     "build",
     "pull",
@@ -39,6 +39,7 @@ const EFFECTS: [&str; 28] = [
     "set-restart",
     "set-limits",
     "rename",
+    "hand-over",
     "stop",
     "remove",
     "tag",

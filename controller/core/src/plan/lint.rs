@@ -150,6 +150,9 @@ impl<'a, 'f> Lint<'a, 'f> {
                 {
                     names.insert(to.clone());
                 }
+                Effect::HandOver { from, to, .. } if to.id == subject.id && names.contains(&to.name) => {
+                    names.insert(from.name.clone());
+                }
                 _ => {}
             }
         }
@@ -247,6 +250,15 @@ impl<'a, 'f> Lint<'a, 'f> {
                     if holders.insert(to.clone(), container.id.clone()).is_some() {
                         faults.push(format!("{} is renamed to {to}, which is taken", container.name));
                     }
+                }
+                Effect::HandOver { from, aside, to } => {
+                    let is_there = holders.iter().any(|(name, id)| is(from, name, id.as_ref()));
+                    holders.retain(|name, id| !is(from, name, id.as_ref()) && !is(to, name, id.as_ref()));
+                    if !is_there || holders.contains_key(aside) || holders.contains_key(&from.name) {
+                        faults.push(format!("{} hands over a name that is not its own to give", from.name));
+                    }
+                    holders.insert(aside.clone(), from.id.clone());
+                    holders.insert(from.name.clone(), to.id.clone());
                 }
                 Effect::Remove { container } => holders.retain(|name, id| !is(container, name, id.as_ref())),
                 Effect::Start { container } | Effect::Stop { container } | Effect::Join { container, .. } => {

@@ -161,6 +161,16 @@ pub enum Effect {
         /// The new name.
         to: String,
     },
+    /// Moves a name from one container to another. For a moment nobody has it (an engine gives a name to one container only), so
+    /// both renames are one step.
+    HandOver {
+        /// Who has it.
+        from: Subject,
+        /// What that one is called from now on.
+        aside: String,
+        /// Who gets it.
+        to: Subject,
+    },
     /// Stops a container, with its own signal and grace time.
     Stop {
         /// It.
@@ -302,6 +312,7 @@ impl Effect {
             Self::SetRestart { .. } => "set-restart",
             Self::SetLimits { .. } => "set-limits",
             Self::Rename { .. } => "rename",
+            Self::HandOver { .. } => "hand-over",
             Self::Stop { .. } => "stop",
             Self::Remove { .. } => "remove",
             Self::Tag { .. } => "tag",
@@ -331,6 +342,7 @@ impl Effect {
             }
             Self::Attach { container, network } => format!("{} to {network}", container.name),
             Self::Rename { container, to } => format!("{} to {to}", container.name),
+            Self::HandOver { from, to, .. } => format!("the name {} to {}", from.name, to.name),
             Self::Prove { containers } => {
                 containers.iter().map(|container| container.name.as_str()).collect::<Vec<_>>().join(", ")
             }

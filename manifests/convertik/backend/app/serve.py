@@ -8,7 +8,7 @@ import asyncio
 
 import uvicorn
 
-LAST_WORDS_SECONDS = 0.5
+LAST_WORDS_SECONDS = 0.2
 
 
 class Server(uvicorn.Server):

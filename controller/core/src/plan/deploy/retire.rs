@@ -85,7 +85,11 @@ impl<'a, 'f> Deployment<'a, 'f> {
 
     fn renamed_aside(&self, container: &Container) -> bool {
         self.steps.iter().any(|step| {
-            matches!(&step.effect, Effect::Rename { container: subject, .. } if subject.id.as_ref() == Some(&container.id))
+            matches!(
+                &step.effect,
+                Effect::Rename { container: subject, .. } | Effect::HandOver { from: subject, .. }
+                    if subject.id.as_ref() == Some(&container.id)
+            )
         })
     }
 }

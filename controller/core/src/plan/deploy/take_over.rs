@@ -35,10 +35,7 @@ impl<'a, 'f> Deployment<'a, 'f> {
         let new = self.new_subject(work);
         let Some(stand_in) = self.stand_in(work) else {
             self.push(Effect::Join { container: new.clone(), role: Role::Successor }, "it is proven");
-            let old = self.step_aside_for(work, &new);
-            let new = self.rename(new, self.final_name(work), "it serves under its own name");
-            self.hooks_before(&old);
-            self.stop(old, "its successor serves");
+            self.come_forward(work, &new, new.clone(), "it serves under its own name");
             self.stand_down_others(work, new.id.as_ref());
             self.tag_new(work);
             return;
@@ -48,10 +45,7 @@ impl<'a, 'f> Deployment<'a, 'f> {
             Effect::Join { container: stand_in.clone(), role: Role::StandIn },
             "it carries the names while the port changes hands",
         );
-        let old = self.step_aside_for(work, &new);
-        let stand_in = self.rename(stand_in, self.final_name(work), "it serves meanwhile");
-        self.hooks_before(&old);
-        self.stop(old, "its successor serves");
+        let stand_in = self.come_forward(work, &new, stand_in, "it serves meanwhile");
         self.stand_down_others(work, new.id.as_ref());
         if self.waits_for_port(work) {
             let container = new.clone();
@@ -59,12 +53,47 @@ impl<'a, 'f> Deployment<'a, 'f> {
             self.prove_successor(&new);
         }
         self.push(Effect::Join { container: new.clone(), role: Role::Successor }, "the port is free");
-        let stand_in = self.rename(stand_in, self.new_name(work, STAND_IN), "its successor gets the name");
-        self.rename(new, self.final_name(work), "it serves under its own name");
+        let aside = self.new_name(work, STAND_IN);
+        self.hand_over(stand_in.clone(), &aside, new, "it serves under its own name");
+        let stand_in = Subject { name: aside, ..stand_in };
         self.hooks_before(std::slice::from_ref(&stand_in));
         self.push(Effect::Stop { container: stand_in.clone() }, "the successor serves; it drains");
         self.push(Effect::Remove { container: stand_in }, "it was temporary");
         self.tag_new(work);
+    }
+
+    /// A container that has joined gets the service's name from whoever has it; then what served is stopped.
+    fn come_forward(&mut self, work: &Work<'_>, new: &Subject, front: Subject, why: &str) -> Subject {
+        let right = self.final_name(work);
+        let stand_in = self.stand_in(work).and_then(|subject| subject.id);
+        let ours =
+            |other: &Container| new.id.as_ref() == Some(&other.id) || stand_in.as_ref() == Some(&other.id);
+        let named = work.others.iter().copied().filter(|other| other.name == right && !ours(other));
+        let (mut from, mut stopping) = (None, Vec::new());
+        for old in work.current.into_iter().chain(named).collect::<Vec<_>>() {
+            let Some(mut subject) = self.set_aside(work, old) else { continue };
+            if old.name == right {
+                let aside = self.aside(work, old);
+                from = Some((subject.clone(), aside.clone()));
+                subject.name = aside;
+            }
+            if active(old) && !self.stopped.contains(&old.id) {
+                stopping.push(subject);
+            }
+        }
+        let front = match from.filter(|_| front.name != right) {
+            Some((from, aside)) => self.hand_over(from, &aside, front, why),
+            None => self.rename(front, right, why),
+        };
+        self.hooks_before(&stopping);
+        self.stop(stopping, "its successor serves");
+        front
+    }
+
+    fn hand_over(&mut self, from: Subject, aside: &str, to: Subject, why: &str) -> Subject {
+        let name = from.name.clone();
+        self.push(Effect::HandOver { from, aside: aside.to_owned(), to: to.clone() }, why);
+        Subject { name, ..to }
     }
 
     fn announce_gap(&mut self, work: &Work<'_>) {
@@ -95,40 +124,30 @@ impl<'a, 'f> Deployment<'a, 'f> {
         format!("{}-{}-old", self.final_name(work), container.id.short())
     }
 
-    /// What serves, and whatever else has its name; those that still run are returned.
-    fn step_aside_for(&mut self, work: &Work<'_>, new: &Subject) -> Vec<Subject> {
-        let right = self.final_name(work);
-        let stand_in = self.stand_in(work).and_then(|subject| subject.id);
-        let named = work.others.iter().copied().filter(|other| {
-            other.name == right && new.id.as_ref() != Some(&other.id) && stand_in.as_ref() != Some(&other.id)
-        });
-        let old: Vec<&Container> = work.current.into_iter().chain(named).collect();
-        old.into_iter().filter_map(|container| self.step_aside(work, container)).collect()
-    }
-
-    /// It will not come back by itself, and its name is free. Returned where it still runs.
-    fn step_aside(&mut self, work: &Work<'_>, container: &Container) -> Option<Subject> {
+    /// It will not come back by itself. `None` where that has been seen to.
+    fn set_aside(&mut self, work: &Work<'_>, container: &Container) -> Option<Subject> {
         if !self.aside.insert(container.id.clone()) {
             return None;
         }
         let subject = Self::existing(work, container);
-        let stopped = self.stopped.contains(&container.id);
-        if container.restart != RestartPolicy::No && !stopped {
+        if container.restart != RestartPolicy::No && !self.stopped.contains(&container.id) {
             self.push(
                 Effect::SetRestart { container: subject.clone(), policy: RestartPolicy::No },
                 "it must not come back by itself",
             );
         }
-        let renamed = container.name == self.final_name(work);
-        let aside = if renamed { self.aside(work, container) } else { container.name.clone() };
-        let subject = self.rename(subject, aside, "its successor gets the name");
-        (active(container) && !stopped).then_some(subject)
+        Some(subject)
     }
 
     /// Sets a container aside: it will not come back by itself, its name is free, it is stopped. It stays until the bake is over.
     pub(super) fn stand_down(&mut self, work: &Work<'_>, container: &Container) {
-        let runs = self.step_aside(work, container);
-        self.stop(runs.into_iter().collect(), "its successor serves");
+        let Some(mut subject) = self.set_aside(work, container) else { return };
+        if container.name == self.final_name(work) {
+            subject = self.rename(subject, self.aside(work, container), "its successor gets the name");
+        }
+        if active(container) && !self.stopped.contains(&container.id) {
+            self.stop(vec![subject], "its successor serves");
+        }
     }
 
     /// Whatever else of the service runs, or has its name, is set aside.

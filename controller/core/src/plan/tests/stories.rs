@@ -114,8 +114,7 @@ fn code_without_ports() {
       prove shop-api-1-r2 — nothing that serves is touched before its successor is proven
       join shop-api-1-r2 — it is proven
       set-restart shop-api-1 — it must not come back by itself
-      rename shop-api-1 to shop-api-1-000000000001-old — its successor gets the name
-      rename shop-api-1-r2 to shop-api-1 — it serves under its own name
+      hand-over the name shop-api-1 to shop-api-1-r2 — it serves under its own name
       stop shop-api-1-000000000001-old — its successor serves
       tag evenkeel/shop-api:c4a01313d4197a1b as shop-api — the Compose file names it so
       bake 300 s — the release is watched before the old one goes
@@ -137,12 +136,10 @@ fn code_behind_a_published_port() {
       prove shop-api-1-r2, shop-api-1-r2-stand-in — nothing that serves is touched before its successor is proven
       join shop-api-1-r2-stand-in — it carries the names while the port changes hands
       set-restart shop-api-1 — it must not come back by itself
-      rename shop-api-1 to shop-api-1-000000000001-old — its successor gets the name
-      rename shop-api-1-r2-stand-in to shop-api-1 — it serves meanwhile
+      hand-over the name shop-api-1 to shop-api-1-r2-stand-in — it serves meanwhile
       stop shop-api-1-000000000001-old — its successor serves
       join shop-api-1-r2 — the port is free
-      rename shop-api-1 to shop-api-1-r2-stand-in — its successor gets the name
-      rename shop-api-1-r2 to shop-api-1 — it serves under its own name
+      hand-over the name shop-api-1 to shop-api-1-r2 — it serves under its own name
       stop shop-api-1-r2-stand-in — the successor serves; it drains
       remove shop-api-1-r2-stand-in — it was temporary
       tag evenkeel/shop-api:c4a01313d4197a1b as shop-api — the Compose file names it so
@@ -164,14 +161,12 @@ fn code_behind_a_port_that_is_bound_at_start() {
       prove shop-api-1-r2-stand-in — nothing that serves is touched before its successor is proven
       join shop-api-1-r2-stand-in — it carries the names while the port changes hands
       set-restart shop-api-1 — it must not come back by itself
-      rename shop-api-1 to shop-api-1-000000000001-old — its successor gets the name
-      rename shop-api-1-r2-stand-in to shop-api-1 — it serves meanwhile
+      hand-over the name shop-api-1 to shop-api-1-r2-stand-in — it serves meanwhile
       stop shop-api-1-000000000001-old — its successor serves
       start shop-api-1-r2 — the port is free; it is bound as soon as it starts
       prove shop-api-1-r2 — it gets the names once it works as its copy does
       join shop-api-1-r2 — the port is free
-      rename shop-api-1 to shop-api-1-r2-stand-in — its successor gets the name
-      rename shop-api-1-r2 to shop-api-1 — it serves under its own name
+      hand-over the name shop-api-1 to shop-api-1-r2 — it serves under its own name
       stop shop-api-1-r2-stand-in — the successor serves; it drains
       remove shop-api-1-r2-stand-in — it was temporary
       tag evenkeel/shop-api:c4a01313d4197a1b as shop-api — the Compose file names it so
@@ -208,12 +203,10 @@ fn additive_migration() {
       tag evenkeel/shop-api:c4a01313d4197a1b as shop-api — the Compose file names it so
       join shop-api-1-r2-stand-in — it carries the names while the port changes hands
       set-restart shop-api-1 — it must not come back by itself
-      rename shop-api-1 to shop-api-1-000000000002-old — its successor gets the name
-      rename shop-api-1-r2-stand-in to shop-api-1 — it serves meanwhile
+      hand-over the name shop-api-1 to shop-api-1-r2-stand-in — it serves meanwhile
       stop shop-api-1-000000000002-old — its successor serves
       join shop-api-1-r2 — the port is free
-      rename shop-api-1 to shop-api-1-r2-stand-in — its successor gets the name
-      rename shop-api-1-r2 to shop-api-1 — it serves under its own name
+      hand-over the name shop-api-1 to shop-api-1-r2 — it serves under its own name
       stop shop-api-1-r2-stand-in — the successor serves; it drains
       remove shop-api-1-r2-stand-in — it was temporary
       bake 300 s — the release is watched before the old one goes
@@ -225,7 +218,7 @@ fn additive_migration() {
 
 #[test]
 fn migration_that_is_not_additive() {
-    insta::assert_snapshot!(second(SPEC_DB, STACK, code("a", true, true), code("a b", false, true)).3, @r"
+    insta::assert_snapshot!(second(SPEC_DB, STACK, code("a", true, true), code("a b", false, true)).3, @"
     prepare:
       build evenkeel/shop-api:c4a01313d4197a1b — the engine has no image of context code-2
     prepare:
@@ -249,8 +242,7 @@ fn migration_that_is_not_additive() {
       prove shop-worker-1 — it must work before anything that depends on it moves on
       tag evenkeel/shop-api:c4a01313d4197a1b as shop-api — the Compose file names it so
       join shop-api-1-r2 — it is proven
-      rename shop-api-1 to shop-api-1-000000000002-old — its successor gets the name
-      rename shop-api-1-r2 to shop-api-1 — it serves under its own name
+      hand-over the name shop-api-1 to shop-api-1-r2 — it serves under its own name
       bake 300 s — the release is watched before the old one goes
       mark-live — it has shown that it works
       remove shop-api-1-000000000002-old — it is no longer needed
@@ -278,12 +270,10 @@ fn additive_migration_taken_back() {
       tag evenkeel/shop-api:c1a83445fdc55bae as shop-api — the Compose file names it so
       join shop-api-1-r3-stand-in — it carries the names while the port changes hands
       set-restart shop-api-1 — it must not come back by itself
-      rename shop-api-1 to shop-api-1-000000000004-old — its successor gets the name
-      rename shop-api-1-r3-stand-in to shop-api-1 — it serves meanwhile
+      hand-over the name shop-api-1 to shop-api-1-r3-stand-in — it serves meanwhile
       stop shop-api-1-000000000004-old — its successor serves
       join shop-api-1-r3 — the port is free
-      rename shop-api-1 to shop-api-1-r3-stand-in — its successor gets the name
-      rename shop-api-1-r3 to shop-api-1 — it serves under its own name
+      hand-over the name shop-api-1 to shop-api-1-r3 — it serves under its own name
       stop shop-api-1-r3-stand-in — the successor serves; it drains
       remove shop-api-1-r3-stand-in — it was temporary
       backup at b — behind the newer code's stop: all that it wrote is in it
@@ -298,7 +288,7 @@ fn additive_migration_taken_back() {
 #[test]
 fn migration_that_is_not_additive_taken_back() {
     let (mut world, old, ..) = second(SPEC_DB, STACK, code("a", true, true), code("a b", false, true));
-    insta::assert_snapshot!(told(&deploy(&mut world, &old, 3)), @r"
+    insta::assert_snapshot!(told(&deploy(&mut world, &old, 3)), @"
     deploy, fenced:
       create shop-api-1-r3 — the build context . changed
       set-restart shop-api-1 — fence
@@ -316,8 +306,7 @@ fn migration_that_is_not_additive_taken_back() {
       prove shop-worker-1 — it must work before anything that depends on it moves on
       tag evenkeel/shop-api:c1a83445fdc55bae as shop-api — the Compose file names it so
       join shop-api-1-r3 — it is proven
-      rename shop-api-1 to shop-api-1-000000000004-old — its successor gets the name
-      rename shop-api-1-r3 to shop-api-1 — it serves under its own name
+      hand-over the name shop-api-1 to shop-api-1-r3 — it serves under its own name
       bake 300 s — the release is watched before the old one goes
       mark-live — it has shown that it works
       remove shop-api-1-000000000004-old — it is no longer needed
@@ -330,7 +319,7 @@ fn migration_that_is_not_additive_taken_back() {
 fn older_code_that_takes_no_newer_schema() {
     let (mut world, old, ..) = second(SPEC_DB, STACK, code("a", true, true), code("a b", true, true));
     world.code.insert(old.digest.clone(), Code { picky: true, ..code("a", true, true) });
-    insta::assert_snapshot!(told(&deploy(&mut world, &old, 3)), @r"
+    insta::assert_snapshot!(told(&deploy(&mut world, &old, 3)), @"
     deploy, online:
       create shop-api-1-r3 — the build context . changed
       start shop-api-1-r3 — in private: no user reaches it there
@@ -356,8 +345,7 @@ fn older_code_that_takes_no_newer_schema() {
       prove shop-worker-1 — it must work before anything that depends on it moves on
       tag evenkeel/shop-api:c1a83445fdc55bae as shop-api — the Compose file names it so
       join shop-api-1-r3 — it is proven
-      rename shop-api-1 to shop-api-1-000000000004-old — its successor gets the name
-      rename shop-api-1-r3 to shop-api-1 — it serves under its own name
+      hand-over the name shop-api-1 to shop-api-1-r3 — it serves under its own name
       bake 300 s — the release is watched before the old one goes
       mark-live — it has shown that it works
       remove shop-api-1-000000000004-old — it is no longer needed
@@ -576,8 +564,7 @@ fn drift() {
       prove shop-api-1-r3 — nothing that serves is touched before its successor is proven
       join shop-api-1-r3 — it is proven
       set-restart shop-api-1 — it must not come back by itself
-      rename shop-api-1 to shop-api-1-000000000001-old — its successor gets the name
-      rename shop-api-1-r3 to shop-api-1 — it serves under its own name
+      hand-over the name shop-api-1 to shop-api-1-r3 — it serves under its own name
       tag evenkeel/shop-api:c1a83445fdc55bae as shop-api — the Compose file names it so
       remove shop-api-1-000000000001-old — it is no longer needed
     removed:
@@ -599,12 +586,10 @@ fn drift() {
       prove shop-api-1-r3, shop-api-1-r3-stand-in — nothing that serves is touched before its successor is proven
       join shop-api-1-r3-stand-in — it carries the names while the port changes hands
       set-restart shop-api-1 — it must not come back by itself
-      rename shop-api-1 to shop-api-1-000000000001-old — its successor gets the name
-      rename shop-api-1-r3-stand-in to shop-api-1 — it serves meanwhile
+      hand-over the name shop-api-1 to shop-api-1-r3-stand-in — it serves meanwhile
       stop shop-api-1-000000000001-old — its successor serves
       join shop-api-1-r3 — the port is free
-      rename shop-api-1 to shop-api-1-r3-stand-in — its successor gets the name
-      rename shop-api-1-r3 to shop-api-1 — it serves under its own name
+      hand-over the name shop-api-1 to shop-api-1-r3 — it serves under its own name
       stop shop-api-1-r3-stand-in — the successor serves; it drains
       remove shop-api-1-r3-stand-in — it was temporary
       tag evenkeel/shop-api:c1a83445fdc55bae as shop-api — the Compose file names it so
@@ -643,12 +628,10 @@ fn adopted_container() {
       prove shop-api-1-r2, shop-api-1-r2-stand-in — nothing that serves is touched before its successor is proven
       join shop-api-1-r2-stand-in — it carries the names while the port changes hands
       set-restart shop-api-1 — it must not come back by itself
-      rename shop-api-1 to shop-api-1-000000000001-old — its successor gets the name
-      rename shop-api-1-r2-stand-in to shop-api-1 — it serves meanwhile
+      hand-over the name shop-api-1 to shop-api-1-r2-stand-in — it serves meanwhile
       stop shop-api-1-000000000001-old — its successor serves
       join shop-api-1-r2 — the port is free
-      rename shop-api-1 to shop-api-1-r2-stand-in — its successor gets the name
-      rename shop-api-1-r2 to shop-api-1 — it serves under its own name
+      hand-over the name shop-api-1 to shop-api-1-r2 — it serves under its own name
       stop shop-api-1-r2-stand-in — the successor serves; it drains
       remove shop-api-1-r2-stand-in — it was temporary
       tag evenkeel/shop-api:c4a01313d4197a1b as shop-api — the Compose file names it so

@@ -280,6 +280,16 @@ impl World {
                 (it.memory, it.nano_cpus) = (*memory, *nano_cpus);
             }
             Effect::Rename { container, to } => self.rename(rollout, container, to)?,
+            Effect::HandOver { from, aside, to } => {
+                let moved = [(from, aside), (to, &from.name)].into_iter().all(|(subject, name)| {
+                    self.find(&Subject { name: name.clone(), ..subject.clone() }, rollout)
+                        .is_some_and(|place| self.observed.containers[place].name == *name)
+                });
+                if !moved {
+                    self.rename(rollout, from, aside)?;
+                    self.rename(rollout, to, &from.name)?;
+                }
+            }
             Effect::Stop { container } => {
                 if let Ok(container) = self.get(container, rollout) {
                     container.state = State::Exited;
