@@ -352,7 +352,7 @@ fn scratch_command(command: Option<&[String]>) -> Vec<String> {
 /// container of a name.
 ///
 /// A name that is an alias leads to whoever has joined with it until it leaves, the one that is about to stop too; a container's
-/// own name changes hands at once. So on the project's own networks the container's name is no alias beside, and a service finds
+/// own name changes hands at once. So the container's name is no alias beside, and on the project's own networks a service finds
 /// what it depends on by links to the names of containers, which the engine resolves when they are asked for.
 pub fn own_endpoints(
     release: &Release,
@@ -366,11 +366,10 @@ pub fn own_endpoints(
         .into_iter()
         .filter_map(|(key, attachment)| {
             let network = release.project.networks.get(key)?;
-            let own = service.container_name.as_ref().filter(|_| !network.external);
-            let mut aliases = names(name, service);
+            let mut aliases = vec![name.to_string()];
             aliases.extend(attachment.aliases.iter().cloned());
             aliases.dedup();
-            aliases.retain(|alias| Some(alias) != own);
+            aliases.retain(|alias| Some(alias) != service.container_name.as_ref());
             let links = if network.external { Vec::new() } else { providers(release, service, key, &exists) };
             Some(Endpoint {
                 network: network.name.clone(),
@@ -418,8 +417,8 @@ fn providers(
 }
 
 /// Whether a container that is on a network answers to its service's name there.
-pub fn answers(name: &ServiceName, service: &Service, external: bool, joined: &Joined) -> bool {
-    let by_its_own = !external && service.container_name.as_deref() == Some(name.as_str());
+pub fn answers(name: &ServiceName, service: &Service, joined: &Joined) -> bool {
+    let by_its_own = service.container_name.as_deref() == Some(name.as_str());
     by_its_own || joined.aliases.iter().any(|alias| alias == name.as_str())
 }
 

@@ -375,12 +375,10 @@ impl Run<'_> {
             self.note_take_over(&subject.service)?;
         }
         let old_names = self.first_version_names(service).await?;
-        let project = &self.target.project;
         for endpoint in own_endpoints(self.target, &subject.service, service, |name| old_names.contains(name))
         {
             if let Some(joined) = container.networks.get(&endpoint.network) {
-                let external = project.networks.values().any(|it| it.name == endpoint.network && it.external);
-                if answers(&subject.service, service, external, joined) {
+                if answers(&subject.service, service, joined) {
                     continue;
                 }
                 self.context.engine.disconnect(container.id.as_str(), &endpoint.network).await?;

@@ -122,7 +122,7 @@ fn missing_networks(facts: &Facts<'_>, name: &ServiceName, container: &Container
     wanted
         .filter(|network| {
             // Names are lost when somebody disconnects it and connects it again by hand.
-            let named = |joined: &Joined| answers(name, service, network.external, joined);
+            let named = |joined: &Joined| answers(name, service, joined);
             !container.networks.get(&network.name).is_some_and(named)
         })
         .map(|network| network.name.clone())
