@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use evenkeel_tests::docker::{label, name};
+use evenkeel_tests::light::STEADY;
 use evenkeel_tests::{Load, World};
 use serde_json::Value;
 
@@ -89,4 +90,25 @@ fn volumes(world: &World) -> BTreeSet<String> {
     let mounts = all.iter().filter_map(|one| one["Mounts"].as_array()).flatten();
     let named = mounts.filter(|mount| mount["Destination"] == "/var/lib/postgresql/data");
     named.filter_map(|mount| mount["Name"].as_str().map(str::to_owned)).collect()
+}
+
+/// The engine runs a healthcheck for the first time when its interval has passed. Neither the proof nor the bake waits for that,
+/// nor takes its silence for a failure.
+#[test]
+fn a_healthcheck_that_comes_seldom_delays_nobody() {
+    let world = World::light();
+    let path = format!("{STEADY}/evenkeel.yaml");
+    let probe = "  services: {cache: {probe: {tcp: {port: 6379}, startTimeout: 3s}}}\n";
+    let text = world.repo.read(&path).replace("bake: 0s", "bake: 6s") + probe;
+    world.repo.write(&path, &text);
+    let commit = world.repo.commit("a bake that is longer than the start may take");
+    let controller = world.start();
+    controller.wait_for("the application to be live", 90, |controller| {
+        let status = controller.status()?;
+        let app = status.applications.iter().find(|app| app.name == world.steady());
+        match app.filter(|app| app.live_revision.as_deref() == Some(commit.as_str())) {
+            Some(_) => Ok(()),
+            None => Err(format!("{app:?}")),
+        }
+    });
 }
