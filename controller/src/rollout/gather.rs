@@ -164,9 +164,25 @@ async fn name_holders(
             let project = holder.label(label::COMPOSE_PROJECT);
             let of = project.map(|project| format!(" of project {project}")).unwrap_or_default();
             holders.insert(name, format!("container {}{of}", holder.id.short()));
+        } else if let Some(holder) = claimed(context, &name).await? {
+            holders.insert(name, holder);
         }
     }
     Ok(holders)
+}
+
+/// Which other application has the name, while none of its containers does: in a rollout it passes from one to the next.
+async fn claimed(context: &Context, name: &str) -> Result<Option<String>, Failure> {
+    for other in context.ledger.apps()?.into_iter().filter(|other| other.name != context.app) {
+        let Some(live) = &other.live_release else { continue };
+        let Some(release) = context.ledger.release(&other.name, live)? else { continue };
+        let project = &release.project;
+        let mut names = project.services.iter().map(|(key, it)| final_name(project, key, it, None));
+        if names.any(|it| it == name) && !context.engine.containers(&project.name).await?.is_empty() {
+            return Ok(Some(format!("application {} of project {}", other.name, project.name)));
+        }
+    }
+    Ok(None)
 }
 
 /// The ids of images that are there already are outputs too: with them a moved tag is noticed.

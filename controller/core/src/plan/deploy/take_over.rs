@@ -4,6 +4,7 @@ use super::super::service::{Work, active};
 use super::super::{Class, Effect, Role, Step, Subject};
 use super::Deployment;
 use crate::compose::RestartPolicy;
+use crate::manifest::Hook;
 use crate::name::{ContainerId, ServiceName};
 use crate::observed::Container;
 
@@ -29,8 +30,8 @@ impl<'a, 'f> Deployment<'a, 'f> {
         }
     }
 
-    /// The service's container name goes from hand to hand before anything stops: on the project's own networks it decides who
-    /// is found, so that nobody is sent to what is about to stop.
+    /// The service's container name goes from hand to hand before anything stops: it decides who is found, so that nobody in
+    /// the project is sent to what is about to stop.
     fn take_over_one(&mut self, work: &Work<'_>) {
         let new = self.new_subject(work);
         let Some(stand_in) = self.stand_in(work) else {
@@ -213,11 +214,16 @@ impl<'a, 'f> Deployment<'a, 'f> {
             .collect()
     }
 
-    /// Whoever asks for names seldom is told to ask again while what it knows still serves.
+    /// Whoever asks for names seldom is told to ask again while what it knows still serves; what does not run yet, at the end.
     fn hooks_before(&mut self, stopping: &[Subject]) {
-        self.hooks_due = true;
+        let (project, serving) = (&self.facts.desired.project, &self.facts.serving);
+        let runs = |service: &str| {
+            let name = ServiceName::new(service);
+            !project.services.contains_key(&name) || serving.contains_key(&name)
+        };
+        self.hooks_due = stopping.is_empty() || !self.on_takeover().iter().all(|hook| runs(&hook.service));
         if !stopping.is_empty() {
-            self.hooks();
+            self.hooks(runs);
         }
     }
 
@@ -225,13 +231,16 @@ impl<'a, 'f> Deployment<'a, 'f> {
     pub(super) fn last_hooks(&mut self) {
         let restarted = self.works.iter().any(|work| work.replaced() && work.class != Class::Candidate);
         if self.hooks_due || restarted || self.facts.hints.taken_over {
-            self.hooks();
+            self.hooks(|_| true);
         }
     }
 
-    fn hooks(&mut self) {
-        self.hooks_due = false;
-        for (index, hook) in self.facts.desired.manifest.spec.rollout.on_takeover.iter().enumerate() {
+    fn on_takeover(&self) -> &'f [Hook] {
+        &self.facts.desired.manifest.spec.rollout.on_takeover
+    }
+
+    fn hooks(&mut self, due: impl Fn(&str) -> bool) {
+        for (index, hook) in self.on_takeover().iter().enumerate().filter(|(_, hook)| due(&hook.service)) {
             let effect = Effect::Hook { index, service: hook.service.clone(), command: hook.exec.clone() };
             self.push(effect, "rollout.onTakeover");
         }

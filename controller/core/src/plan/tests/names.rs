@@ -1,6 +1,8 @@
 //! Who is found under which name.
 
+use super::drive::deploy;
 use super::releases::{SPEC, release};
+use super::world::{Code, World};
 use crate::container::Endpoint;
 use crate::name::ServiceName;
 use crate::release::Release;
@@ -69,4 +71,25 @@ fn another_name_of_what_it_depends_on_needs_another_container() {
     );
     let waits = release(SPEC, &SHOP.replace("[api, worker, apart]", "{api: {condition: service_healthy}, worker: {condition: service_started}, apart: {condition: service_started}}"), "code-1");
     assert_eq!(before.config(&web), waits.config(&web), "how it waits makes no difference");
+}
+
+/// A hook of a service that this release adds cannot run before that service does.
+#[test]
+fn a_hook_waits_for_the_service_that_it_runs_in() {
+    const API: &str = "\nservices:\n  api: {build: .}\n";
+    const BOTH: &str = "\nservices:\n  api: {build: .}\n  web: {image: web, depends_on: [api]}\n";
+    let spec = format!("{SPEC}  rollout: {{onTakeover: [{{service: web, exec: [reload]}}]}}\n");
+    let mut world = World::default();
+    let mut hooks = Vec::new();
+    for (number, spec, compose) in [(1, SPEC, API), (2, &spec, BOTH), (3, &spec, BOTH)] {
+        let release = release(spec, compose, &format!("code-{number}"));
+        world.knows(&release, Code::default());
+        let lines = deploy(&mut world, &release, number);
+        let words: Vec<&str> = lines.iter().filter_map(|line| line.split_whitespace().next()).collect();
+        let of_api = lines.iter().position(|line| line.contains("stop shop-api-1"));
+        let hook = words.iter().position(|word| *word == "hook");
+        hooks.push((hook < of_api, hook.is_some(), words.iter().filter(|word| **word == "hook").count()));
+    }
+    assert_eq!(hooks[1], (false, true, 1), "the service is new: once, after everything");
+    assert_eq!(hooks[2], (true, true, 1), "it runs already: before the old container is stopped");
 }
