@@ -179,11 +179,6 @@ impl Release {
         }
     }
 
-    /// What a service depends on, with the `container_name` that it has.
-    pub(crate) fn providers(&self, service: &ServiceName) -> BTreeMap<&ServiceName, Option<&String>> {
-        self.project.services.get(service).map_or_else(BTreeMap::new, |it| providers(&self.project, it))
-    }
-
     /// A service's configuration digest; empty for a service that the release does not have.
     pub fn config(&self, service: &ServiceName) -> &str {
         self.configs.get(service).map_or("", String::as_str)
@@ -241,22 +236,13 @@ fn build_without_place(build: &Build) -> Build {
     Build { context: String::new(), ..build.clone() }
 }
 
-/// What a service depends on, with the `container_name` that it has.
-fn providers<'a>(
-    project: &'a Project,
-    service: &'a Service,
-) -> BTreeMap<&'a ServiceName, Option<&'a String>> {
-    let named = |name| project.services.get(name).and_then(|it: &Service| it.container_name.as_ref());
-    service.depends_on.keys().map(|name| (name, named(name))).collect()
-}
-
 fn config_digest(
     key: &DigestKey,
     project: &Project,
     service: &Service,
     image: Option<&ImageSource>,
 ) -> String {
-    // How it waits, and which profile brought it, does not change the container.
+    // What it waits for, and which profile brought it, does not change the container.
     let runs =
         Service { depends_on: BTreeMap::new(), build: None, image: None, one_shot: false, ..service.clone() };
     let networks: Vec<_> =
@@ -270,8 +256,6 @@ fn config_digest(
         })
         .map(|volume| &volume.name)
         .collect();
-    // It finds what it depends on by the names of containers.
-    let providers = providers(project, service);
-    let digest = key.digest(&(runs, networks, volumes, image.map(ImageSource::reference), providers));
+    let digest = key.digest(&(runs, networks, volumes, image.map(ImageSource::reference)));
     digest.get(..32).unwrap_or(&digest).to_owned()
 }

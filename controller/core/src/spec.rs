@@ -6,7 +6,7 @@ use crate::compose::{Mount, MountSource, RestartPolicy, Service};
 use crate::container::{ContainerSpec, Endpoint, label};
 use crate::name::{ImageId, RolloutId, ServiceName};
 use crate::observed::{Container, Joined};
-use crate::plan::{Role, backstage, final_name, first_version_name};
+use crate::plan::{Role, backstage, final_name};
 use crate::release::Release;
 use crate::secret::Secret;
 
@@ -152,9 +152,7 @@ impl Making<'_> {
 
     /// The networks of the service with all its names, and the backstage network, nameless.
     fn own_endpoints(&self, service: &Service) -> Vec<Endpoint> {
-        let mut endpoints = own_endpoints(self.release, self.service, service, |name| {
-            self.peers.iter().any(|peer| peer.name == name)
-        });
+        let mut endpoints = own_endpoints(self.release, self.service, service);
         if self.backstage && service.network_mode.is_none() {
             endpoints
                 .push(Endpoint { network: backstage(&self.release.project.name), ..Endpoint::default() });
@@ -171,13 +169,15 @@ impl Making<'_> {
             .collect()
     }
 
-    /// For every other service: its candidate of this rollout where there is one, else the container that serves.
+    /// For every other service: its candidate of this rollout where there is one, else the container that serves. That one by its
+    /// name, which its successors will have: whoever has the link is led to them at once, and to nobody who is about to stop.
     fn links(&self) -> Vec<(String, String)> {
         let mut links = Vec::new();
         for (name, service) in self.release.project.services.iter().filter(|(name, _)| *name != self.service)
         {
             let Some(container) = self.provider(name) else { continue };
-            let target = container.id.short().to_owned();
+            let lasting = final_name(&self.release.project, name, service, Some(container));
+            let target = if container.name == lasting { lasting } else { container.id.short().to_owned() };
             let names = names(name, service);
             links.extend(names.into_iter().map(|alias| (target.clone(), alias)));
         }
@@ -249,7 +249,7 @@ pub fn whole(
     container: &Container,
 ) -> bool {
     let Some(service) = release.project.services.get(name) else { return true };
-    let own = own_endpoints(release, name, service, |_| false).into_iter().map(|endpoint| endpoint.network);
+    let own = own_endpoints(release, name, service).into_iter().map(|endpoint| endpoint.network);
     let wanted: Vec<String> = match role {
         Role::Successor | Role::StandIn => private_networks(release),
         Role::Replacement if has_backstage && service.network_mode.is_none() => {
@@ -348,18 +348,11 @@ fn scratch_command(command: Option<&[String]>) -> Vec<String> {
     command
 }
 
-/// A service's places on its own networks, with all its names and those of what it depends on. `exists`: whether there is a
-/// container of a name.
+/// A service's places on its own networks, with its names.
 ///
 /// A name that is an alias leads to whoever has joined with it until it leaves, the one that is about to stop too; a container's
-/// own name changes hands at once. So the container's name is no alias beside, and on the project's own networks a service finds
-/// what it depends on by links to the names of containers, which the engine resolves when they are asked for.
-pub fn own_endpoints(
-    release: &Release,
-    name: &ServiceName,
-    service: &Service,
-    exists: impl Fn(&str) -> bool,
-) -> Vec<Endpoint> {
+/// own name changes hands at once. So the container's name is no alias beside.
+pub fn own_endpoints(release: &Release, name: &ServiceName, service: &Service) -> Vec<Endpoint> {
     let mut attachments: Vec<_> = service.networks.iter().collect();
     attachments.sort_by_key(|(key, attachment)| (-attachment.priority, (*key).clone()));
     attachments
@@ -370,50 +363,15 @@ pub fn own_endpoints(
             aliases.extend(attachment.aliases.iter().cloned());
             aliases.dedup();
             aliases.retain(|alias| Some(alias) != service.container_name.as_ref());
-            let links = if network.external { Vec::new() } else { providers(release, service, key, &exists) };
             Some(Endpoint {
                 network: network.name.clone(),
                 aliases,
-                links,
+                links: Vec::new(),
                 ipv4_address: attachment.ipv4_address.clone(),
                 ipv6_address: attachment.ipv6_address.clone(),
             })
         })
         .collect()
-}
-
-/// (The name of its container, a name that it is asked for) of what a service depends on and meets on a network. A name that
-/// several services have there means all of them, and is left to the engine; so are containers that are still named as
-/// Compose v1 did.
-fn providers(
-    release: &Release,
-    service: &Service,
-    network: &str,
-    exists: &impl Fn(&str) -> bool,
-) -> Vec<(String, String)> {
-    let project = &release.project;
-    let known = |name: &ServiceName| -> Vec<String> {
-        let Some(service) = project.services.get(name) else { return Vec::new() };
-        let Some(attachment) = service.networks.get(network) else { return Vec::new() };
-        let mut known = names(name, service);
-        known.extend(
-            attachment.aliases.iter().filter(|alias| !known.contains(alias)).cloned().collect::<Vec<_>>(),
-        );
-        known
-    };
-    let mut links = Vec::new();
-    for name in service.depends_on.keys() {
-        let Some(provider) = project.services.get(name) else { continue };
-        if provider.container_name.is_none() && exists(&first_version_name(project, name)) {
-            continue;
-        }
-        let target = final_name(project, name, provider, None);
-        let others: Vec<String> =
-            project.services.keys().filter(|other| *other != name).flat_map(known).collect();
-        let aliases = known(name).into_iter().filter(|alias| !others.contains(alias));
-        links.extend(aliases.map(|alias| (target.clone(), alias)));
-    }
-    links
 }
 
 /// Whether a container that is on a network answers to its service's name there.

@@ -1,13 +1,13 @@
 //! Performs one effect.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use evenkeel_core::compose::{RestartPolicy, Service};
+use evenkeel_core::compose::RestartPolicy;
 use evenkeel_core::container::{ContainerSpec, Endpoint, label};
 use evenkeel_core::name::{ContainerId, ServiceName};
 use evenkeel_core::observed::Container;
-use evenkeel_core::plan::{Effect, Role, Subject, anonymous_volumes, backstage, first_version_name};
+use evenkeel_core::plan::{Effect, Role, Subject, anonymous_volumes, backstage};
 use evenkeel_core::spec::{Making, answers, own_endpoints};
 use evenkeel_core::status::{Phase, Reason};
 
@@ -374,9 +374,7 @@ impl Run<'_> {
         if role == Role::Successor && !self.reverting() {
             self.note_take_over(&subject.service)?;
         }
-        let old_names = self.first_version_names(service).await?;
-        for endpoint in own_endpoints(self.target, &subject.service, service, |name| old_names.contains(name))
-        {
+        for endpoint in own_endpoints(self.target, &subject.service, service) {
             if let Some(joined) = container.networks.get(&endpoint.network) {
                 if answers(&subject.service, service, joined) {
                     continue;
@@ -389,21 +387,6 @@ impl Run<'_> {
             self.context.ledger.set_serving(&self.context.app, &subject.service, &container.id)?;
         }
         Ok(None)
-    }
-
-    /// The names in the style of Compose v1 that containers of what a service depends on still have.
-    async fn first_version_names(&self, service: &Service) -> Result<BTreeSet<String>, Failure> {
-        let project = &self.target.project;
-        let nameless = service.depends_on.keys().filter(|name| {
-            project.services.get(*name).is_some_and(|provider| provider.container_name.is_none())
-        });
-        let mut names = BTreeSet::new();
-        for name in nameless.map(|name| first_version_name(project, name)) {
-            if self.context.engine.container(&name).await?.is_some() {
-                names.insert(name);
-            }
-        }
-        Ok(names)
     }
 
     /// Before the first user reaches it: from now on, putting back means more than removing a candidate.

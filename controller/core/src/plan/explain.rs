@@ -36,21 +36,7 @@ pub fn differences(old: &Release, new: &Release, name: &ServiceName) -> Vec<Stri
         environment(old, new, &mut reasons);
         fields(old, new, &mut reasons);
     }
-    providers(old, new, name, &mut reasons);
     reasons
-}
-
-/// It finds what it depends on by the names of containers.
-fn providers(old: &Release, new: &Release, name: &ServiceName, reasons: &mut Vec<String>) {
-    let (was, is) = (old.providers(name), new.providers(name));
-    if !was.keys().eq(is.keys()) {
-        reasons.push("depends_on has other services".to_owned());
-    }
-    for (provider, container) in is {
-        if was.get(provider).is_some_and(|was| *was != container) {
-            reasons.push(format!("{provider}, which it depends on, has another container_name"));
-        }
-    }
 }
 
 fn image(old: &ImageSource, new: &ImageSource, reasons: &mut Vec<String>) {

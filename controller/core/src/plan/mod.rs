@@ -20,6 +20,6 @@ pub use facts::*;
 pub use lint::lint;
 pub use make::{Blocked, make};
 pub use schema::{SchemaMove, schema_move};
-pub use service::{final_name, first_version_name};
+pub use service::final_name;
 pub use step::*;
 pub use undo::{Before, undo};

@@ -139,16 +139,11 @@ pub fn final_name(
     if let Some(name) = &service.container_name {
         return name.clone();
     }
-    let first_version = first_version_name(project, name);
+    let first_version = format!("{}_{name}_1", project.name);
     if current.is_some_and(|container| container.name == first_version) {
         return first_version;
     }
     format!("{}-{name}-1", project.name)
-}
-
-/// The name that Compose v1 gave to a service's container.
-pub fn first_version_name(project: &Project, name: &ServiceName) -> String {
-    format!("{}_{name}_1", project.name)
 }
 
 /// The smallest actions that make a right container right again.

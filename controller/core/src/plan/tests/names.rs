@@ -4,9 +4,10 @@ use super::drive::deploy;
 use super::releases::{SPEC, release};
 use super::world::{Code, World};
 use crate::container::Endpoint;
-use crate::name::ServiceName;
+use crate::name::{ImageId, RolloutId, ServiceName};
+use crate::plan::Role;
 use crate::release::Release;
-use crate::spec::own_endpoints;
+use crate::spec::{Making, own_endpoints};
 
 const SHOP: &str = "
 services:
@@ -15,17 +16,14 @@ services:
     container_name: shop-api
     networks: {default: {aliases: [backend, any]}, edge: {}}
   worker: {image: worker, networks: {default: {aliases: [any]}}}
-  web: {image: web, depends_on: [api, worker, apart], networks: [default, edge]}
-  apart: {image: apart, networks: [elsewhere]}
 networks:
   edge: {external: true}
-  elsewhere: {}
 ";
 
-fn places(release: &Release, name: &str, exists: &[&str]) -> Vec<Endpoint> {
+fn places(release: &Release, name: &str) -> Vec<Endpoint> {
     let name = ServiceName::new(name);
     let service = &release.project.services[&name];
-    own_endpoints(release, &name, service, |name| exists.contains(&name))
+    own_endpoints(release, &name, service)
 }
 
 fn on<'a>(places: &'a [Endpoint], network: &str) -> &'a Endpoint {
@@ -34,43 +32,56 @@ fn on<'a>(places: &'a [Endpoint], network: &str) -> &'a Endpoint {
 
 #[test]
 fn a_container_name_is_no_alias_where_it_has_to_change_hands() {
-    let places = places(&release(SPEC, SHOP, "code-1"), "api", &[]);
+    let places = places(&release(SPEC, SHOP, "code-1"), "api");
     assert_eq!(on(&places, "shop_default").aliases, ["api", "backend", "any"]);
     assert_eq!(on(&places, "edge").aliases, ["api"]);
 }
 
+/// Links to a name follow it; those to the candidate of the same rollout, which does not have the name yet, are to that one.
 #[test]
-fn what_a_service_depends_on_is_found_by_the_names_of_containers() {
-    let release = release(SPEC, SHOP, "code-1");
-    let link = |target: &str, alias: &str| (target.to_owned(), alias.to_owned());
-    let web = places(&release, "web", &[]);
-    // `any` means both of them; `apart` is not on this network.
-    let expected = [
-        link("shop-api", "api"),
-        link("shop-api", "shop-api"),
-        link("shop-api", "backend"),
-        link("shop-worker-1", "worker"),
-    ];
-    assert_eq!(on(&web, "shop_default").links, expected);
-    assert!(on(&web, "edge").links.is_empty());
-    // Compose v1 named it so, and evenkeel keeps the name until it is replaced.
-    let web = places(&release, "web", &["shop_worker_1"]);
-    assert_eq!(on(&web, "shop_default").links, expected[..3]);
-}
-
-#[test]
-fn another_name_of_what_it_depends_on_needs_another_container() {
-    let before = release(SPEC, SHOP, "code-1");
-    let after =
-        release(SPEC, &SHOP.replace("container_name: shop-api", "container_name: shop-backend"), "code-1");
+fn a_candidate_finds_what_serves_by_its_name() {
+    const BOTH: &str = "\nservices:\n  api: {build: .}\n  web: {image: web, depends_on: [api]}\n";
+    let spec = SPEC.replace("services: {", "services: {web: {probe: {tcp: {port: 80}}}, ");
+    let release = release(&spec, BOTH, "code-1");
+    let mut world = World::default();
+    world.knows(&release, Code::default());
+    deploy(&mut world, &release, 1);
     let web = ServiceName::new("web");
-    assert_ne!(before.config(&web), after.config(&web));
+    let image = ImageId::new("sha256:web");
+    let target = |rollout: i64| {
+        let making = Making {
+            release: &release,
+            service: &web,
+            image: &image,
+            rollout: RolloutId(rollout),
+            peers: &world.observed.containers,
+            serving: &world.books.serving,
+            files: "",
+            backstage: true,
+        };
+        making.container("shop-web-1-r2", Role::Successor).endpoints[0].links[0].clone()
+    };
+    assert_eq!(target(2), ("shop-api-1".to_owned(), "api".to_owned()), "it serves");
     assert_eq!(
-        crate::plan::differences(&before, &after, &web),
-        ["api, which it depends on, has another container_name"]
+        target(1),
+        ("shop-api-1".to_owned(), "api".to_owned()),
+        "its own rollout's, which serves by now"
     );
-    let waits = release(SPEC, &SHOP.replace("[api, worker, apart]", "{api: {condition: service_healthy}, worker: {condition: service_started}, apart: {condition: service_started}}"), "code-1");
-    assert_eq!(before.config(&web), waits.config(&web), "how it waits makes no difference");
+    let api = world.observed.containers.iter().position(|it| it.name == "shop-api-1").unwrap();
+    world.observed.containers[api].name = "shop-api-1-r1".to_owned();
+    let id = world.observed.containers[api].id.short().to_owned();
+    let making = Making {
+        release: &release,
+        service: &web,
+        image: &image,
+        rollout: RolloutId(1),
+        peers: &world.observed.containers,
+        serving: &world.books.serving,
+        files: "",
+        backstage: true,
+    };
+    let links = &making.container("shop-web-1-r1", Role::Successor).endpoints[0].links;
+    assert_eq!(links[0], (id, "api".to_owned()), "it does not have the name yet");
 }
 
 /// A hook of a service that this release adds cannot run before that service does.

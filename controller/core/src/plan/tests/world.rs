@@ -462,9 +462,7 @@ impl World {
         if role == Role::Successor && !reverting {
             self.notes.taken_over = true;
         }
-        let taken: Vec<String> = self.observed.containers.iter().map(|it| it.name.clone()).collect();
-        let endpoints =
-            own_endpoints(release, &subject.service, service, |name| taken.iter().any(|it| it == name));
+        let endpoints = own_endpoints(release, &subject.service, service);
         let container = self.get(subject, rollout)?;
         for endpoint in endpoints {
             container.networks.insert(endpoint.network.clone(), joined(&endpoint));
