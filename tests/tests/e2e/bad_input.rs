@@ -296,30 +296,3 @@ fn make_newer(controller: &Controller) {
     bytes[60..64].copy_from_slice(&9999_u32.to_be_bytes());
     std::fs::write(&ledger, bytes).expect("it can be written");
 }
-
-/// A name passes from one container of an application to the next: for that moment it is not free for others.
-#[test]
-fn a_name_that_nobody_has_just_now_belongs_to_its_application() {
-    let world = World::light();
-    let controller = world.start();
-    controller.wait_for("the steady application", 60, |_| ready(&world, 0));
-    controller.wait_for("it to be live", 60, |controller| {
-        let status = controller.status()?;
-        let app = status.applications.iter().find(|app| app.name == world.steady());
-        app.and_then(|app| app.live_revision.clone()).map(drop).ok_or("not yet".to_owned())
-    });
-    let suspended = controller.cli(&["suspend", &world.steady()]);
-    assert!(suspended.success(), "{suspended:?}");
-    let container = format!("{}-cache-1", world.steady());
-    docker(&["rename", &container, &format!("{container}-elsewhere")]);
-    let case = name_taken("its name", &world, &container, &[]);
-    for (path, text) in &case.files {
-        world.repo.write(path, text);
-    }
-    world.repo.commit(case.what);
-    let owner = format!("taken by application {0} of project {0}", world.steady());
-    controller.wait_for("the owner to be named", 30, |controller| {
-        let told = told(&controller.status()?);
-        if told.iter().any(|message| message.contains(&owner)) { Ok(()) } else { Err(told.join("\n")) }
-    });
-}
