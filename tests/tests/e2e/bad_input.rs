@@ -2,7 +2,7 @@
 
 use evenkeel_tests::command::{command, must, run};
 use evenkeel_tests::docker::docker;
-use evenkeel_tests::light::manifest;
+use evenkeel_tests::light::{STEADY, manifest};
 use evenkeel_tests::report::Status;
 use evenkeel_tests::{Controller, World};
 
@@ -295,4 +295,40 @@ fn make_newer(controller: &Controller) {
     let mut bytes = std::fs::read(&ledger).expect("it was just read");
     bytes[60..64].copy_from_slice(&9999_u32.to_be_bytes());
     std::fs::write(&ledger, bytes).expect("it can be written");
+}
+
+/// A name passes from one container of an application to the next. While the old one stops, nobody has it; it is not free.
+#[test]
+fn a_name_in_passing_belongs_to_its_application() {
+    let world = World::light();
+    let path = format!("{STEADY}/compose.yaml");
+    let slow = |step: u32| {
+        let text = format!(
+            "services:\n  cache:\n    image: redis:7\n    entrypoint: [sh, -c, 'trap : TERM; while :; do sleep 1; done']\n    \
+             environment: {{STEP: \"{step}\"}}\n    stop_grace_period: 15s\n"
+        );
+        world.repo.write(&path, &text);
+        world.repo.commit("what takes its time to stop")
+    };
+    slow(1);
+    let controller = world.start();
+    controller.wait_for("the steady application", 60, |_| ready(&world, 1));
+    slow(2);
+    let container = format!("{}-cache-1", world.steady());
+    controller.wait_for("its name to be nobody's", 60, |_| {
+        match docker(&["ps", "-aq", "--filter", &format!("name=^/{container}$")]) {
+            none if none.is_empty() => Ok(()),
+            id => Err(format!("{id} has it")),
+        }
+    });
+    for (path, text) in &name_taken("its name", &world, &container, &[]).files {
+        world.repo.write(path, text);
+    }
+    world.repo.commit("another application wants it");
+    let owner = format!("taken by application {0} of project {0}", world.steady());
+    controller.wait_for("the owner to be named", 12, |controller| {
+        let told = told(&controller.status()?);
+        if told.iter().any(|message| message.contains(&owner)) { Ok(()) } else { Err(told.join("\n")) }
+    });
+    controller.wait_for("the owner to go on", 60, |_| ready(&world, 2));
 }

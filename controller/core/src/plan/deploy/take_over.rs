@@ -11,7 +11,7 @@ use crate::observed::Container;
 /// What the name of a stand-in ends with.
 pub(super) const STAND_IN: &str = "-stand-in";
 /// What the change of a published port's owner takes.
-const SHORT_GAP: &str = "the old container's stop and one connect, usually well under a second";
+const SHORT_GAP: &str = "as long as the old container takes to stop, and a third of a second";
 /// The same, where the new one cannot be started while the port is held.
 const LONG_GAP: &str = "the old container's stop, and the new one's start: it needs the outside world to start, and there its \
                         port is bound at once";
@@ -99,8 +99,8 @@ impl<'a, 'f> Deployment<'a, 'f> {
 
     fn announce_gap(&mut self, work: &Work<'_>) {
         self.gaps.push(format!(
-            "published port{} of {} refuse{} connections while it changes hands ({}); clients inside and through a proxy notice \
-             nothing",
+            "published port{} of {} refuse{} connections while it changes hands ({}); whoever asks for the container's name, or tries \
+             another address, notices nothing",
             ports(work),
             work.name,
             if work.service.ports.len() == 1 { "s" } else { "" },

@@ -46,42 +46,28 @@ fn a_candidate_finds_what_serves_by_its_name() {
     let mut world = World::default();
     world.knows(&release, Code::default());
     deploy(&mut world, &release, 1);
-    let web = ServiceName::new("web");
-    let image = ImageId::new("sha256:web");
-    let target = |rollout: i64| {
-        let making = Making {
-            release: &release,
-            service: &web,
-            image: &image,
-            rollout: RolloutId(rollout),
-            peers: &world.observed.containers,
-            serving: &world.books.serving,
-            files: "",
-            backstage: true,
-        };
-        making.container("shop-web-1-r2", Role::Successor).endpoints[0].links[0].clone()
-    };
-    assert_eq!(target(2), ("shop-api-1".to_owned(), "api".to_owned()), "it serves");
-    assert_eq!(
-        target(1),
-        ("shop-api-1".to_owned(), "api".to_owned()),
-        "its own rollout's, which serves by now"
-    );
-    let api = world.observed.containers.iter().position(|it| it.name == "shop-api-1").unwrap();
-    world.observed.containers[api].name = "shop-api-1-r1".to_owned();
-    let id = world.observed.containers[api].id.short().to_owned();
+    let serving = ("shop-api-1".to_owned(), "api".to_owned());
+    assert_eq!(link(&world, &release, 2), serving, "it serves");
+    assert_eq!(link(&world, &release, 1), serving, "its own rollout's, which serves by now");
+    let api = world.observed.containers.iter_mut().find(|it| it.name == "shop-api-1").unwrap();
+    api.name = "shop-api-1-r1".to_owned();
+    let id = api.id.short().to_owned();
+    assert_eq!(link(&world, &release, 1), (id, "api".to_owned()), "it does not have the name yet");
+}
+
+/// The link that a candidate of `web` brings for `api`.
+fn link(world: &World, release: &Release, rollout: i64) -> (String, String) {
     let making = Making {
-        release: &release,
-        service: &web,
-        image: &image,
-        rollout: RolloutId(1),
+        release,
+        service: &ServiceName::new("web"),
+        image: &ImageId::new("sha256:web"),
+        rollout: RolloutId(rollout),
         peers: &world.observed.containers,
         serving: &world.books.serving,
         files: "",
         backstage: true,
     };
-    let links = &making.container("shop-web-1-r1", Role::Successor).endpoints[0].links;
-    assert_eq!(links[0], (id, "api".to_owned()), "it does not have the name yet");
+    making.container("candidate", Role::Successor).endpoints[0].links[0].clone()
 }
 
 /// A hook of a service that this release adds cannot run before that service does.
