@@ -75,6 +75,12 @@ impl Ledger {
         (self.0.clock)()
     }
 
+    /// Makes every write fail, as one to a file system that was made read-only; or lets them succeed again.
+    #[cfg(test)]
+    pub(crate) fn refuse_writes(&self, refuse: bool) {
+        self.connection().pragma_update(None, "query_only", refuse).expect("a setting of the connection");
+    }
+
     fn connection(&self) -> MutexGuard<'_, Connection> {
         // A panic elsewhere cannot leave half a write: its transaction rolled back when it was dropped.
         self.0.connection.lock().unwrap_or_else(PoisonError::into_inner)

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
 use super::cluster::{Backend, Database};
-use super::machine::Machine;
+use super::machine::{Machine, Trouble};
 use super::world::World;
 use crate::database::{
     BackupRequest, Blocking, DatabaseError, Databases, Found, Held, Observation, Quarry, RehearsalRequest,
@@ -73,8 +73,17 @@ impl Machine {
         target: &Target,
         change: impl FnOnce(&mut World) -> Result<T, DatabaseError>,
     ) -> Result<T, DatabaseError> {
-        let broken = || unreachable(target, "the connection broke");
-        self.act(what.to_owned(), broken, change).await
+        let trouble = |how| match how {
+            Trouble::Unreachable => unreachable(target, "the connection broke"),
+            Trouble::TimedOut => unreachable(target, "no answer for a minute"),
+            Trouble::NoSpace => DatabaseError::Refused {
+                target: target.to_string(),
+                action: what.to_owned(),
+                reason: "could not extend file: No space left on device".to_owned(),
+                transient: true,
+            },
+        };
+        self.act(what.to_owned(), trouble, change).await
     }
 
     fn try_lock(&self, target: &Target) -> Result<Option<Lock>, DatabaseError> {

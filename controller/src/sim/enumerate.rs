@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::image::Image;
-use super::machine::Mishap;
+use super::machine::{Fault, Mishap};
 use super::process::{Circumstances, Process};
 use super::stage::{End, IDLE, Stage, history, told};
 use super::stories::{Story, all};
@@ -142,7 +142,7 @@ impl<'a> Reference<'a> {
     /// From an image to the same end.
     async fn restart(&self, left: &Image, how: Circumstances, idle: usize) -> Result<(), String> {
         let story = self.stage.story;
-        let tip = story.moves_to.filter(|_| how.mishap.is_none()).unwrap_or(story.tip);
+        let tip = story.moves_to.filter(|_| how.fault.is_none()).unwrap_or(story.tip);
         let (end, process) = self.stage.run(left, tip, how, idle).await?;
         end.differs(&self.expected).map_or(Ok(()), |why| Err(told(&process, &why)))
     }
@@ -173,7 +173,7 @@ async fn recorded(
     let images: Arc<Mutex<Vec<Image>>> = Arc::default();
     let sink = Arc::clone(&images);
     let take = move |image| sink.lock().unwrap().push(image);
-    let how = Circumstances { sink: Some(Box::new(take)), mishap: None };
+    let how = Circumstances { sink: Some(Box::new(take)), fault: None };
     let (end, process) = stage.run(image, tip, how, idle).await?;
     let images = std::mem::take(&mut *images.lock().unwrap());
     Ok((images, process, end))
@@ -227,9 +227,9 @@ async fn crash_twice(reference: &Reference<'_>, figures: &mut Figures) {
 async fn every_mishap(reference: &Reference<'_>, figures: &mut Figures) {
     let stride = one_in(1, 7);
     for at in (reference.figures.effects % stride as u64..reference.figures.effects).step_by(stride) {
-        for mishap in [Mishap::Refused, Mishap::LostReply] {
+        for mishap in Mishap::ALL {
             figures.mishaps += 1;
-            let how = Circumstances { mishap: Some((at, mishap)), sink: None };
+            let how = Circumstances { fault: Some(Fault::At(at, mishap)), sink: None };
             if let Err(why) = reference.restart(&reference.beginning, how, 0).await {
                 let name = reference.stage.story.name;
                 figures.failures.push(format!("{name}: {mishap:?} at effect {at}: {why}"));

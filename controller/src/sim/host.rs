@@ -13,18 +13,25 @@ use futures_util::stream::BoxStream;
 use tokio::time::sleep;
 
 use super::code::{Code, Fault, Program};
-use super::machine::Machine;
+use super::machine::{Machine, Trouble};
 use super::world::{Instance, World};
 use crate::engine::{
     BuildRequest, Engine, EngineError, EngineEvent, EngineInfo, Exec, ExecOutcome, LogLine, NetworkSpec,
     Progress, VolumeSpec,
 };
 
-/// An engine that does not answer.
-fn unreachable() -> EngineError {
-    EngineError::Unreachable {
-        endpoint: "unix:///simulated".to_owned(),
-        reason: "connection reset".to_owned(),
+/// An engine that does not do what it is asked for, whatever that is.
+fn trouble(action: &str, trouble: Trouble) -> EngineError {
+    let action = action.to_owned();
+    match trouble {
+        Trouble::Unreachable => EngineError::Unreachable {
+            endpoint: "unix:///simulated".to_owned(),
+            reason: "connection reset".to_owned(),
+        },
+        Trouble::TimedOut => EngineError::Timeout { action, after: Duration::from_secs(60) },
+        Trouble::NoSpace => {
+            EngineError::NoSpace { action, reason: "write /var/lib: no space left on device".to_owned() }
+        }
     }
 }
 
@@ -38,8 +45,14 @@ impl Machine {
         action: String,
         change: impl FnOnce(&mut World) -> Result<T, String>,
     ) -> Result<T, EngineError> {
-        let what = action.clone();
-        self.act(what, unreachable, |world| change(world).map_err(|reason| refused(action, reason))).await
+        let (what, asked) = (action.clone(), action.clone());
+        let trouble = |how| trouble(&asked, how);
+        self.act(what, trouble, |world| change(world).map_err(|reason| refused(action, reason))).await
+    }
+
+    /// Something that the engine is asked.
+    fn ask<T>(&self, what: &str, read: impl FnOnce(&mut World) -> T) -> Result<T, EngineError> {
+        self.read(|how| trouble(what, how), read)
     }
 
     /// A change of a container that has to be there.
@@ -169,11 +182,11 @@ impl Engine for Machine {
 
     async fn containers(&self, project: &ProjectName) -> Result<Vec<Container>, EngineError> {
         let of = |it: &&Instance| it.seen.label(label::COMPOSE_PROJECT) == Some(project.as_str());
-        Ok(self.look(|world| world.containers.iter().filter(of).map(|it| it.seen.clone()).collect()))
+        self.ask("list containers", |world| world.containers.iter().filter(of).map(|it| it.seen.clone()).collect())
     }
 
     async fn container(&self, id_or_name: &str) -> Result<Option<Container>, EngineError> {
-        Ok(self.look(|world| world.find(id_or_name).map(|it| it.seen.clone())))
+        self.ask("inspect a container", |world| world.find(id_or_name).map(|it| it.seen.clone()))
     }
 
     async fn port_holder(
@@ -185,7 +198,7 @@ impl Engine for Machine {
         let holds = |it: &&Instance| it.seen.bound_ports.iter().any(|(.., bound)| *bound == port);
         let introduce =
             |it: &Instance| (it.seen.name.clone(), it.seen.label(label::COMPOSE_PROJECT).map(str::to_owned));
-        Ok(self.look(|world| world.containers.iter().find(holds).map(introduce)))
+        self.ask("list containers", |world| world.containers.iter().find(holds).map(introduce))
     }
 
     async fn create(&self, spec: &ContainerSpec) -> Result<ContainerId, EngineError> {
@@ -260,7 +273,9 @@ impl Engine for Machine {
 
     async fn wait(&self, id: &str) -> Result<i64, EngineError> {
         loop {
-            let state = self.look(|world| world.find(id).map(|it| (it.since.is_some(), it.seen.exit_code)));
+            let state = self.ask("wait for a container", |world| {
+                world.find(id).map(|it| (it.since.is_some(), it.seen.exit_code))
+            })?;
             match state {
                 None => return Err(refused(format!("wait for container {id}"), "no such container")),
                 Some((false, exit_code)) => return Ok(exit_code),
@@ -270,7 +285,7 @@ impl Engine for Machine {
     }
 
     async fn logs(&self, id: &str, _since: i64, _tail: Option<usize>) -> Result<Vec<LogLine>, EngineError> {
-        let lines = self.look(|world| world.find(id).map(|it| it.output.clone())).unwrap_or_default();
+        let lines = self.ask("read logs", |world| world.find(id).map(|it| it.output.clone()))?.unwrap_or_default();
         Ok(lines.into_iter().map(|text| LogLine { stderr: false, text }).collect())
     }
 
@@ -286,7 +301,7 @@ impl Engine for Machine {
     }
 
     async fn image(&self, reference: &str) -> Result<Option<Image>, EngineError> {
-        Ok(self.look(|world| world.image(reference)))
+        self.ask("inspect an image", |world| world.image(reference))
     }
 
     async fn pull(&self, reference: &str, _progress: Progress<'_>) -> Result<Image, EngineError> {
@@ -330,11 +345,13 @@ impl Engine for Machine {
     }
 
     async fn network(&self, name: &str) -> Result<Option<NetworkState>, EngineError> {
-        Ok(self.look(|world| world.networks.get(name).map(|network| occupied(world, network))))
+        self.ask("inspect a network", |world| world.networks.get(name).map(|network| occupied(world, network)))
     }
 
     async fn networks(&self) -> Result<Vec<NetworkState>, EngineError> {
-        Ok(self.look(|world| world.networks.values().map(|network| occupied(world, network)).collect()))
+        self.ask("list networks", |world| {
+            world.networks.values().map(|network| occupied(world, network)).collect()
+        })
     }
 
     async fn create_network(&self, spec: &NetworkSpec) -> Result<String, EngineError> {
@@ -362,7 +379,7 @@ impl Engine for Machine {
     }
 
     async fn volume_exists(&self, name: &str) -> Result<bool, EngineError> {
-        Ok(self.look(|world| world.volumes.contains_key(name)))
+        self.ask("inspect a volume", |world| world.volumes.contains_key(name))
     }
 
     async fn create_volume(&self, spec: &VolumeSpec) -> Result<(), EngineError> {

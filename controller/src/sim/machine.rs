@@ -11,13 +11,69 @@ use super::world::World;
 /// How long the world takes to do something.
 const TAKES: Duration = Duration::from_millis(20);
 
-/// What becomes of one effect.
+/// How long a client waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long an engine that restarts is away.
+const AWAY: Duration = Duration::from_secs(5);
+/// How far a clock jumps.
+const JUMP: i64 = 3_600;
+
+/// What goes wrong at one effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mishap {
     /// It does not reach the world.
     Refused,
     /// It is done, and the answer is lost.
     LostReply,
+    /// Nothing is heard of it until the client gives up, and it is not done.
+    TimedOut,
+    /// It is done, but the client had given up before.
+    DoneTooLate,
+    /// There is no space left for it.
+    NoSpace,
+    /// The engine goes down before it, is away for a while, and starts what its policies say.
+    EngineRestart,
+    /// It is done; from then on the clock of the host is an hour ahead.
+    ClockAhead,
+    /// It is done; from then on the clock of the host is an hour behind.
+    ClockBehind,
+    /// It is done; from then on nothing can be written to the ledger, until somebody has put that right.
+    LedgerReadOnly,
+}
+
+impl Mishap {
+    /// All of them.
+    pub(super) const ALL: [Self; 9] = [
+        Self::Refused,
+        Self::LostReply,
+        Self::TimedOut,
+        Self::DoneTooLate,
+        Self::NoSpace,
+        Self::EngineRestart,
+        Self::ClockAhead,
+        Self::ClockBehind,
+        Self::LedgerReadOnly,
+    ];
+}
+
+/// How a request ends that does not succeed, and is not refused for what it asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// The connection broke.
+    Unreachable,
+    /// The client gave up.
+    TimedOut,
+    /// The disk is full.
+    NoSpace,
+}
+
+/// What goes wrong, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// One effect, by its number.
+    At(u64, Mishap),
+    /// One read of the engine, by its number, shows what was before the last change.
+    Stale(u64),
 }
 
 /// A world, and who watches it.
@@ -31,9 +87,21 @@ struct Inner {
     began: Duration,
     /// Effects that were asked for.
     effects: u64,
+    /// Reads of the engine that were asked for.
+    reads: u64,
     /// Changes that came of them.
     changes: u64,
-    mishap: Option<(u64, Mishap)>,
+    fault: Option<Fault>,
+    /// The world before its last change, while a read may be stale.
+    before: Option<World>,
+    /// Until when the engine is away.
+    away_until: Duration,
+    /// How far the clock of the host is off, seconds.
+    skew: i64,
+    /// Makes the ledger refuse writes, or take them again.
+    refuse_writes: Option<Box<dyn Fn(bool) + Send>>,
+    /// Passes that have begun since it refuses them.
+    refused_for: Option<usize>,
     recorder: Option<Recorder>,
 }
 
@@ -41,14 +109,33 @@ impl Machine {
     pub(super) fn new(world: World) -> Self {
         let began = world.clock;
         let origin = Instant::now();
-        let inner = Inner { world, origin, began, effects: 0, changes: 0, mishap: None, recorder: None };
+        let inner = Inner {
+            world,
+            origin,
+            began,
+            effects: 0,
+            reads: 0,
+            changes: 0,
+            fault: None,
+            before: None,
+            away_until: Duration::ZERO,
+            skew: 0,
+            refuse_writes: None,
+            refused_for: None,
+            recorder: None,
+        };
         Self(Arc::new(Mutex::new(inner)))
     }
 
-    /// One effect is going to fail.
-    pub(super) fn with_mishap(self, at: u64, mishap: Mishap) -> Self {
-        self.inner().mishap = Some((at, mishap));
+    /// Something is going to go wrong.
+    pub(super) fn with_fault(self, fault: Fault) -> Self {
+        self.inner().fault = Some(fault);
         self
+    }
+
+    /// Who makes the ledger refuse writes.
+    pub(super) fn with_ledger(&self, refuse_writes: impl Fn(bool) + Send + 'static) {
+        self.inner().refuse_writes = Some(Box::new(refuse_writes));
     }
 
     /// Whatever becomes durable is recorded.
@@ -66,10 +153,31 @@ impl Machine {
         self.inner().effects
     }
 
+    /// How many reads of the engine there have been.
+    pub(super) fn reads(&self) -> u64 {
+        self.inner().reads
+    }
+
     /// What time it is in the world.
     pub(super) fn clock(&self) -> Duration {
         let inner = self.inner();
         inner.began + inner.origin.elapsed()
+    }
+
+    /// How far the clock of the host is off, seconds.
+    pub(super) fn skew(&self) -> i64 {
+        self.inner().skew
+    }
+
+    /// A pass begins. A ledger that refuses writes does so for one whole pass after the one in which it began.
+    pub(super) fn pass_begins(&self) {
+        let mut inner = self.inner();
+        let Some(passes) = &mut inner.refused_for else { return };
+        *passes += 1;
+        if *passes > 1 {
+            inner.refused_for = None;
+            inner.refuse_writes(false);
+        }
     }
 
     /// Looks.
@@ -79,27 +187,57 @@ impl Machine {
         read(&mut inner.world)
     }
 
+    /// Asks the engine: nothing while it is away, and once perhaps what was before its last change.
+    pub(super) fn read<T, E>(
+        &self,
+        unreachable: impl Fn(Trouble) -> E,
+        read: impl FnOnce(&mut World) -> T,
+    ) -> Result<T, E> {
+        let mut inner = self.inner();
+        inner.tick();
+        let number = inner.reads;
+        inner.reads += 1;
+        if inner.is_away() {
+            return Err(unreachable(Trouble::Unreachable));
+        }
+        let is_stale = inner.fault == Some(Fault::Stale(number));
+        let inner = &mut *inner;
+        Ok(read(inner.before.as_mut().filter(|_| is_stale).unwrap_or(&mut inner.world)))
+    }
+
     /// Does something that lasts.
     pub(super) async fn act<T, E>(
         &self,
         what: String,
-        unreachable: impl Fn() -> E,
+        trouble: impl Fn(Trouble) -> E,
         change: impl FnOnce(&mut World) -> Result<T, E>,
     ) -> Result<T, E> {
         sleep(TAKES).await;
-        let mut inner = self.inner();
-        inner.tick();
-        let number = inner.effects;
-        inner.effects += 1;
-        let mishap = inner.mishap.filter(|(at, _)| *at == number).map(|(_, mishap)| mishap);
-        if mishap == Some(Mishap::Refused) {
-            return Err(unreachable());
+        let mishap = self.inner().meet();
+        if let Some(mishap @ (Mishap::TimedOut | Mishap::NoSpace | Mishap::Refused)) = mishap {
+            if mishap == Mishap::TimedOut {
+                sleep(PATIENCE).await;
+            }
+            return Err(trouble(mishap.shown().unwrap_or(Trouble::Unreachable)));
         }
-        inner.record(&format!("before {what}"));
-        let result = change(&mut inner.world);
-        inner.changes += 1;
-        inner.record(&format!("after {what}"));
-        if mishap == Some(Mishap::LostReply) { Err(unreachable()) } else { result }
+        let result = {
+            let mut inner = self.inner();
+            inner.tick();
+            if inner.is_away() {
+                return Err(trouble(Trouble::Unreachable));
+            }
+            inner.record(&format!("before {what}"));
+            inner.before = matches!(inner.fault, Some(Fault::Stale(_))).then(|| inner.world.clone());
+            let result = change(&mut inner.world);
+            inner.changes += 1;
+            inner.record(&format!("after {what}"));
+            inner.follows(mishap);
+            result
+        };
+        if mishap == Some(Mishap::DoneTooLate) {
+            sleep(PATIENCE).await;
+        }
+        mishap.and_then(Mishap::shown).map_or(result, |shown| Err(trouble(shown)))
     }
 
     /// The ledger asks for the time once in every write, before it changes anything: what it wrote before is durable by now.
@@ -115,7 +253,58 @@ impl Machine {
     }
 }
 
+impl Mishap {
+    /// What the client gets to see in the place of the answer.
+    fn shown(self) -> Option<Trouble> {
+        match self {
+            Self::Refused | Self::LostReply => Some(Trouble::Unreachable),
+            Self::TimedOut | Self::DoneTooLate => Some(Trouble::TimedOut),
+            Self::NoSpace => Some(Trouble::NoSpace),
+            Self::EngineRestart | Self::ClockAhead | Self::ClockBehind | Self::LedgerReadOnly => None,
+        }
+    }
+}
+
 impl Inner {
+    /// Counts an effect; what goes wrong at it.
+    fn meet(&mut self) -> Option<Mishap> {
+        self.tick();
+        let number = self.effects;
+        self.effects += 1;
+        let Some(Fault::At(at, mishap)) = self.fault else { return None };
+        if at != number {
+            return None;
+        }
+        if mishap == Mishap::EngineRestart {
+            self.world.restart_engine();
+            self.away_until = self.began + self.origin.elapsed() + AWAY;
+        }
+        Some(mishap)
+    }
+
+    /// What comes after an effect at which something goes wrong.
+    fn follows(&mut self, mishap: Option<Mishap>) {
+        match mishap {
+            Some(Mishap::ClockAhead) => self.skew = JUMP,
+            Some(Mishap::ClockBehind) => self.skew = -JUMP,
+            Some(Mishap::LedgerReadOnly) => {
+                self.refused_for = Some(0);
+                self.refuse_writes(true);
+            }
+            _ => {}
+        }
+    }
+
+    fn refuse_writes(&self, refuse: bool) {
+        if let Some(refuse_writes) = &self.refuse_writes {
+            refuse_writes(refuse);
+        }
+    }
+
+    fn is_away(&self) -> bool {
+        self.began + self.origin.elapsed() < self.away_until
+    }
+
     fn tick(&mut self) {
         let now = self.began + self.origin.elapsed();
         self.world.advance(now);

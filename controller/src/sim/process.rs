@@ -11,7 +11,7 @@ use tokio::sync::broadcast;
 use tokio::time::sleep;
 
 use super::image::{Image, Recorder};
-use super::machine::{Machine, Mishap};
+use super::machine::{Fault, Machine};
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::reconcile::Driver;
@@ -33,10 +33,11 @@ fn clock() -> Timestamp {
     let now = MACHINE.with_borrow(|machine| {
         machine.as_ref().map(|machine| {
             machine.ledger_writes();
-            machine.clock()
+            (machine.clock(), machine.skew())
         })
     });
-    Timestamp::from_second(MIDNIGHT).unwrap() + now.unwrap_or_default()
+    let (now, skew) = now.unwrap_or_default();
+    Timestamp::from_second(MIDNIGHT + skew).unwrap() + now
 }
 
 /// What processes of one thread share because it costs time to make: nothing is ever decided upon it.
@@ -49,8 +50,8 @@ pub(super) struct Shared {
 /// How a process is started.
 #[derive(Default)]
 pub(super) struct Circumstances {
-    /// One effect goes wrong.
-    pub(super) mishap: Option<(u64, Mishap)>,
+    /// Something goes wrong.
+    pub(super) fault: Option<Fault>,
     /// Crash images are taken.
     pub(super) sink: Option<Box<dyn FnMut(Image) + Send>>,
 }
@@ -70,14 +71,18 @@ impl Process {
         let data_dir = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
         image.lay_out(data_dir.path());
         let mut machine = Machine::new(image.world.clone());
-        if let Some((at, mishap)) = how.mishap {
-            machine = machine.with_mishap(at, mishap);
+        if let Some(fault) = how.fault {
+            machine = machine.with_fault(fault);
         }
         if let Some(sink) = how.sink {
             machine = machine.recorded_by(Recorder::new(data_dir.path(), sink));
         }
         MACHINE.set(Some(machine.clone()));
         let ledger = Ledger::open_with_clock(data_dir.path(), clock).unwrap();
+        machine.with_ledger({
+            let ledger = ledger.clone();
+            move |refuse| ledger.refuse_writes(refuse)
+        });
         let app = AppName::new("shop");
         let context = Context {
             engine: Arc::new(machine.clone()),
@@ -102,6 +107,7 @@ impl Process {
         let mut quiet = 0;
         for _ in 0..PASSES {
             let before = self.machine.effects();
+            self.machine.pass_begins();
             let wait = self.driver.pass("look").await;
             let is_quiet = wait.is_none() && self.machine.effects() == before;
             quiet = if is_quiet { quiet + 1 } else { 0 };

@@ -82,7 +82,7 @@ impl<'a> Stage<'a> {
         idle: usize,
     ) -> Result<(End, Process), String> {
         // One that is put back because of a mishap behind the fence is not at fault, and is tried once more.
-        let tries = if how.mishap.is_some() { 2 } else { 1 };
+        let tries = if how.fault.is_some() { 2 } else { 1 };
         let process = self.start(image, tip, how);
         process.settle().await.map_err(|why| told(&process, &why))?;
         process.idle(idle).await.map_err(|why| told(&process, &why))?;

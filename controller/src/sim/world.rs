@@ -210,6 +210,15 @@ impl World {
 
     /// The host loses power and comes back: the engine starts what its policy says.
     pub(super) fn reboot(&mut self) {
+        self.down_and_up(Duration::from_secs(20));
+    }
+
+    /// The engine goes down with all its containers, and comes back.
+    pub(super) fn restart_engine(&mut self) {
+        self.down_and_up(Duration::ZERO);
+    }
+
+    fn down_and_up(&mut self, after: Duration) {
         self.backends.clear();
         self.locks.clear();
         for place in 0..self.containers.len() {
@@ -218,7 +227,7 @@ impl World {
             }
         }
         self.backends.clear();
-        self.clock += Duration::from_secs(20);
+        self.clock += after;
         for place in 0..self.containers.len() {
             let it = &self.containers[place];
             let comes_back = match it.seen.restart {
