@@ -90,19 +90,31 @@ impl Ledger {
         schema: &BTreeSet<SchemaRevision>,
         system_identifier: &str,
     ) -> Result<(), LedgerError> {
-        self.update(app, "schema = ?2, system_identifier = ?3", &[&Json(schema), &system_identifier])
+        self.write(|tx, _| put_schema(tx, app, schema, system_identifier))
     }
 
     fn update(&self, app: &AppName, set: &str, values: &[&dyn ToSql]) -> Result<(), LedgerError> {
-        self.write(|tx, _| {
-            ensure(tx, app)?;
-            let name = app.as_str();
-            let mut all: Vec<&dyn ToSql> = vec![&name];
-            all.extend(values);
-            tx.execute(&format!("UPDATE apps SET {set} WHERE name = ?1"), all.as_slice())?;
-            Ok(())
-        })
+        self.write(|tx, _| put(tx, app, set, values))
     }
+}
+
+/// Where an application's schema stands, and in which cluster.
+pub(super) fn put_schema(
+    tx: &Transaction<'_>,
+    app: &AppName,
+    schema: &BTreeSet<SchemaRevision>,
+    system_identifier: &str,
+) -> rusqlite::Result<()> {
+    put(tx, app, "schema = ?2, system_identifier = ?3", &[&Json(schema), &system_identifier])
+}
+
+fn put(tx: &Transaction<'_>, app: &AppName, set: &str, values: &[&dyn ToSql]) -> rusqlite::Result<()> {
+    ensure(tx, app)?;
+    let name = app.as_str();
+    let mut all: Vec<&dyn ToSql> = vec![&name];
+    all.extend(values);
+    tx.execute(&format!("UPDATE apps SET {set} WHERE name = ?1"), all.as_slice())?;
+    Ok(())
 }
 
 /// Makes an application's row where there is none: every other table refers to it.

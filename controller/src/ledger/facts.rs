@@ -74,17 +74,15 @@ impl Ledger {
         })
     }
 
-    /// Records that evenkeel moved the schema.
+    /// Records that evenkeel moved the schema, and with it where the schema of that cluster stands now.
     pub(crate) fn record_applied(
         &self,
         app: &AppName,
-        rollout: RolloutId,
-        release: &ReleaseDigest,
-        direction: Direction,
-        from: &BTreeSet<SchemaRevision>,
-        to: &BTreeSet<SchemaRevision>,
+        applied: &Applied,
+        system_identifier: &str,
     ) -> Result<(), LedgerError> {
-        self.write(|tx, now| {
+        let Applied { rollout, release, direction, from, to, at } = applied;
+        self.write(|tx, _| {
             apps::ensure(tx, app)?;
             tx.execute(
                 "INSERT INTO applied (app, rollout, release, direction, from_revisions, to_revisions, at)
@@ -93,13 +91,13 @@ impl Ledger {
                     app.as_str(),
                     rollout.0,
                     release.as_str(),
-                    Word(direction),
+                    Word(*direction),
                     Json(from),
                     Json(to),
-                    At(now)
+                    At(*at)
                 ],
             )?;
-            Ok(())
+            apps::put_schema(tx, app, to, system_identifier)
         })
     }
 

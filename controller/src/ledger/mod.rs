@@ -32,6 +32,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub(crate) use apps::AppRecord;
 pub(crate) use error::LedgerError;
 pub(crate) use events::EventRecord;
+pub(crate) use facts::Applied;
 pub(crate) use rollouts::OpenRollout;
 
 /// The ledger. Clones share one connection.

@@ -31,6 +31,17 @@ impl Driver {
         }))
     }
 
+    /// The branch points to another commit.
+    pub(crate) fn follow(&self, revision: &Revision) {
+        self.0.tip.send_modify(|tip| tip.revision = revision.clone());
+    }
+
+    /// An operator has what failed tried again.
+    pub(crate) fn retry(&self) {
+        let tried = self.0.context.ledger.lift_quarantine(&self.0.name, None);
+        drop((tried, self.0.release_holds()));
+    }
+
     /// One pass; how long the worker would wait before it looks again without a reason, where it would not just idle.
     pub(crate) async fn pass(&self, reason: &str) -> Option<Duration> {
         match reconcile(&self.0, reason).await {

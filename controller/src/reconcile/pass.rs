@@ -87,7 +87,7 @@ async fn go(
     let id = open.as_ref().map_or(RolloutId(0), |open| open.id);
     let plan = make(&gathered.facts(target, id))?;
     if plan.is_empty() && open.is_none() {
-        return settled(handle, desired, target).map(|()| idle());
+        return settled(handle, desired, target).await.map(|()| idle());
     }
     let is_live = gathered.live.as_ref().is_some_and(|live| live.digest == target.digest);
     if is_live {
@@ -123,7 +123,7 @@ fn supersede(
 }
 
 /// Nothing to do: what is live is what is wanted; its revision moves on.
-fn settled(handle: &Handle, desired: &Release, target: &Release) -> Result<(), Failure> {
+async fn settled(handle: &Handle, desired: &Release, target: &Release) -> Result<(), Failure> {
     let ledger = &handle.context.ledger;
     if desired.digest == target.digest {
         handle.release_holds()?;
@@ -141,7 +141,7 @@ fn settled(handle: &Handle, desired: &Release, target: &Release) -> Result<(), F
     }
     handle.context.say(Phase::Idle, "");
     show_backups(handle)?;
-    Ok(super::retention::retain(handle, target)?)
+    super::retention::retain(handle, target).await
 }
 
 /// Backups of an earlier process are in the metrics too.

@@ -6,14 +6,16 @@ use evenkeel_core::name::ReleaseDigest;
 use evenkeel_core::release::{ImageSource, Release};
 
 use super::app::Handle;
-use crate::ledger::LedgerError;
+use crate::engine::{Engine, EngineError};
+use crate::rollout::Failure;
 use crate::source::Releases;
 
 /// Releases beside the live one whose images, files and records stay.
 const KEEP: usize = 10;
 
-/// Removes what nobody can go back to any more.
-pub(super) fn retain(handle: &Handle, live: &Release) -> Result<(), LedgerError> {
+/// Removes what nobody can go back to any more: of each release the images, its files, and last its record, which is what tells
+/// after a crash that there is something to remove.
+pub(super) async fn retain(handle: &Handle, live: &Release) -> Result<(), Failure> {
     let ledger = &handle.context.ledger;
     let releases = ledger.releases(&handle.name)?;
     let quarantined: BTreeSet<ReleaseDigest> =
@@ -36,8 +38,12 @@ pub(super) fn retain(handle: &Handle, live: &Release) -> Result<(), LedgerError>
         .collect();
     for digest in doomed {
         let release = ledger.release(&handle.name, &digest)?;
-        let images = release.iter().flat_map(built).filter(|image| !kept.contains(image)).collect();
-        remove(handle, &digest, images);
+        for image in release.iter().flat_map(built).filter(|image| !kept.contains(image)) {
+            remove_image(handle.context.engine.as_ref(), &image).await?;
+        }
+        if let Err(error) = Releases::new(&handle.context.data_dir).remove_release(&handle.name, &digest) {
+            tracing::warn!(app = %handle.name, %error, "files of an old release stay");
+        }
         if let Some(release) = release {
             // Other releases may stand at the same commit; theirs is kept again when they are next rolled out.
             drop(handle.source.unkeep(&release.revision));
@@ -58,16 +64,14 @@ fn built(release: &Release) -> Vec<String> {
         .collect()
 }
 
-fn remove(handle: &Handle, digest: &ReleaseDigest, images: Vec<String>) {
-    if let Err(error) = Releases::new(&handle.context.data_dir).remove_release(&handle.name, digest) {
-        tracing::warn!(app = %handle.name, %error, "files of an old release stay");
-    }
-    let engine = std::sync::Arc::clone(&handle.context.engine);
-    tokio::spawn(async move {
-        for image in images {
-            if let Err(error) = engine.remove_image(&image).await {
-                tracing::warn!(image, %error, "an old image stays");
-            }
+/// An engine that is away is asked again in the next pass; an image that it will not give up stays.
+async fn remove_image(engine: &dyn Engine, image: &str) -> Result<(), EngineError> {
+    match engine.remove_image(image).await {
+        Err(error @ (EngineError::Unreachable { .. } | EngineError::Timeout { .. })) => Err(error),
+        Err(error) => {
+            tracing::warn!(image, %error, "an old image stays");
+            Ok(())
         }
-    });
+        Ok(()) => Ok(()),
+    }
 }

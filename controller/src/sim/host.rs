@@ -10,6 +10,7 @@ use evenkeel_core::name::{ContainerId, ImageId, ProjectName};
 use evenkeel_core::observed::{Container, Image, NetworkState, State};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
+use sha2::{Digest, Sha256};
 use tokio::time::sleep;
 
 use super::code::{Code, Fault, Program};
@@ -104,7 +105,10 @@ impl World {
     }
 
     fn add_image(&mut self, reference: &str, program: Program) -> Result<Image, String> {
-        let id = ImageId::new(format!("sha256:{}", hex::encode(format!("{reference}{program:?}"))));
+        let id = ImageId::new(format!(
+            "sha256:{}",
+            hex::encode(Sha256::digest(format!("{reference}{program:?}")))
+        ));
         self.images.insert(id.clone(), program);
         self.tags.insert(tagged(reference), id);
         self.image(reference).ok_or_else(|| "it is not there".to_owned())
@@ -182,7 +186,9 @@ impl Engine for Machine {
 
     async fn containers(&self, project: &ProjectName) -> Result<Vec<Container>, EngineError> {
         let of = |it: &&Instance| it.seen.label(label::COMPOSE_PROJECT) == Some(project.as_str());
-        self.ask("list containers", |world| world.containers.iter().filter(of).map(|it| it.seen.clone()).collect())
+        self.ask("list containers", |world| {
+            world.containers.iter().filter(of).map(|it| it.seen.clone()).collect()
+        })
     }
 
     async fn container(&self, id_or_name: &str) -> Result<Option<Container>, EngineError> {
@@ -285,7 +291,8 @@ impl Engine for Machine {
     }
 
     async fn logs(&self, id: &str, _since: i64, _tail: Option<usize>) -> Result<Vec<LogLine>, EngineError> {
-        let lines = self.ask("read logs", |world| world.find(id).map(|it| it.output.clone()))?.unwrap_or_default();
+        let lines =
+            self.ask("read logs", |world| world.find(id).map(|it| it.output.clone()))?.unwrap_or_default();
         Ok(lines.into_iter().map(|text| LogLine { stderr: false, text }).collect())
     }
 
@@ -345,7 +352,9 @@ impl Engine for Machine {
     }
 
     async fn network(&self, name: &str) -> Result<Option<NetworkState>, EngineError> {
-        self.ask("inspect a network", |world| world.networks.get(name).map(|network| occupied(world, network)))
+        self.ask("inspect a network", |world| {
+            world.networks.get(name).map(|network| occupied(world, network))
+        })
     }
 
     async fn networks(&self) -> Result<Vec<NetworkState>, EngineError> {

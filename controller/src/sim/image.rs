@@ -1,8 +1,10 @@
 //! What a crash leaves: the world, and the data directory, byte by byte, at one moment.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::likeness::Records;
 use super::world::World;
 
 /// What is there after a crash.
@@ -11,7 +13,7 @@ pub(super) struct Image {
     /// The world.
     pub(super) world: World,
     /// The data directory's files.
-    files: Arc<Vec<(PathBuf, Vec<u8>)>>,
+    pub(super) files: Arc<Vec<(PathBuf, Vec<u8>)>>,
     /// When it was taken.
     pub(super) place: String,
     /// How many rollouts the ledger had, where that is known.
@@ -57,26 +59,55 @@ fn read(root: &Path, directory: &Path, files: &mut Vec<(PathBuf, Vec<u8>)>) {
 /// Takes an image whenever something has become durable.
 pub(super) struct Recorder {
     data_dir: PathBuf,
-    sink: Box<dyn FnMut(Image) + Send>,
-    last: (u64, Vec<Vec<u8>>),
+    sink: Sink,
+    records: Records,
+    last: Option<(u64, [u8; HEADER])>,
     count: usize,
 }
 
+/// Hears of every moment at which something has become durable.
+pub(super) type Sink = Box<dyn FnMut(&Moment<'_>) + Send>;
+
+/// A moment at which something has become durable.
+pub(super) struct Moment<'a> {
+    pub(super) world: &'a World,
+    pub(super) records: &'a Records,
+    pub(super) place: String,
+    data_dir: &'a Path,
+}
+
+impl Moment<'_> {
+    /// What a crash would leave.
+    pub(super) fn image(&self) -> Image {
+        Image::take(self.world, self.data_dir, self.place.clone())
+    }
+}
+
+/// The part of SQLite's shared memory that changes with every transaction (sqlite.org/walformat.html, 2.1).
+const HEADER: usize = 48;
+
 impl Recorder {
-    pub(super) fn new(data_dir: &Path, sink: impl FnMut(Image) + Send + 'static) -> Self {
-        Self { data_dir: data_dir.to_owned(), sink: Box::new(sink), last: (u64::MAX, Vec::new()), count: 0 }
+    pub(super) fn new(data_dir: &Path, sink: Sink) -> Self {
+        let records = Records::of(data_dir);
+        Self { data_dir: data_dir.to_owned(), sink, records, last: None, count: 0 }
     }
 
-    /// What did not change since the last image is the same crash.
+    /// What did not change since the last moment is the same crash.
     pub(super) fn record(&mut self, world: &World, changes: u64, what: &str) {
-        let ledger = ["ledger.db", "ledger.db-wal"].map(|name| std::fs::read(self.data_dir.join(name)));
-        let now = (changes, ledger.into_iter().map(Result::unwrap_or_default).collect());
-        if self.last == now {
+        let now = (changes, header(&self.data_dir));
+        if self.last == Some(now) {
             return;
         }
-        self.last = now;
+        self.last = Some(now);
         self.count += 1;
         let place = format!("{}: {what}", self.count);
-        (self.sink)(Image::take(world, &self.data_dir, place));
+        (self.sink)(&Moment { world, records: &self.records, place, data_dir: &self.data_dir });
     }
+}
+
+fn header(data_dir: &Path) -> [u8; HEADER] {
+    let mut header = [0; HEADER];
+    let file = std::fs::File::open(data_dir.join("ledger.db-shm"));
+    file.and_then(|mut file| file.read_exact(&mut header)).unwrap();
+    header
 }

@@ -129,8 +129,21 @@ impl Machine {
 
     /// Something is going to go wrong.
     pub(super) fn with_fault(self, fault: Fault) -> Self {
-        self.inner().fault = Some(fault);
+        self.goes_wrong(fault);
         self
+    }
+
+    /// From now on something is going to go wrong.
+    pub(super) fn goes_wrong(&self, fault: Fault) {
+        self.inner().fault = Some(fault);
+    }
+
+    /// Nothing goes wrong any more.
+    pub(super) fn nothing_goes_wrong(&self) {
+        let mut inner = self.inner();
+        inner.fault = None;
+        inner.refused_for = None;
+        inner.refuse_writes(false);
     }
 
     /// Who makes the ledger refuse writes.
@@ -139,9 +152,8 @@ impl Machine {
     }
 
     /// Whatever becomes durable is recorded.
-    pub(super) fn recorded_by(self, recorder: Recorder) -> Self {
+    pub(super) fn recorded_by(&self, recorder: Recorder) {
         self.inner().recorder = Some(recorder);
-        self
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {

@@ -7,13 +7,18 @@
 
 mod cluster;
 mod code;
+mod crashes;
 mod databases;
 mod enumerate;
 mod host;
 mod image;
+mod likeness;
 mod machine;
+mod mishaps;
 mod oracle;
 mod process;
+mod random;
+mod reference;
 mod stage;
 mod stories;
 mod wire;

@@ -84,6 +84,7 @@ pub(super) fn faults_of(process: &Process, tries: usize) -> Vec<String> {
     let mut faults: Vec<String> = world.violations.iter().cloned().collect();
     faults.extend(lost_rows(&world));
     faults.extend(temporaries(&world));
+    faults.extend(forgotten_images(process, &world));
     if !world.locks.is_empty() {
         faults.push("the database is still locked".to_owned());
     }
@@ -123,6 +124,21 @@ fn temporaries(world: &World) -> impl Iterator<Item = String> {
         .map(|it| format!("container {} is left behind", it.seen.name))
         .collect::<Vec<_>>()
         .into_iter()
+}
+
+/// Images that evenkeel built, and that no release on record has: nobody would ever remove them.
+fn forgotten_images(process: &Process, world: &World) -> Vec<String> {
+    let releases = process.ledger.releases(&process.app).unwrap();
+    let known: BTreeSet<String> = releases
+        .iter()
+        .filter_map(|(digest, ..)| process.ledger.release(&process.app, digest).unwrap())
+        .flat_map(|release| release.images.into_values().map(|image| image.reference().to_owned()))
+        .collect();
+    let built = world.tags.keys().filter(|tag| tag.starts_with("evenkeel/"));
+    built
+        .filter(|tag| !known.contains(*tag))
+        .map(|tag| format!("image {tag} belongs to no release"))
+        .collect()
 }
 
 /// How often each release was tried.

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::sync::broadcast;
 use tokio::time::sleep;
 
-use super::image::{Image, Recorder};
+use super::image::{Image, Recorder, Sink};
 use super::machine::{Fault, Machine};
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
@@ -52,8 +52,8 @@ pub(super) struct Shared {
 pub(super) struct Circumstances {
     /// Something goes wrong.
     pub(super) fault: Option<Fault>,
-    /// Crash images are taken.
-    pub(super) sink: Option<Box<dyn FnMut(Image) + Send>>,
+    /// Who hears of every moment at which something has become durable.
+    pub(super) sink: Option<Sink>,
 }
 
 /// A running evenkeel.
@@ -61,7 +61,7 @@ pub(super) struct Process {
     pub(super) machine: Machine,
     pub(super) ledger: Ledger,
     pub(super) app: AppName,
-    driver: Driver,
+    pub(super) driver: Driver,
     data_dir: TempDir,
 }
 
@@ -74,11 +74,11 @@ impl Process {
         if let Some(fault) = how.fault {
             machine = machine.with_fault(fault);
         }
-        if let Some(sink) = how.sink {
-            machine = machine.recorded_by(Recorder::new(data_dir.path(), sink));
-        }
         MACHINE.set(Some(machine.clone()));
         let ledger = Ledger::open_with_clock(data_dir.path(), clock).unwrap();
+        if let Some(sink) = how.sink {
+            machine.recorded_by(Recorder::new(data_dir.path(), sink));
+        }
         machine.with_ledger({
             let ledger = ledger.clone();
             move |refuse| ledger.refuse_writes(refuse)
@@ -134,6 +134,13 @@ impl Process {
 
     fn rollouts(&self) -> usize {
         self.ledger.history(Some(&self.app), 1_000).map_or(0, |history| history.len())
+    }
+
+    /// Ends it where it stands; what is there then.
+    pub(super) fn killed(self) -> Image {
+        let mut world = self.machine.snapshot();
+        world.locks.clear();
+        Image::take(&world, self.data_dir.path(), "killed".to_owned())
     }
 
     /// Ends it in good order; what is there then.

@@ -55,7 +55,7 @@ impl<'a> Stage<'a> {
         Self { story, revisions, shared: Shared { source, watches, metrics }, _repo: repo }
     }
 
-    fn start(&self, image: &Image, tip: usize, how: Circumstances) -> Process {
+    pub(super) fn start(&self, image: &Image, tip: usize, how: Circumstances) -> Process {
         Process::start(image, &self.shared, &self.revisions[tip], how)
     }
 
@@ -68,6 +68,12 @@ impl<'a> Stage<'a> {
             let process = self.start(&image, *commit, Circumstances::default());
             process.settle().await.unwrap();
             image = process.end("the beginning");
+        }
+        if self.story.made_by_compose {
+            let blank = self.start(&Image::blank(), self.story.tip, Circumstances::default());
+            let mut world = image.world;
+            world.as_compose_made_it();
+            image = Image { world, ..blank.end("the beginning") };
         }
         (self.story.drift)(&mut image.world);
         image

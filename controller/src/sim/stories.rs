@@ -25,8 +25,10 @@ pub(super) struct Story {
     pub(super) drift: fn(&mut World),
     /// The commit that the branch points to from then on.
     pub(super) tip: usize,
+    /// What evenkeel knows when it begins: nothing, where Compose made what runs.
+    pub(super) made_by_compose: bool,
     /// The commit that is live in the end.
-    pub(super) ends_at: usize,
+    pub(super) ends_at: Option<usize>,
     /// While evenkeel is down after a crash, the branch moves to this commit; what is then the end is the same as
     /// when it goes there by itself after the story.
     pub(super) moves_to: Option<usize>,
@@ -76,16 +78,40 @@ fn commit(code: &'static str) -> Commit {
     Commit { manifest: MANIFEST.to_owned(), compose: COMPOSE.to_owned(), code }
 }
 
+/// Commits that differ in their code.
+pub(super) fn commits(code: &[&'static str]) -> Vec<Commit> {
+    code.iter().map(|code| commit(code)).collect()
+}
+
 fn story(name: &'static str, before: &[&'static str], then: &'static str) -> Story {
     let commits: Vec<Commit> = before.iter().chain([&then]).map(|code| commit(code)).collect();
     let tip = commits.len() - 1;
-    Story { name, before: (0..tip).collect(), commits, drift: |_| {}, tip, ends_at: tip, moves_to: None }
+    Story {
+        name,
+        before: (0..tip).collect(),
+        commits,
+        drift: |_| {},
+        tip,
+        made_by_compose: false,
+        ends_at: Some(tip),
+        moves_to: None,
+    }
 }
 
 impl Story {
+    /// One without anything.
+    pub(super) fn of(name: &'static str) -> Self {
+        story(name, &[], FIRST)
+    }
+
     /// It fails, and everything is put back.
     fn fails(self) -> Self {
-        Self { ends_at: self.tip - 1, ..self }
+        Self { ends_at: self.tip.checked_sub(1), ..self }
+    }
+
+    /// It fails, and what Compose made runs as before.
+    fn fails_anew(self) -> Self {
+        Self { ends_at: None, ..self }
     }
 
     /// The branch goes back to an earlier commit while evenkeel is down.
@@ -95,15 +121,41 @@ impl Story {
 
     /// The branch goes back to an earlier commit, with evenkeel watching.
     fn reverts_to(self, commit: usize) -> Self {
-        Self { before: (0..=self.tip).collect(), tip: commit, ends_at: commit, ..self }
+        Self { before: (0..=self.tip).collect(), tip: commit, ends_at: Some(commit), ..self }
+    }
+
+    /// The first commit is what runs when it begins.
+    fn runs_already(self) -> Self {
+        Self { before: vec![0], tip: 0, ends_at: Some(0), ..self }
+    }
+
+    /// Compose made what runs, not evenkeel.
+    fn adopts(self) -> Self {
+        Self { made_by_compose: true, ..self }
     }
 
     fn drifts(self, drift: fn(&mut World)) -> Self {
-        Self { before: vec![0], tip: 0, ends_at: 0, drift, ..self }
+        Self { before: vec![0], tip: 0, ends_at: Some(0), drift, ..self }
     }
 }
 
 const FIRST: &str = "script a\n";
+
+/// More releases than are kept.
+const EARLIER: [&str; 12] = [
+    FIRST,
+    "script a\n1",
+    "script a\n2",
+    "script a\n3",
+    "script a\n4",
+    "script a\n5",
+    "script a\n6",
+    "script a\n7",
+    "script a\n8",
+    "script a\n9",
+    "script a\n10",
+    "script a\n11",
+];
 
 /// All of them; the long ones first.
 pub(super) fn all() -> Vec<Story> {
@@ -119,6 +171,11 @@ fn deploys() -> Vec<Story> {
     env.commits[1].compose = COMPOSE.replace("hello", "goodbye");
     vec![
         story("first deploy", &[], FIRST),
+        story("adoption of what matches", &[], FIRST).runs_already().adopts(),
+        story("adoption with new code", &[FIRST], "script a\nnew\n").adopts(),
+        story("adoption with a migration", &[FIRST], "script a\nscript b\n").adopts(),
+        story("adoption with a fenced migration", &[FIRST], "script a\nscript b breaking\n").adopts(),
+        story("retention", &EARLIER, "script a\nthe newest\n"),
         story("code only", &[FIRST], "script a\nnew\n"),
         story("code only, taken back while down", &[FIRST], "script a\nnew\n").taken_back(),
         env,
@@ -146,6 +203,21 @@ fn reverts() -> Vec<Story> {
 
 fn failures() -> Vec<Story> {
     vec![
+        story("first deploy does not start", &[], "script a\nfault start\n").fails(),
+        story("first deploy fails its bake", &[], "script a\nfault late\n").fails(),
+        story("adoption with code that does not start", &[FIRST], "script a\nfault start\n")
+            .adopts()
+            .fails_anew(),
+        story("adoption with code that fails its bake", &[FIRST], "script a\nfault late\n")
+            .adopts()
+            .fails_anew(),
+        story(
+            "adoption with a migration, and code that fails its probe",
+            &[FIRST],
+            "script a\nscript b\nfault probe\n",
+        )
+        .adopts()
+        .fails_anew(),
         story("build fails", &[FIRST], "script a\nfault build\n").fails(),
         story("rehearsal fails", &[FIRST], "script a\nscript b fails\n").fails(),
         story("migration fails on rows", &[FIRST], "script a\nscript b fails-on-rows\n").fails(),

@@ -73,9 +73,9 @@ pub(super) struct Instance {
     /// What it printed on its standard output.
     pub(super) output: Vec<String>,
     /// A cluster that lies in no volume.
-    cluster: Option<Cluster>,
+    pub(super) cluster: Option<Cluster>,
     /// The migrations that code saw when it started.
-    saw: Option<Vec<Script>>,
+    pub(super) saw: Option<Vec<Script>>,
 }
 
 /// How far a migration tool is.
@@ -240,6 +240,23 @@ impl World {
                 && let Err(error) = self.start(place)
             {
                 self.containers[place].seen.error = error;
+            }
+        }
+    }
+
+    /// Takes away all that tells of evenkeel: what is left, Compose could have made.
+    pub(super) fn as_compose_made_it(&mut self) {
+        self.tags.retain(|tag, _| !tag.starts_with("evenkeel/"));
+        self.networks.retain(|name, _| !name.ends_with("_backstage"));
+        for it in &mut self.containers {
+            it.seen.labels.retain(|name, _| !name.starts_with("evenkeel."));
+            it.seen.networks.retain(|name, _| !name.ends_with("_backstage"));
+            it.endpoints.retain(|name, _| !name.ends_with("_backstage"));
+            if it.seen.image.starts_with("evenkeel/") {
+                "shop-api".clone_into(&mut it.seen.image);
+            }
+            for (source, ..) in it.seen.mounts.iter_mut().filter(|(source, ..)| source.starts_with('/')) {
+                "/srv/shop/app.ini".clone_into(source);
             }
         }
     }

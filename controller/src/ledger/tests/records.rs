@@ -9,7 +9,7 @@ use evenkeel_core::status::{Condition, Outcome, Reason};
 use serde_json::json;
 
 use super::sample::{app, open, plan, release, revision, step, tick};
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::{Applied, Ledger, LedgerError};
 
 fn fresh() -> (tempfile::TempDir, Ledger) {
     let dir = tempfile::tempdir().unwrap();
@@ -148,9 +148,13 @@ fn facts_and_applied_migrations_come_back() {
     assert_eq!(ledger.fact(id, "restart").unwrap(), Some(json!({"api": "no"})));
     assert_eq!(ledger.fact(id, "other").unwrap(), None);
     let (from, to) = (BTreeSet::new(), BTreeSet::from([SchemaRevision::new("0001")]));
-    ledger.record_applied(&app(), id, &digest, Direction::Up, &from, &to).unwrap();
-    let applied = ledger.applied(&app()).unwrap().remove(0);
-    assert_eq!((applied.rollout, applied.direction, applied.from, applied.to), (id, Direction::Up, from, to));
+    let applied =
+        Applied { rollout: id, release: digest, direction: Direction::Up, from, to, at: ledger.now() };
+    ledger.record_applied(&app(), &applied, "7300000000000000001").unwrap();
+    assert_eq!(ledger.applied(&app()).unwrap(), [applied.clone()]);
+    let record = ledger.app(&app()).unwrap();
+    assert_eq!(record.schema.as_ref(), Some(&applied.to));
+    assert_eq!(record.system_identifier.as_deref(), Some("7300000000000000001"));
 }
 
 #[test]

@@ -14,6 +14,7 @@ use super::super::{Context, Failure};
 use super::Begun;
 use super::reach::target;
 use crate::database::Observation;
+use crate::ledger::Applied;
 
 /// What the planner has to know about the database.
 pub(in crate::rollout) async fn facts(
@@ -77,14 +78,15 @@ fn believe(context: &Context, asking: Option<RolloutId>, seen: &Observation) -> 
     let noted = context.ledger.applied(&context.app)?.pop();
     let is_noted = noted.is_some_and(|noted| noted.rollout == rollout && noted.to == begun.to);
     if seen.current.revisions == begun.to && !begun.failed && !is_noted {
-        context.ledger.record_applied(
-            &context.app,
+        let applied = Applied {
             rollout,
-            &begun.with,
-            begun.direction,
-            &begun.from,
-            &begun.to,
-        )?;
+            release: begun.with,
+            direction: begun.direction,
+            from: begun.from,
+            to: begun.to,
+            at: context.ledger.now(),
+        };
+        context.ledger.record_applied(&context.app, &applied, &seen.system_identifier)?;
     }
     Ok(())
 }
@@ -145,7 +147,8 @@ fn half_done(
     let Some(begun) = fact_of::<Begun>(context, rollout, fact::MIGRATING)? else { return Ok(None) };
     let Some(before) = fact_of::<Fingerprint>(context, rollout, fact::FINGERPRINT)? else { return Ok(None) };
     let differences = compare(&before, now);
-    if seen.current.revisions != begun.from || differences.is_empty() {
+    // The fingerprint is of the way there, not of the way back.
+    if begun.puts_back || seen.current.revisions != begun.from || differences.is_empty() {
         return Ok(None);
     }
     let invalid: BTreeSet<String> =

@@ -39,6 +39,9 @@ struct Begun {
     /// It was seen that it had failed: who gets there afterwards is somebody else.
     #[serde(default)]
     failed: bool,
+    /// It takes back what a release that failed did.
+    #[serde(default)]
+    puts_back: bool,
 }
 
 impl From<DatabaseError> for Failure {

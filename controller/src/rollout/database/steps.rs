@@ -15,6 +15,7 @@ use super::super::Failure;
 use super::super::run::{Run, fact};
 use super::{Begun, CONNECT_AGAIN, CONNECT_TRIES, LOCK_WAIT, backup_now};
 use crate::database::{DatabaseError, Ended, Limits, Observation, OneOff, Outcome, RehearsalRequest, Target};
+use crate::ledger::Applied;
 
 impl Run<'_> {
     /// The database, once it accepts: one that was just started takes a moment.
@@ -211,8 +212,14 @@ impl Run<'_> {
                 .migrated(direction, with, from, &seen)
                 .map(|()| Some("it was done already".to_owned()));
         }
-        let begun =
-            Begun { direction, with: with.clone(), from: from.clone(), to: to.clone(), failed: false };
+        let begun = Begun {
+            direction,
+            with: with.clone(),
+            from: from.clone(),
+            to: to.clone(),
+            failed: false,
+            puts_back: self.reverting(),
+        };
         let earlier = self.fact::<Begun>(fact::MIGRATING)?.map(|earlier| Begun { failed: false, ..earlier });
         // What an interrupted try left behind differs from how it was before the first one.
         if !self.reverting() && earlier.as_ref() != Some(&begun) {
@@ -249,9 +256,15 @@ impl Run<'_> {
         seen: &Observation,
     ) -> Result<(), Failure> {
         let ledger = &self.context.ledger;
-        let to = &seen.current.revisions;
-        ledger.record_applied(&self.context.app, self.id, with, direction, from, to)?;
-        Ok(ledger.set_schema(&self.context.app, to, &seen.system_identifier)?)
+        let applied = Applied {
+            rollout: self.id,
+            release: with.clone(),
+            direction,
+            from: from.clone(),
+            to: seen.current.revisions.clone(),
+            at: ledger.now(),
+        };
+        Ok(ledger.record_applied(&self.context.app, &applied, &seen.system_identifier)?)
     }
 
     pub(in crate::rollout) async fn restore(&self) -> Result<Option<String>, Failure> {

@@ -1,0 +1,164 @@
+//! When two crashes leave the same: all that anything is decided by is alike, and only numbers, ids and times differ.
+//!
+//! Every crash leaves states in which a further crash may come. Those that are alike are gone on from once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use evenkeel_core::container::label;
+use rusqlite::types::Value;
+use rusqlite::{Connection, OpenFlags};
+
+use super::oracle::hooked;
+use super::world::{Instance, World};
+
+/// What is on record, as far as anything is decided by it. Of closed rollouts that is how they ended; steps are
+/// for people to read.
+const RECORDS: [&str; 10] = [
+    "SELECT name, live_release, live_revision, attempted_revision, suspended, schema, system_identifier FROM apps",
+    "SELECT digest, outputs FROM releases ORDER BY digest",
+    "SELECT release, previous, reverting IS NOT NULL FROM rollouts WHERE finished_at IS NULL",
+    "SELECT DISTINCT release, outcome FROM rollouts WHERE finished_at IS NOT NULL ORDER BY release, outcome",
+    "SELECT key, CASE WHEN key LIKE '%At' OR key = 'pausedFor' OR key = 'backup' THEN '' ELSE value END FROM facts \
+     JOIN rollouts ON rollouts.id = rollout WHERE finished_at IS NULL ORDER BY key",
+    "SELECT release, direction, from_revisions, to_revisions FROM applied ORDER BY id DESC LIMIT 1",
+    "SELECT service, container FROM serving ORDER BY service",
+    "SELECT release FROM quarantine ORDER BY release",
+    "SELECT reason FROM conditions ORDER BY reason",
+    "SELECT count(*) > 0 FROM backups",
+];
+
+/// A second look at a process's ledger.
+pub(super) struct Records(Connection);
+
+impl Records {
+    pub(super) fn of(data_dir: &Path) -> Self {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        Self(Connection::open_with_flags(data_dir.join("ledger.db"), flags).unwrap())
+    }
+
+    /// All of it as text.
+    fn text(&self) -> String {
+        let mut text = String::new();
+        for query in RECORDS {
+            let mut statement = self.0.prepare_cached(query).unwrap();
+            let columns = statement.column_count();
+            let mut rows = statement.query([]).unwrap();
+            while let Some(row) = rows.next().unwrap() {
+                for column in 0..columns {
+                    let value: Value = row.get(column).unwrap();
+                    let _ = match value {
+                        Value::Text(value) => write!(text, "{value} "),
+                        other => write!(text, "{other:?} "),
+                    };
+                }
+                text.push('\n');
+            }
+            text.push('\n');
+        }
+        text
+    }
+
+    /// Containers that are known.
+    fn known(&self) -> BTreeSet<String> {
+        let mut statement = self.0.prepare_cached("SELECT id FROM containers").unwrap();
+        let ids = statement.query_map([], |row| row.get(0)).unwrap();
+        ids.map(Result::unwrap).collect()
+    }
+}
+
+/// What is there and on record, without numbers, ids and times.
+pub(super) fn likeness(world: &World, records: &Records) -> String {
+    let known = records.known();
+    let mut text: Vec<String> =
+        world.containers.iter().map(|it| container(world, it, known.contains(it.seen.id.as_str()))).collect();
+    text.sort();
+    let networks = world.networks.values().map(|network| format!("{} {:?}", network.name, network.subnets));
+    text.extend(networks);
+    text.extend(world.volumes.iter().map(|(name, cluster)| match cluster {
+        None => name.clone(),
+        Some(cluster) => format!("{name} {:?}", databases(&cluster.databases)),
+    }));
+    text.extend(world.tags.iter().map(|(tag, id)| format!("{tag} {}", id.as_str())));
+    text.extend(world.backends.iter().map(|backend| {
+        let left = age(backend.done_at.saturating_sub(world.clock));
+        let alive = world.find(backend.client.as_str()).is_some_and(|it| it.since.is_some());
+        format!("{:?} {left} {} {alive} {}", backend.work, backend.orphaned, backend.address)
+    }));
+    text.push(format!("{} {:?}", hooked(world), world.violations));
+    let mut text = text.join("\n") + "\n\n" + &records.text();
+    for it in &world.containers {
+        text = text.replace(it.seen.id.as_str(), &format!("id of {}", it.seen.name));
+        text = text.replace(it.seen.id.short(), &format!("short id of {}", it.seen.name));
+    }
+    plain(&text)
+}
+
+fn container(world: &World, it: &Instance, known: bool) -> String {
+    let seen = &it.seen;
+    let places: BTreeMap<&String, (bool, &String, BTreeSet<&String>)> = seen
+        .networks
+        .iter()
+        .map(|(name, joined)| {
+            let is_stale = world.networks.get(name).is_none_or(|network| network.id != joined.network_id);
+            (name, (is_stale, &joined.ip_address, joined.aliases.iter().collect()))
+        })
+        .collect();
+    let links: BTreeSet<&(String, String)> =
+        it.endpoints.values().flat_map(|endpoint| &endpoint.links).collect();
+    let since = it.since.map(|since| age(world.clock.saturating_sub(since)));
+    let cluster = it.cluster.as_ref().map(|cluster| databases(&cluster.databases));
+    format!(
+        "{} {:?} {:?} {} {:?} {} {:?} {places:?} {links:?} {:?} {} {} {:?} {since:?} {:?} {:?} {cluster:?} {known} {}",
+        seen.name,
+        seen.label(label::CONFIG),
+        seen.label(label::ROLE),
+        seen.image_id.as_str(),
+        seen.state,
+        seen.exit_code,
+        seen.restart,
+        seen.bound_ports,
+        seen.memory,
+        seen.nano_cpus,
+        seen.health.as_ref().map(|health| health.status),
+        std::mem::discriminant(&it.tool),
+        it.saw.as_ref().map(Vec::len),
+        it.output.len(),
+    )
+}
+
+fn databases(databases: &BTreeMap<String, super::cluster::Database>) -> Vec<String> {
+    let one = |(name, database): (&String, &super::cluster::Database)| {
+        let rows = !database.rows.is_empty();
+        format!("{name} {:?} {:?} {:?} {rows}", database.revisions(), database.left, database.invalid)
+    };
+    databases.iter().map(one).collect()
+}
+
+/// How long, as coarsely as it matters: whether something answers, is healthy, has been watched.
+fn age(age: Duration) -> &'static str {
+    match age.as_millis() {
+        0..500 => "just now",
+        500..1_000 => "a moment",
+        1_000..2_000 => "a second",
+        2_000..10_000 => "seconds",
+        _ => "long",
+    }
+}
+
+/// Numbers of more than three figures are times, sizes or ids; those after `-r` and `_r` are rollouts.
+fn plain(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(|letter: char| letter.is_ascii_digit()) {
+        let (before, digits) = rest.split_at(at);
+        let end = digits.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(digits.len());
+        let is_rollout = before.ends_with("-r") || before.ends_with("_r");
+        out.push_str(before);
+        out.push_str(if is_rollout || end > 3 { "#" } else { &digits[..end] });
+        rest = &digits[end..];
+    }
+    out + rest
+}

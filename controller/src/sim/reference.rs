@@ -1,0 +1,116 @@
+//! A story that is told without any mishap: how every other telling has to end.
+
+use std::collections::HashSet;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, Mutex};
+
+use super::enumerate::Figures;
+use super::image::{Image, Moment};
+use super::likeness::likeness;
+use super::process::{Circumstances, Process};
+use super::stage::{End, IDLE, Stage, history, told};
+use super::stories::Story;
+
+/// A story that was told without any mishap.
+pub(super) struct Reference<'a> {
+    pub(super) stage: Stage<'a>,
+    pub(super) beginning: Image,
+    /// Wherever something had become durable.
+    pub(super) images: Vec<Image>,
+    /// Those of them that are not like others.
+    pub(super) states: States,
+    /// How it has to end.
+    expected: End,
+    pub(super) figures: Figures,
+}
+
+impl<'a> Reference<'a> {
+    /// Tells it.
+    pub(super) async fn tell(story: &'a Story) -> Result<Self, String> {
+        let stage = Stage::set(story);
+        let beginning = stage.beginning().await;
+        let (images, states): (Arc<Mutex<Vec<Image>>>, States) = Default::default();
+        let sink = {
+            let (images, states) = (Arc::clone(&images), states.clone());
+            move |moment: &Moment<'_>| {
+                let image = moment.image();
+                states.add(moment, 1, || image.clone());
+                images.lock().unwrap().push(image);
+            }
+        };
+        let how = Circumstances { sink: Some(Box::new(sink)), fault: None };
+        let (end, process) = stage.run(&beginning, story.tip, how, IDLE).await?;
+        let images = std::mem::take(&mut *images.lock().unwrap());
+        let live = process.ledger.app(&process.app).unwrap().live_revision;
+        if live.as_ref() != story.ends_at.map(|commit| &stage.revisions[commit]) {
+            return Err(told(&process, &format!("it ends with {live:?} live")));
+        }
+        let figures = figures(&process, &beginning, images.len());
+        let expected = match story.moves_to {
+            None => end,
+            Some(tip) => stage.run(&process.end("the end"), tip, Circumstances::default(), IDLE).await?.0,
+        };
+        Ok(Self { stage, beginning, images, states, expected, figures })
+    }
+
+    /// From an image to the same end.
+    pub(super) async fn restart(&self, left: &Image, how: Circumstances, idle: usize) -> Result<(), String> {
+        let story = self.stage.story;
+        let tip = story.moves_to.filter(|_| how.fault.is_none()).unwrap_or(story.tip);
+        let (end, process) = self.stage.run(left, tip, how, idle).await?;
+        end.differs(&self.expected).map_or(Ok(()), |why| Err(told(&process, &why)))
+    }
+}
+
+fn figures(process: &Process, beginning: &Image, points: usize) -> Figures {
+    let history = history(process);
+    let began = beginning.rollouts;
+    let new = &history[..history.len() - began];
+    let steps: Vec<_> = history.iter().flat_map(|rollout| &rollout.steps).collect();
+    Figures {
+        stories: 1,
+        steps: new.iter().map(|rollout| rollout.steps.len()).sum(),
+        effects: process.machine.effects(),
+        reads: process.machine.reads(),
+        points,
+        covered: steps.iter().map(|step| step.step.clone()).collect(),
+        ..Figures::default()
+    }
+}
+
+/// What crashes leave, each once.
+#[derive(Clone, Default)]
+pub(super) struct States(Arc<Mutex<Inner>>);
+
+#[derive(Default)]
+struct Inner {
+    seen: HashSet<u64>,
+    ahead: Vec<State>,
+}
+
+/// What a crash leaves.
+pub(super) struct State {
+    pub(super) image: Image,
+    /// How many crashes there will have been.
+    pub(super) crashes: usize,
+    /// Stands for all that is like it.
+    pub(super) number: u64,
+}
+
+impl States {
+    /// Notes what a crash at this moment would leave, unless it is like what is there already.
+    pub(super) fn add(&self, moment: &Moment<'_>, crashes: usize, image: impl FnOnce() -> Image) {
+        let mut hasher = std::hash::DefaultHasher::new();
+        likeness(moment.world, moment.records).hash(&mut hasher);
+        let number = hasher.finish();
+        let mut inner = self.0.lock().unwrap();
+        if inner.seen.insert(number) {
+            inner.ahead.push(State { image: image(), crashes, number });
+        }
+    }
+
+    /// One that has not been gone on from.
+    pub(super) fn next(&self) -> Option<State> {
+        self.0.lock().unwrap().ahead.pop()
+    }
+}
