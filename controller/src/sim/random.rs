@@ -220,10 +220,12 @@ fn drift(world: &mut World, which: usize) {
 /// One run; what happened, and how it failed.
 fn run(seed: u64) -> Option<String> {
     let story = Story { commits: commits(&CODE), before: vec![0], ..Story::of("by chance") };
-    let stage = Stage::set(&story);
-    let mut run = Run { stage: &stage, rng: Rng::with_seed(seed), tip: 0, told: Vec::new() };
-    let why = block_on(run.go()).err()?;
-    Some(format!("seed {seed}: {}: {why}", run.told.join(", ")))
+    block_on(async {
+        let stage = Stage::set(&story);
+        let mut run = Run { stage: &stage, rng: Rng::with_seed(seed), tip: 0, told: Vec::new() };
+        let why = run.go().await.err()?;
+        Some(format!("seed {seed}: {}: {why}", run.told.join(", ")))
+    })
 }
 
 #[test]
