@@ -31,4 +31,8 @@ pub use self::read::{Request, read};
 pub use self::service::DEFAULT_GRACE;
 
 #[cfg(test)]
+mod established_tests;
+#[cfg(test)]
 mod read_tests;
+#[cfg(test)]
+mod testing;

@@ -1,24 +1,5 @@
 use super::*;
 use crate::files::testing::Disk;
-use crate::located::Faults;
-use crate::manifest;
-use crate::name::AppName;
-
-impl Disk {
-    fn read(&self, manifest: &str) -> Result<(Project, Vec<String>), Faults> {
-        let compose: manifest::Compose = crate::yaml::from_str("evenkeel.yaml", manifest).unwrap();
-        let app = AppName::new("shop");
-        read(&Request { app: &app, manifest_dir: ".", compose: &compose, files: self })
-    }
-
-    fn project(&self, manifest: &str) -> Project {
-        self.read(manifest).unwrap_or_else(|faults| panic!("{faults}")).0
-    }
-
-    fn refused(&self) -> String {
-        self.read("{}").unwrap_err().to_string()
-    }
-}
 
 fn refused(text: &str) -> String {
     Disk::with(&[("compose.yaml", text), ("app/Dockerfile", "FROM x")]).refused()
