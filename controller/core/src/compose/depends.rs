@@ -30,7 +30,7 @@ fn check(name: &str, entry: &Entry, context: &Context<'_>) -> Result<(), Fault> 
         return Ok(());
     }
     if context.services.contains(name) {
-        let fault = entry.key.fault(format!("`{name}` is in no active profile"));
+        let fault = entry.key.fault(format!("`{name}` is in no active profile, or scaled to 0"));
         return Err(fault
             .hint("add its profile to `spec.compose.profiles` of the manifest, or write `required: false`"));
     }

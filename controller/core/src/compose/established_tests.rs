@@ -9,7 +9,8 @@ use crate::name::ServiceName;
 #[test]
 fn the_digests_of_established_keys_stay_what_they_were() {
     let compose = include_str!("../../tests/compose/established.yaml");
-    let common = "services: {base: {image: y, environment: {C: c}, networks: [outside]}}\nnetworks: {outside: {}}\n";
+    let common =
+        "services: {base: {image: y, environment: {C: c}, networks: [outside]}}\nnetworks: {outside: {}}\n";
     let disk = testing::disk(compose)
         .file("common.yaml", common)
         .file("api.env", "RAW='x'\n")

@@ -9,6 +9,7 @@ use super::interpolate::{self, Variables};
 use super::load::{self, Loader};
 use super::normalise;
 use super::path;
+use super::resources;
 use super::scalar::{one_or_many, word};
 use crate::files::Files;
 use crate::located::{Fault, Faults};
@@ -248,5 +249,6 @@ fn active(node: &Node, profiles: &BTreeSet<String>) -> BTreeSet<String> {
         let wanted = service.get("profiles").and_then(|node| one_or_many(node).ok()).unwrap_or_default();
         wanted.is_empty() || profiles.contains("*") || wanted.iter().any(|profile| profiles.contains(profile))
     };
-    services.filter(|(_, entry)| is_active(&entry.node)).map(|(name, _)| name.clone()).collect()
+    let wanted = |service: &Node| is_active(service) && !resources::none_wanted(service);
+    services.filter(|(_, entry)| wanted(&entry.node)).map(|(name, _)| name.clone()).collect()
 }

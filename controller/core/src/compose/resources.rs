@@ -53,15 +53,21 @@ fn either(
     newer.or(older)
 }
 
+/// Whether a service is to have no container at all: `scale: 0` or `replicas: 0`.
+pub(super) fn none_wanted(service: &Node) -> bool {
+    let replicas = at(service, &["scale"]).or_else(|| at(service, &["deploy", "replicas"]));
+    replicas.and_then(|node| integer(node).ok()) == Some(0)
+}
+
 /// What `deploy` may say without Swarm.
 fn check_deploy(deploy: &Node) -> Result<(), Fault> {
     deploy.mapping().ok_or_else(|| expected(deploy, "a map"))?;
     if let Some(mode) = at(deploy, &["mode"])
-        && text(mode)? != "replicated"
+        && !matches!(text(mode)?.as_str(), "replicated" | "global")
     {
         return Err(mode
             .fault(format!("{} is refused", mode.shown()))
-            .hint("Swarm only; `replicated` is what there is"));
+            .hint("jobs are Swarm's; `replicated` and `global` are one container on one engine"));
     }
     at(deploy, &["replicas"]).map_or(Ok(()), one_replica)
 }
