@@ -52,7 +52,7 @@ fn walk(node: &mut Node, variables: &Variables, quiet: bool, faults: &mut Vec<Fa
         Value::Sequence(items) => items.iter_mut().for_each(|item| walk(item, variables, quiet, faults)),
         Value::Mapping(map) => {
             for (key, entry) in map {
-                let quiet = quiet || matches!(key.as_str(), "environment" | "args");
+                let quiet = quiet || matches!(key.as_str(), "environment" | "args" | "content");
                 walk(&mut entry.node, variables, quiet, faults);
             }
         }

@@ -44,11 +44,11 @@ fn unknown_and_refused_keys_are_located() {
     let text = "services:\n  a:\n    imag: x\n    provider: {type: x}\n    x-mine: 1\n    attach: false\n    labels: {any: 1}\nfoo: 1\n";
     let findings = check(&yaml::parse("c.yaml", text).unwrap(), &[]);
     let faults: Vec<String> = findings.faults.iter().map(ToString::to_string).collect();
-    insta::assert_snapshot!(faults.join("\n"), @r#"
-c.yaml:3:5: unknown key `imag` (did you mean `image`?)
-c.yaml:4:5: `provider` is refused (providers are programs of the Compose command)
-c.yaml:8:1: unknown key `foo` (keys of your own begin with `x-`)
-"#);
+    insta::assert_snapshot!(faults.join("\n"), @"
+    c.yaml:3:5: unknown key `imag` (did you mean `image`?)
+    c.yaml:4:5: `provider` is refused (providers are programs that the Compose command runs)
+    c.yaml:8:1: unknown key `foo` (keys of your own begin with `x-`)
+    ");
     insta::assert_snapshot!(findings.warnings.join("\n"), @"c.yaml:6:5: `attach` has no effect: nobody watches the output of `up`");
 }
 
@@ -60,8 +60,8 @@ const SAY_WHAT_IS: &[(&str, &str)] = &[
     ("version", "the specification gives it no meaning"),
 ];
 
-/// Keys that decide when something happens, not what runs: they are in the model, not in the digest.
-const NOT_IN_THE_DIGEST: &[&str] = &["services.*.depends_on"];
+/// Keys that decide when something happens, or how fast, not what runs: they are in the model, not in the digest.
+const NOT_IN_THE_DIGEST: &[&str] = &["services.*.build.cache_from", "services.*.depends_on"];
 
 /// Compose files that together say every key that is honoured, each something else than what holds without it.
 const EVERY_KEY: &[&str] = &[
@@ -76,7 +76,12 @@ fn disk(compose: &str) -> Disk {
         .file("conf/app.ini", "x")
         .file("app/deploy/Dockerfile", "FROM x")
         .file("app/Dockerfile", "FROM y")
-        .host("/srv/shop/.env", "")
+        .file("labels.env", "from=file\n")
+        .file("other/compose.yaml", "services: {other: {image: '${IMAGE:-none}', volumes: [./conf:/conf]}}")
+        .file("other/more.yaml", "services: {other: {command: more}}")
+        .file("other/other.env", "IMAGE=theirs\n")
+        .file("other/conf/x", "")
+        .host("/srv/shop/.env", "TOKEN=t\n")
 }
 
 fn read(compose: &Json) -> Result<super::super::Project, Faults> {

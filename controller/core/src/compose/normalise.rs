@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::fields::{Context, Report};
 use super::scalar::expected;
-use super::{Condition, MountSource, Network, Port, Project, Service, Volume, depends, network, service};
+use super::{
+    Condition, MountSource, Network, Port, Project, Service, Volume, depends, links, network, service,
+};
 use crate::located::Fault;
 use crate::name::{ProjectName, ServiceName};
 use crate::yaml::{Mapping, Node};
@@ -17,10 +19,11 @@ pub(super) fn project(
     report: &mut Report,
 ) -> Project {
     let mut services = services(node, context, report);
+    links::share_volumes(node, &mut services, context, report);
     mark_one_shots(&mut services);
     let project = Project {
         name: name.clone(),
-        directory: context.project_directory.unwrap_or_default().to_owned(),
+        directory: context.places.project_directory.unwrap_or_default().to_owned(),
         files,
         networks: networks(node, name, &services, report),
         volumes: volumes(node, name, &services, report),

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use super::Project;
-use super::dotenv::{self, Format};
 use super::fields::{Context, Report};
 use super::interpolate::{self, Variables};
 use super::load::{self, Loader};
@@ -11,6 +10,7 @@ use super::normalise;
 use super::path;
 use super::resources;
 use super::scalar::{one_or_many, word};
+use super::scope::Places;
 use crate::files::Files;
 use crate::located::{Fault, Faults};
 use crate::manifest;
@@ -55,23 +55,23 @@ pub fn read(request: &Request<'_>) -> Result<(Project, Vec<String>), Faults> {
     warn_of_env_files(&files, &root, &variables, &mut report);
     let name = project_name(request, &files, &variables, &mut report)?;
     variables.insert("COMPOSE_PROJECT_NAME".to_owned(), crate::secret::Secret::new(name.as_str()));
-    let mut loader = Loader::new(request.files, &variables, &root);
+    let places = places(request, &root);
+    let mut loader = Loader::new(places, &variables);
     let node = loader.project(&files)?;
     let active = active(&node, &profiles(request, &variables));
     report.faults.extend(load::counting(loader.faults, &active));
     report.warnings.extend(loader.warnings);
+    report.host_files.extend(loader.host_files);
     if !report.faults.is_empty() {
         return Err(Faults(report.faults));
     }
     let context = Context {
-        files: request.files,
-        project_directory: request.compose.project_directory.as_deref(),
+        places,
+        scopes: loader.scopes,
+        document: &node,
         services: keys(&node, "services"),
         networks: keys(&node, "networks"),
         volumes: keys(&node, "volumes"),
-        bases: loader.bases,
-        variables: variables.clone(),
-        root,
         active,
     };
     finish(normalise::project(&node, &name, files, &context, &mut report), report)
@@ -123,30 +123,20 @@ fn default_files(request: &Request<'_>, report: &mut Report) -> Result<Vec<Strin
     Ok([Some(file), other].into_iter().flatten().collect())
 }
 
+fn places<'r>(request: &Request<'r>, root: &'r str) -> Places<'r> {
+    Places { files: request.files, project_directory: request.compose.project_directory.as_deref(), root }
+}
+
 /// The tree's `.env`, then the host's.
 fn variables(request: &Request<'_>, root: &str, report: &mut Report) -> Result<Variables, Fault> {
     let mut variables = Variables::new();
-    let unreadable = |error: crate::files::FileError| Fault::new(error.to_string());
-    if let Some(path) = path::in_tree(root, ".env")
-        && request.files.entry(&path).map_err(unreadable)?.is_some()
-    {
-        add(&mut variables, &path, request.files.read(&path).map_err(unreadable)?)?;
-    }
-    if let Some(directory) = &request.compose.project_directory {
-        let host = path::on_host(directory, ".env");
-        if let Some(content) = request.files.read_host(&host).map_err(unreadable)? {
-            add(&mut variables, &host, content)?;
-            report.host_files.insert(host);
-        }
-    }
+    let places = Places {
+        files: request.files,
+        project_directory: request.compose.project_directory.as_deref(),
+        root,
+    };
+    places.add_variables(root, ".env", &mut variables, &mut report.host_files)?;
     Ok(variables)
-}
-
-fn add(variables: &mut Variables, file: &str, content: Vec<u8>) -> Result<(), Fault> {
-    let text = String::from_utf8(content).map_err(|_| Fault::new(format!("`{file}` is not UTF-8")))?;
-    let lines = dotenv::read(file, &text, variables, Format::Compose)?;
-    variables.extend(lines.into_iter().filter_map(|line| Some((line.name, line.value?))));
-    Ok(())
 }
 
 /// The files that `COMPOSE_FILE` of `.env` names: those that Compose reads where nobody names others.
