@@ -1,6 +1,6 @@
 //! `configs` and `secrets`: files that a service finds at a place, from a file, a variable or the Compose file itself.
 
-use super::fields::{Context, Fields, items};
+use super::fields::{Context, Fields, Report, items};
 use super::mount;
 use super::scalar::{expected, integer, text, word};
 use super::{Mount, MountSource, Recursive};
@@ -41,6 +41,26 @@ pub(super) fn mounts<'f>(
         mounts.extend(fields.report.take(result).map(|mount| (mount, item)));
     }
     mounts
+}
+
+/// Says what is wrong with those that nobody uses, too.
+pub(super) fn check(document: &Node, report: &mut Report) {
+    for kind in KINDS {
+        for (key, entry) in document.get(kind.key).and_then(Node::mapping).into_iter().flatten() {
+            report.take(form(key, &entry.node, kind));
+        }
+    }
+}
+
+/// By what a declaration says its content.
+fn form<'d>(key: &str, declared: &'d Node, kind: Kind) -> Result<(&'static str, &'d Node), Fault> {
+    let field = |form: &'static str| Some((form, declared.get(form).filter(|value| !value.is_null())?));
+    let said: Vec<_> = ["file", "environment", "content"].into_iter().filter_map(field).collect();
+    match said.as_slice() {
+        [one] => Ok(*one),
+        // The value may be secret: nothing of it is shown.
+        _ => Err(declared.place.quiet_fault(format!("`{key}` needs exactly one of {}", kind.forms))),
+    }
 }
 
 /// Who owns the file, and who may read it: only for those that evenkeel writes.
@@ -95,14 +115,10 @@ fn content(
     owner: &Owner,
     context: &Context<'_>,
 ) -> Result<MountSource, Fault> {
-    let field = |form: &'static str| Some((form, declared.get(form).filter(|value| !value.is_null())?));
-    let said: Vec<_> = ["file", "environment", "content"].into_iter().filter_map(field).collect();
-    match said.as_slice() {
-        [("file", node)] => file(item, node, owner, context),
-        [("environment", node)] => variable(node, context).map(|content| given(key, kind, content, owner)),
-        [("content", node)] => Ok(given(key, kind, Secret::new(inline(node)?), owner)),
-        // The value may be secret: nothing of it is shown.
-        _ => Err(declared.place.quiet_fault(format!("`{key}` needs exactly one of {}", kind.forms))),
+    match form(key, declared, kind)? {
+        ("file", node) => file(item, node, owner, context),
+        ("environment", node) => variable(node, context).map(|content| given(key, kind, content, owner)),
+        (_, node) => Ok(given(key, kind, Secret::new(inline(node)?), owner)),
     }
 }
 

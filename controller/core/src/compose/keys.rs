@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use super::scalar::expected;
 use super::table::{self, Status};
 use crate::located::Fault;
 use crate::yaml::{Mapping, Node, Place, Value, suggestion};
@@ -11,26 +12,40 @@ use crate::yaml::{Mapping, Node, Place, Value, suggestion};
 #[derive(Debug, Default)]
 struct Keys {
     status: Option<Status>,
+    /// It may be said in a short form as well.
+    short: bool,
     children: BTreeMap<&'static str, Keys>,
 }
 
 static KEYS: LazyLock<Keys> = LazyLock::new(|| {
     let mut root = Keys::default();
     table::KEYS.iter().for_each(|(path, status)| root.add(path, *status));
+    table::SHORT_FORMS.iter().for_each(|path| root.at(path).short = true);
     root
 });
 
 impl Keys {
     fn add(&mut self, path: &'static str, status: Status) {
+        self.at(path).status = Some(status);
+    }
+
+    fn at(&mut self, path: &'static str) -> &mut Self {
         let mut keys = self;
         for part in path.split('.') {
             let (name, list) = part.strip_suffix("[]").map_or((part, false), |name| (name, true));
             keys = keys.children.entry(name).or_default();
             if list {
                 keys = keys.children.entry("[]").or_default();
+                // An item of a list has a short form nearly everywhere; the readers know where not.
+                keys.short = true;
             }
         }
-        keys.status = Some(status);
+        keys
+    }
+
+    /// Whether only a map says anything.
+    fn map_only(&self) -> bool {
+        !self.free() && !self.short && !self.children.contains_key("[]")
     }
 
     fn child(&self, name: &str) -> Option<&Self> {
@@ -78,10 +93,14 @@ fn walk(node: &Node, keys: &Keys, findings: &mut Findings) {
     match &node.value {
         Value::Mapping(map) if !keys.free() => known_keys(map, keys, findings),
         Value::Sequence(items) => {
-            let Some(keys) = keys.children.get("[]") else { return };
-            items.iter().for_each(|item| walk(item, keys, findings));
+            if let Some(keys) = keys.children.get("[]") {
+                items.iter().for_each(|item| walk(item, keys, findings));
+            }
         }
         Value::Mapping(_) | Value::Scalar(_) => {}
+    }
+    if keys.map_only() && node.mapping().is_none() && !node.is_null() {
+        findings.faults.push(expected(node, "a map"));
     }
 }
 

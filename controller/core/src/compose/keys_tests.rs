@@ -178,3 +178,49 @@ fn every_honoured_key_reaches_the_model_and_the_digest() {
         "not in the digest"
     );
 }
+
+/// Services that are left out: what they say is not read.
+const LEFT_OUT: [&str; 3] = ["asleep", "none", "not"];
+
+/// Values that are right for no key of their kind.
+fn wrong_shapes() -> [Json; 3] {
+    let text = Json::from("non sense");
+    let list = Json::from_iter([text.clone()]);
+    [text, Json::from_iter([list.clone()]), Json::from_iter([("nonsense", list)])]
+}
+
+/// A value of the wrong shape is a located fault, or it changes what the key says; it never counts as if the key were not there.
+#[test]
+fn a_value_of_the_wrong_shape_is_not_taken_for_nothing() {
+    let mut ignored = BTreeSet::new();
+    for text in EVERY_KEY {
+        let document: Json = yaml::from_str("every-key.yaml", text).unwrap_or_else(|fault| panic!("{fault}"));
+        let mut found = Vec::new();
+        occurrences(&document, &KEYS, "", &[], &mut found);
+        found.sort();
+        found.dedup_by(|a, b| a.0 == b.0);
+        let counts = |way: &[String]| {
+            way.last().is_none_or(|key| key != "image" || !LEFT_OUT.contains(&way[1].as_str()))
+        };
+        let honoured =
+            |(key, way): &(String, Vec<String>)| status(key) == Some(Status::Honoured) && counts(way);
+        for (key, way) in found.into_iter().filter(honoured) {
+            let nothing = std::cell::LazyCell::new(|| read(&without(&document, &way)).ok());
+            for shape in wrong_shapes() {
+                let mut wrong = document.clone();
+                *at(&mut wrong, &way).unwrap() = shape.clone();
+                match read(&wrong) {
+                    Ok(project) if key != "version" && nothing.as_ref() == Some(&project) => {
+                        ignored.insert(format!("{key}: {shape}"));
+                    }
+                    Ok(_) => {}
+                    Err(faults) => {
+                        let lost = faults.0.iter().find(|fault| fault.at.is_none());
+                        ignored.extend(lost.map(|fault| format!("{key}: {shape}: nowhere: {fault}")));
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(ignored.into_iter().collect::<Vec<_>>(), [""; 0]);
+}

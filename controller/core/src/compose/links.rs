@@ -1,10 +1,10 @@
 //! `links` and `volumes_from`: what a service takes from others.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::fields::{Context, Fields, Report, items};
 use super::scalar::{expected, word};
-use super::{Condition, Dependency, Mount, MountSource, Service};
+use super::{Condition, Dependency, Mount, MountSource, Service, depends};
 use crate::located::Fault;
 use crate::name::ServiceName;
 use crate::yaml::{Node, suggestion};
@@ -85,6 +85,9 @@ fn source(node: &Node, context: &Context<'_>) -> Result<Source, Fault> {
     Ok(Source::Service(active(node, name, context)?, mode == "ro"))
 }
 
+/// Mounts of one service at most, those that it takes from others included.
+const MAX_MOUNTS: usize = 1_000;
+
 /// Gives every service what it takes from the mounts of others. A mount of its own wins over one that it takes.
 pub(super) fn share_volumes(
     document: &Node,
@@ -93,32 +96,15 @@ pub(super) fn share_volumes(
     report: &mut Report,
 ) {
     let nodes = document.get("services");
-    let takes = |name: &ServiceName| nodes?.get(name.as_str())?.get("volumes_from")?.sequence();
-    let mut done = BTreeSet::new();
-    let names: Vec<ServiceName> = services.keys().filter(|name| takes(name).is_some()).cloned().collect();
-    for name in names {
-        share(&name, &takes, services, context, report, &mut done);
-    }
-}
-
-fn share<'n>(
-    name: &ServiceName,
-    takes: &impl Fn(&ServiceName) -> Option<&'n [Node]>,
-    services: &mut BTreeMap<ServiceName, Service>,
-    context: &Context<'_>,
-    report: &mut Report,
-    done: &mut BTreeSet<ServiceName>,
-) {
-    // One that goes round is a cycle of dependencies, and found as such.
-    if !done.insert(name.clone()) {
-        return;
-    }
-    for item in takes(name).unwrap_or_default() {
-        let Ok(Source::Service(other, read_only)) = source(item, context) else { continue };
-        share(&other, takes, services, context, report, done);
-        let mounts = services.get(&other).map(|other| other.mounts.clone()).unwrap_or_default();
-        if let Some(service) = services.get_mut(name) {
-            take(service, &other, mounts, read_only, item, report);
+    // In the order of dependencies, so that what is taken is complete; those that go round are found as such later.
+    for name in depends::sort(services).0 {
+        let takes = nodes.and_then(|nodes| nodes.get(name.as_str())?.get("volumes_from")?.sequence());
+        for item in takes.unwrap_or_default() {
+            let Ok(Source::Service(other, read_only)) = source(item, context) else { continue };
+            let mounts = services.get(&other).map(|other| other.mounts.clone()).unwrap_or_default();
+            if let Some(service) = services.get_mut(&name) {
+                take(service, &other, mounts, read_only, item, report);
+            }
         }
     }
 }
@@ -133,6 +119,10 @@ fn take(
 ) {
     report
         .warn(item, &format!("volumes that only the image of `{other}` declares are not shared; name them"));
+    if service.mounts.len() + mounts.len() > MAX_MOUNTS {
+        report.faults.push(item.fault(format!("the service would have more than {MAX_MOUNTS} mounts")));
+        return;
+    }
     for mount in mounts {
         if mount.source == MountSource::Anonymous {
             let fault = item.fault(format!("`{other}` has a volume without a name at `{}`", mount.target));

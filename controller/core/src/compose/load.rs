@@ -1,6 +1,6 @@
 //! From paths to one merged tree: reading, interpolating, checking keys, extending.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::interpolate::{self, Variables};
 use super::keys::{self, Findings};
@@ -29,6 +29,8 @@ pub(super) struct Loader<'l> {
     pub(super) faults: Vec<Scoped>,
     pub(super) warnings: Vec<String>,
     documents: HashMap<String, Node>,
+    /// Bytes that interpolation may still make.
+    budget: usize,
     /// What is wrong with a service itself, by file and name.
     own: HashMap<(String, String), Vec<Fault>>,
     /// Services that are already extended, by file and name, with what is wrong with them and all that they extend.
@@ -58,6 +60,7 @@ impl<'l> Loader<'l> {
             faults: Vec::new(),
             warnings: Vec::new(),
             documents: HashMap::new(),
+            budget: interpolate::BUDGET,
             own: HashMap::new(),
             done: HashMap::new(),
         }
@@ -172,20 +175,22 @@ impl<'l> Loader<'l> {
     /// service.
     fn prepare(&mut self, file: &str, node: &mut Node) -> (Vec<Fault>, Vec<String>) {
         let variables = std::sync::Arc::clone(&self.scopes.of(file).variables);
+        let mut budget = self.budget;
         let Findings { faults, mut warnings } =
-            without_services(node, |node| findings(node, &[], &variables));
+            without_services(node, |node| findings(node, &[], &variables, &mut budget));
         for (name, entry) in services_mut(node).into_iter().flatten() {
-            let found = findings(&mut entry.node, &["services", "*"], &variables);
+            let found = findings(&mut entry.node, &["services", "*"], &variables, &mut budget);
             warnings.extend(found.warnings);
             self.own.insert((file.to_owned(), name.clone()), found.faults);
         }
+        self.budget = budget;
         (faults, warnings)
     }
 }
 
-fn findings(node: &mut Node, path: &[&str], variables: &Variables) -> Findings {
+fn findings(node: &mut Node, path: &[&str], variables: &Variables, budget: &mut usize) -> Findings {
     let mut findings = keys::check(node, path);
-    interpolate::tree(node, variables, &mut findings.faults);
+    interpolate::tree(node, variables, budget, &mut findings.faults);
     findings
 }
 
@@ -234,8 +239,12 @@ fn without_services<T>(node: &mut Node, run: impl FnOnce(&mut Node) -> T) -> T {
 
 /// Faults that count: everybody's, and those of active services. Each once.
 pub(super) fn counting(faults: Vec<Scoped>, active: &BTreeSet<String>) -> Vec<Fault> {
-    let mut seen: BTreeMap<String, ()> = BTreeMap::new();
     let counts = |scope: &Option<String>| scope.as_ref().is_none_or(|name| active.contains(name));
-    let counted = faults.into_iter().filter(|(scope, _)| counts(scope)).map(|(_, fault)| fault);
-    counted.filter(|fault| seen.insert(fault.to_string(), ()).is_none()).collect()
+    each_once(faults.into_iter().filter(|(scope, _)| counts(scope)).map(|(_, fault)| fault))
+}
+
+/// The faults without repetitions.
+pub(super) fn each_once(faults: impl IntoIterator<Item = Fault>) -> Vec<Fault> {
+    let mut seen = HashSet::new();
+    faults.into_iter().filter(|fault| seen.insert(fault.to_string())).collect()
 }

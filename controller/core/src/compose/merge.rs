@@ -1,5 +1,7 @@
 //! Several Compose files, or a service and what it extends, as one: the specification's merge rules.
 
+use std::collections::HashMap;
+
 use crate::yaml::{Entry, Mapping, Node, Tag, Value};
 
 /// How two values of one key become one.
@@ -160,9 +162,13 @@ fn plain_text(node: &Node) -> Option<String> {
 /// An item of the later list takes the place of the one with the same key.
 fn keyed(base: &mut Node, over: Node, key: fn(&Node) -> Option<String>) {
     let (Value::Sequence(items), Value::Sequence(later)) = (&mut base.value, over.value) else { return };
+    let mut known: HashMap<String, usize> = HashMap::new();
+    for (index, item) in items.iter().enumerate() {
+        known.extend(key(item).map(|name| (name, index)));
+    }
     for node in later {
-        let name = key(&node);
-        match items.iter_mut().find(|item| name.is_some() && key(item) == name) {
+        let index = key(&node).map(|name| *known.entry(name).or_insert(items.len()));
+        match index.and_then(|index| items.get_mut(index)) {
             Some(item) => *item = node,
             None => items.push(node),
         }

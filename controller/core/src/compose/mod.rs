@@ -46,6 +46,8 @@ pub use self::service::DEFAULT_GRACE;
 pub use self::table::Status;
 
 #[cfg(test)]
+mod bounds_tests;
+#[cfg(test)]
 mod docs_tests;
 #[cfg(test)]
 mod established_tests;

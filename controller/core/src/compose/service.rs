@@ -143,11 +143,19 @@ fn logging(node: &Node, report: &mut Report) -> Result<Logging, Fault> {
     Ok(Logging { driver, options: fields.pairs("options") })
 }
 
+/// Published ports cost the engine a process each; ranges make many of few words.
+const MAX_PORTS: usize = 2_000;
+
 fn ports(fields: &mut Fields<'_>) -> Vec<Port> {
     let mut ports: Vec<Port> = Vec::new();
     let Some(node) = fields.node("ports") else { return ports };
     for item in items(node, fields.report) {
         ports.extend(fields.report.take(port::read(item)).unwrap_or_default());
+        if ports.len() > MAX_PORTS {
+            let fault = item.fault(format!("the service has more than {MAX_PORTS} ports"));
+            fields.report.faults.push(fault);
+            return Vec::new();
+        }
     }
     ports.sort();
     ports.dedup();

@@ -24,6 +24,18 @@ const ROLLOUT: &str = "Swarm only; the manifest says how a release is rolled out
 const SWARM: &str = "it means something to Swarm only, not to one engine";
 const WINDOWS: &str = "it exists on Windows only";
 
+/// Keys with children in the table that may also be said in a short form: by a word, a number or a list of names.
+pub(super) const SHORT_FORMS: &[&str] = &[
+    "networks.*.external",
+    "services.*.build",
+    "services.*.build.ulimits.*",
+    "services.*.depends_on",
+    "services.*.extends",
+    "services.*.networks",
+    "services.*.ulimits.*",
+    "volumes.*.external",
+];
+
 /// Every key, sorted.
 pub(super) const KEYS: &[(&str, Status)] = &[
     ("configs", Honoured),
