@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::compose::{RestartPolicy, Service};
+use crate::compose::{Recursive, RestartPolicy, Service};
 
 /// Labels that evenkeel puts on what it makes. They help people and `docker ps --filter`; decisions rest on ids and the ledger.
 pub mod label {
@@ -56,12 +56,32 @@ pub struct ContainerSpec {
     pub restart: RestartPolicy,
     /// Binds with every path final: `source:target[:options]`, named volumes by the engine's name.
     pub binds: Vec<String>,
+    /// Binds that the short form cannot say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mounts: Vec<BindMount>,
     /// Tmpfs mounts: target to options.
     pub tmpfs: BTreeMap<String, String>,
     /// Anonymous volumes: targets.
     pub anonymous: Vec<String>,
     /// Removed by the engine with its anonymous volumes once it has exited.
     pub auto_remove: bool,
+}
+
+/// A bind that the engine's short form cannot say: its source must exist, or mounts below it are treated in a way of their own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BindMount {
+    /// The path on the host.
+    pub source: String,
+    /// Where, in the container.
+    pub target: String,
+    /// Read-only.
+    pub read_only: bool,
+    /// Propagation (`rshared`, `rslave`, …); the engine's own where `None`.
+    pub propagation: Option<String>,
+    /// What becomes of mounts below the source.
+    pub recursive: Recursive,
+    /// Whether the engine makes a missing directory. From API 1.44 on; the engine refuses where it is `false`.
+    pub create: bool,
 }
 
 /// A container's place on a network.
@@ -78,4 +98,13 @@ pub struct Endpoint {
     pub ipv4_address: Option<String>,
     /// A static IPv6 address.
     pub ipv6_address: Option<String>,
+    /// A static MAC address. From API 1.44 on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac_address: Option<String>,
+    /// Link-local addresses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub link_local_ips: Vec<String>,
+    /// Options for the network's driver.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub driver_opts: BTreeMap<String, String>,
 }

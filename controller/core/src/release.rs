@@ -57,6 +57,15 @@ pub enum ImageSource {
 }
 
 impl ImageSource {
+    /// The tags that the Compose file asks for as well: `image`, and `build.tags`.
+    pub fn tags(&self) -> impl Iterator<Item = &String> {
+        let (first, others) = match self {
+            Self::Build { build, tag, .. } => (tag.as_ref(), build.tags.as_slice()),
+            Self::Registry { .. } => (None, [].as_slice()),
+        };
+        first.into_iter().chain(others)
+    }
+
     /// The reference that finds the image in the engine.
     pub fn reference(&self) -> &str {
         match self {
@@ -231,9 +240,9 @@ fn images(
     images
 }
 
-/// The same files under another path make the same image.
+/// The same files under another path, and with other layers to begin from, make the same image.
 fn build_without_place(build: &Build) -> Build {
-    Build { context: String::new(), ..build.clone() }
+    Build { context: String::new(), cache_from: Vec::new(), ..build.clone() }
 }
 
 fn config_digest(

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::compose::{Mount, MountSource, RestartPolicy, Service};
-use crate::container::{ContainerSpec, Endpoint, label};
+use crate::compose::{Mount, MountSource, Recursive, RestartPolicy, Service};
+use crate::container::{BindMount, ContainerSpec, Endpoint, label};
 use crate::name::{ImageId, RolloutId, ServiceName};
 use crate::observed::{Container, Joined};
 use crate::plan::{Role, backstage, final_name};
@@ -50,6 +50,7 @@ impl Making<'_> {
             endpoints,
             restart: if role == Role::StandIn { RestartPolicy::No } else { service.restart },
             binds: self.binds(&service),
+            mounts: self.mounts(&service),
             tmpfs: tmpfs(&service),
             anonymous: anonymous(&service),
             auto_remove: false,
@@ -90,6 +91,7 @@ impl Making<'_> {
             endpoints,
             restart: RestartPolicy::No,
             binds: self.binds(&service),
+            mounts: self.mounts(&service),
             tmpfs: tmpfs(&service),
             anonymous: anonymous(&service),
             auto_remove: false,
@@ -118,6 +120,7 @@ impl Making<'_> {
             }],
             restart: RestartPolicy::No,
             binds: self.binds(&service),
+            mounts: self.mounts(&service),
             tmpfs,
             anonymous: Vec::new(),
             auto_remove: false,
@@ -172,13 +175,15 @@ impl Making<'_> {
     /// For every other service: its candidate of this rollout where there is one, else the container that serves. That one by its
     /// name, which its successors will have: whoever has the link is led to them at once, and to nobody who is about to stop.
     fn links(&self) -> Vec<(String, String)> {
-        let mut links = Vec::new();
+        let (own, mut links) = (self.spec(), Vec::new());
         for (name, service) in self.release.project.services.iter().filter(|(name, _)| *name != self.service)
         {
             let Some(container) = self.provider(name) else { continue };
             let lasting = final_name(&self.release.project, name, service, Some(container));
             let target = if container.name == lasting { lasting } else { container.id.short().to_owned() };
-            let names = names(name, service);
+            let aliases = own.links.iter().filter(|(other, _)| other == name).map(|(_, alias)| alias.clone());
+            let mut names = names(name, service);
+            names.extend(aliases.filter(|alias| alias != name.as_str()));
             links.extend(names.into_iter().map(|alias| (target.clone(), alias)));
         }
         links
@@ -208,15 +213,48 @@ impl Making<'_> {
         service.mounts.iter().filter_map(|mount| self.bind(mount)).collect()
     }
 
-    fn bind(&self, mount: &Mount) -> Option<String> {
-        let source = match &mount.source {
+    fn mounts(&self, service: &Service) -> Vec<BindMount> {
+        service.mounts.iter().filter_map(|mount| self.mount(mount)).collect()
+    }
+
+    /// What the short form cannot say.
+    fn mount(&self, mount: &Mount) -> Option<BindMount> {
+        let create = match &mount.source {
+            MountSource::Host { create, .. } => *create,
+            MountSource::Repository { .. } => true,
+            _ => return None,
+        };
+        if create && mount.recursive == Recursive::Enabled {
+            return None;
+        }
+        let propagation = mount.options.iter().find(|option| PROPAGATION.contains(&option.as_str()));
+        Some(BindMount {
+            source: self.source(&mount.source)?,
+            target: mount.target.clone(),
+            read_only: mount.read_only,
+            propagation: propagation.cloned(),
+            recursive: mount.recursive,
+            create,
+        })
+    }
+
+    fn source(&self, source: &MountSource) -> Option<String> {
+        Some(match source {
             MountSource::Volume { volume, .. } => {
                 self.release.project.volumes.get(volume).map_or(volume.clone(), |volume| volume.name.clone())
             }
             MountSource::Repository { path, .. } => format!("{}/{path}", self.files),
+            MountSource::Given { name, .. } => given(self.files, name),
             MountSource::Host { path, .. } => path.clone(),
             MountSource::Anonymous | MountSource::Tmpfs { .. } => return None,
-        };
+        })
+    }
+
+    fn bind(&self, mount: &Mount) -> Option<String> {
+        if self.mount(mount).is_some() {
+            return None;
+        }
+        let source = self.source(&mount.source)?;
         let mut options = mount.options.clone();
         if mount.read_only {
             options.insert(0, "ro".to_owned());
@@ -228,6 +266,18 @@ impl Making<'_> {
         Some(format!("{source}:{}{suffix}", mount.target))
     }
 }
+
+/// Options of a bind that say what becomes of later mounts below it.
+const PROPAGATION: [&str; 6] = ["shared", "slave", "private", "rshared", "rslave", "rprivate"];
+
+/// Where a file that the Compose file gives the content of stands, beside the files of the repository.
+fn given(files: &str, name: &str) -> String {
+    let release = files.rsplit_once('/').map_or("", |(release, _)| release);
+    format!("{release}/{GIVEN}/{name}")
+}
+
+/// The directory of a release beside its `files`, for those whose content the Compose file gives.
+pub const GIVEN: &str = "given";
 
 /// The networks of a container that nobody is to reach yet: the private one first.
 fn private_networks(release: &Release) -> Vec<String> {
@@ -366,12 +416,22 @@ pub fn own_endpoints(release: &Release, name: &ServiceName, service: &Service) -
             Some(Endpoint {
                 network: network.name.clone(),
                 aliases,
-                links: Vec::new(),
+                links: own_links(service),
                 ipv4_address: attachment.ipv4_address.clone(),
                 ipv6_address: attachment.ipv6_address.clone(),
+                mac_address: attachment.mac_address.clone(),
+                link_local_ips: attachment.link_local_ips.clone(),
+                driver_opts: attachment.driver_opts.clone(),
             })
         })
         .collect()
+}
+
+/// The names that only this service has for others. The engine resolves a link's target as a name of the network, so the service's
+/// name leads to whoever serves.
+fn own_links(service: &Service) -> Vec<(String, String)> {
+    let other = service.links.iter().filter(|(name, alias)| alias != name.as_str());
+    other.map(|(name, alias)| (name.to_string(), alias.clone())).collect()
 }
 
 /// Whether a container that is on a network answers to its service's name there.

@@ -105,6 +105,8 @@ pub(crate) struct NetworkSpec {
     pub enable_ipv6: bool,
     /// Address pools.
     pub ipam: Vec<evenkeel_core::compose::IpamPool>,
+    /// Options for the address manager.
+    pub ipam_options: BTreeMap<String, String>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
 }
@@ -146,6 +148,10 @@ pub(crate) struct BuildRequest {
     pub platform: Option<String>,
     /// Whether layers of earlier builds may be reused.
     pub cache: bool,
+    /// Images of the engine whose layers may be used; none named means any.
+    pub cache_from: Vec<String>,
+    /// Limits of `RUN` steps by name, soft and hard.
+    pub ulimits: BTreeMap<String, (i64, i64)>,
     /// Ask for newer base images.
     pub pull: bool,
     /// Limit.

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use evenkeel_core::compose::{MountSource, PullPolicy};
+use evenkeel_core::compose::{MountSource, PullPolicy, newer};
 use evenkeel_core::container::label;
 use evenkeel_core::name::{ContainerId, ReleaseDigest, RolloutId, ServiceName};
 use evenkeel_core::plan::{DatabaseFacts, Facts, Hints, KnownScripts, Observed, backstage, final_name};
-use evenkeel_core::release::{ImageSource, Outputs, Release};
+use evenkeel_core::release::{Outputs, Release};
 
 use super::{Context, Failure};
-use crate::source::Releases;
+use crate::source::{Given, Releases};
 
 /// Owned facts; [`Gathered::facts`] lends them to the planner.
 pub(crate) struct Gathered {
@@ -96,10 +96,18 @@ async fn observe(context: &Context, release: &Release) -> Result<Observed, Failu
             observed.images.insert(reference, image);
         }
     }
+    if !newer(project).is_empty() {
+        observed.engine_api = minor(&engine.info().await?.api_version);
+    }
     observed.materialised = materialised(context, release);
     observed.port_holders = port_holders(context, release).await?;
     observed.name_holders = name_holders(context, release, &observed).await?;
     Ok(observed)
+}
+
+/// 44 for `1.44`.
+fn minor(api_version: &str) -> Option<u16> {
+    api_version.strip_prefix("1.")?.parse().ok()
 }
 
 /// Every name under which the release looks for an image.
@@ -107,16 +115,34 @@ fn references(release: &Release) -> BTreeSet<String> {
     let mut references = BTreeSet::new();
     for source in release.images.values() {
         references.insert(source.reference().to_owned());
-        if let ImageSource::Build { tag: Some(tag), .. } = source {
-            references.insert(tag.clone());
-        }
+        references.extend(source.tags().cloned());
     }
     references
 }
 
 fn materialised(context: &Context, release: &Release) -> bool {
     let files = Releases::new(&context.data_dir).directory(&context.app, &release.digest);
+    let releases = Releases::new(&context.data_dir);
     mounted_files(release).iter().all(|path| files.join(path).exists())
+        && given_files(release)
+            .iter()
+            .all(|given| releases.given(&context.app, &release.digest).join(&given.name).exists())
+}
+
+/// Files that the Compose file gives the content of.
+pub(super) fn given_files(release: &Release) -> Vec<Given> {
+    let mounts = release.project.services.values().flat_map(|service| &service.mounts);
+    let mut files: Vec<Given> = mounts
+        .filter_map(|mount| match mount.source.clone() {
+            MountSource::Given { name, content, mode, uid, gid } => {
+                Some(Given { name, content, mode, uid, gid })
+            }
+            _ => None,
+        })
+        .collect();
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    files.dedup_by(|a, b| a.name == b.name);
+    files
 }
 
 /// Files and directories of the repository that containers mount.

@@ -133,6 +133,7 @@ impl Run<'_> {
             attachable: network.attachable,
             enable_ipv6: network.enable_ipv6,
             ipam: network.ipam.clone(),
+            ipam_options: network.ipam_options.clone(),
             labels,
         };
         Ok(Some(self.context.engine.create_network(&spec).await?))

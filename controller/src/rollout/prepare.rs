@@ -8,7 +8,7 @@ use evenkeel_core::release::ImageSource;
 use evenkeel_core::status::{Phase, Reason};
 
 use super::Failure;
-use super::gather::mounted_files;
+use super::gather::{given_files, mounted_files};
 use super::run::Run;
 use crate::engine::BuildRequest;
 use crate::source::{ContextError, ContextRequest, MaterialiseError, Releases, TreeError};
@@ -19,9 +19,13 @@ impl Run<'_> {
         let context = self.context.clone();
         let (revision, digest) = (self.target.revision.clone(), self.target.digest.clone());
         let paths: Vec<String> = mounted_files(self.target).into_iter().collect();
+        let given = given_files(self.target);
         let write = move || -> Result<PathBuf, MaterialiseError> {
             let checkout = context.source.checkout(&revision)?;
-            Releases::new(&context.data_dir).materialise(&checkout, &context.app, &digest, &paths)
+            let releases = Releases::new(&context.data_dir);
+            let files = releases.materialise(&checkout, &context.app, &digest, &paths)?;
+            releases.write_given(&context.app, &digest, &given)?;
+            Ok(files)
         };
         let files = blocking(write).await?.map_err(|error| {
             if let MaterialiseError::Tree(error) = &error {
@@ -50,7 +54,9 @@ impl Run<'_> {
             extra_hosts: build.extra_hosts.clone(),
             shm_size: build.shm_size,
             platform: self.target.project.services.get(service).and_then(|service| service.platform.clone()),
-            cache: options.cache,
+            cache: options.cache && !build.no_cache,
+            cache_from: build.cache_from.clone(),
+            ulimits: build.ulimits.clone(),
             pull: build.pull,
             timeout: options.timeout,
         };
@@ -165,7 +171,7 @@ pub(crate) fn context_request(build: &evenkeel_core::compose::Build) -> ContextR
     } else {
         format!("{directory}/{}", build.dockerfile)
     };
-    ContextRequest { directory, dockerfile }
+    ContextRequest { directory, dockerfile, inline: build.dockerfile_inline.clone() }
 }
 
 pub(super) async fn blocking<T: Send + 'static>(

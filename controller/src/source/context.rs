@@ -43,6 +43,8 @@ pub(crate) struct ContextRequest {
     pub directory: String,
     /// The Dockerfile; not necessarily in the directory.
     pub dockerfile: String,
+    /// The Dockerfile's text, where the Compose file holds it.
+    pub inline: Option<String>,
 }
 
 /// The filtered list of a context.
@@ -97,7 +99,10 @@ impl Checkout {
             let path = request.directory.clone();
             return Err(TreeError::Kind { path, is: kind_of(top.mode), wanted: "directory" }.into());
         }
-        let dockerfile = self.dockerfile(&top, &request.dockerfile)?;
+        let dockerfile = match &request.inline {
+            Some(text) => Dockerfile::brought(text.clone(), None),
+            None => self.dockerfile(&top, &request.dockerfile)?,
+        };
         let (ignore, text) = self.ignore_file(&top, dockerfile.own_ignore.as_deref())?;
         let mut entries = self.list(&top, &ignore, &dockerfile.always)?;
         dockerfile.add_to(&mut entries, text)?;

@@ -6,7 +6,7 @@ use super::*;
 use crate::source::testing::Repo;
 
 fn at(directory: &str, dockerfile: &str) -> ContextRequest {
-    ContextRequest { directory: directory.to_owned(), dockerfile: dockerfile.to_owned() }
+    ContextRequest { directory: directory.to_owned(), dockerfile: dockerfile.to_owned(), inline: None }
 }
 
 fn paths(context: &Context) -> Vec<&str> {
@@ -171,4 +171,19 @@ fn what_cannot_be_sent_truthfully_is_refused_unless_ignored() {
     repo.write(".dockerignore", "lib\n[x\n");
     repo.commit("x");
     assert!(error(&repo).starts_with(".dockerignore:2: `[x`"));
+}
+
+#[test]
+fn a_dockerfile_of_the_compose_file_comes_along_and_counts() {
+    let repo = sample();
+    let inline = |text: &str| {
+        let request = ContextRequest { inline: Some(text.to_owned()), ..at("src", "Dockerfile") };
+        repo.checkout().context(&request).unwrap()
+    };
+    let context = inline("FROM scratch\n");
+    assert!(
+        context.dockerfile.ends_with(".Dockerfile") && paths(&context).contains(&context.dockerfile.as_str())
+    );
+    assert_ne!(context.digest, inline("FROM other\n").digest);
+    assert_eq!(context.digest, inline("FROM scratch\n").digest);
 }

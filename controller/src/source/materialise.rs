@@ -324,7 +324,7 @@ fn sync_directories(files: &Path, contents: &Contents) -> std::io::Result<()> {
     directories.map(File::open).try_for_each(|directory| directory?.sync_all())
 }
 
-fn failed(path: &Path, e: &std::io::Error) -> MaterialiseError {
+pub(super) fn failed(path: &Path, e: &std::io::Error) -> MaterialiseError {
     MaterialiseError::Write { path: path.display().to_string(), reason: e.to_string() }
 }
 

@@ -6,7 +6,8 @@ use super::Build;
 use super::fields::{Context, Fields, Report, pairs};
 use super::merge;
 use super::path;
-use super::scalar::{bytes, strings, word};
+use super::scalar::{bytes, strings, text, word};
+use super::service;
 use crate::files::EntryKind;
 use crate::located::Fault;
 use crate::yaml::Node;
@@ -16,11 +17,19 @@ pub(super) fn read(node: &Node, context: &Context<'_>, report: &mut Report) -> R
     let (directory, place) = directory(&node, context)?;
     let mut fields = Fields::new(&node, report)?;
     let dockerfile = fields.get("dockerfile", word).unwrap_or_else(|| "Dockerfile".to_owned());
-    let dockerfile_node = fields.node("dockerfile").unwrap_or(&place);
-    check_dockerfile(dockerfile_node, &directory, &dockerfile, context)?;
+    let dockerfile_inline = fields.get("dockerfile_inline", text);
+    match (fields.node("dockerfile"), fields.node("dockerfile_inline")) {
+        (Some(_), Some(inline)) => {
+            let fault = inline.fault("`dockerfile` and `dockerfile_inline` exclude each other");
+            return Err(fault.hint("keep one of the two"));
+        }
+        (_, Some(_)) => {}
+        (named, None) => check_dockerfile(named.unwrap_or(&place), &directory, &dockerfile, context)?,
+    }
     Ok(Build {
         context: directory,
         dockerfile,
+        dockerfile_inline,
         args: fields.with("args", |node, report| args(node, context, report)).unwrap_or_default(),
         target: fields.text("target"),
         labels: fields.pairs("labels"),
@@ -28,7 +37,21 @@ pub(super) fn read(node: &Node, context: &Context<'_>, report: &mut Report) -> R
         extra_hosts: fields.get("extra_hosts", extra_hosts).unwrap_or_default(),
         shm_size: fields.get("shm_size", bytes),
         pull: fields.flag("pull"),
+        no_cache: fields.flag("no_cache"),
+        cache_from: cache_from(&mut fields),
+        tags: fields.get("tags", strings).unwrap_or_default(),
+        ulimits: fields.with("ulimits", service::ulimits).unwrap_or_default(),
     })
+}
+
+/// Images of the engine. Other sources (`type=…`) are BuildKit's, and only make a build faster.
+fn cache_from(fields: &mut Fields<'_>) -> Vec<String> {
+    let images = fields.get("cache_from", strings).unwrap_or_default();
+    let (others, images): (Vec<_>, Vec<_>) = images.into_iter().partition(|image| image.contains('='));
+    if let (Some(node), Some(other)) = (fields.node("cache_from"), others.first()) {
+        fields.report.warn(node, &format!("`{other}` has no effect: only images of the engine are used"));
+    }
+    images
 }
 
 fn directory(node: &Node, context: &Context<'_>) -> Result<(String, Node), Fault> {
@@ -53,7 +76,7 @@ fn check_directory(node: &Node, directory: &str, context: &Context<'_>) -> Resul
     if directory == "." {
         return Ok(());
     }
-    let entry = context.files.entry(directory).map_err(|error| node.fault(error.to_string()))?;
+    let entry = context.files().entry(directory).map_err(|error| node.fault(error.to_string()))?;
     match entry.map(|entry| entry.kind) {
         Some(EntryKind::Directory) => Ok(()),
         Some(EntryKind::Symlink) => Err(node
@@ -73,12 +96,12 @@ fn check_dockerfile(
     let outside = || node.fault(format!("the Dockerfile `{dockerfile}` is outside of the repository"));
     let path =
         path::in_tree(directory, dockerfile).filter(|_| !dockerfile.starts_with('/')).ok_or_else(outside)?;
-    let entry = context.files.entry(&path).map_err(|error| node.fault(error.to_string()))?;
+    let entry = context.files().entry(&path).map_err(|error| node.fault(error.to_string()))?;
     match entry.map(|entry| entry.kind) {
         Some(EntryKind::File { .. }) => Ok(()),
         // A link inside of the tree is as good as its target; one that leaves it is an error of reading.
         Some(EntryKind::Symlink) => context
-            .files
+            .files()
             .read(&path)
             .map(drop)
             .map_err(|error| node.fault(format!("the Dockerfile is a symbolic link: {error}"))),
@@ -91,7 +114,7 @@ fn check_dockerfile(
 fn args(node: &Node, context: &Context<'_>, report: &mut Report) -> Result<BTreeMap<String, String>, Fault> {
     let mut args = BTreeMap::new();
     for (name, value) in super::fields::entries(node)? {
-        let variable = || context.variables.get(&name).map(|value| value.expose().to_owned());
+        let variable = || context.variables(node).get(&name).map(|value| value.expose().to_owned());
         match value.or_else(variable) {
             Some(value) => drop(args.insert(name, value)),
             None => report.warn(

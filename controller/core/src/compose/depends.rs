@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::fields::{Context, Report, named};
 use super::scalar::{boolean, expected, text};
-use super::{Condition, Dependency, Project};
+use super::{Condition, Dependency, Project, Service};
 use crate::located::Fault;
 use crate::name::ServiceName;
 use crate::yaml::{Entry, Node, suggestion};
@@ -30,7 +30,7 @@ fn check(name: &str, entry: &Entry, context: &Context<'_>) -> Result<(), Fault> 
         return Ok(());
     }
     if context.services.contains(name) {
-        let fault = entry.key.fault(format!("`{name}` is in no active profile"));
+        let fault = entry.key.fault(format!("`{name}` is in no active profile, or scaled to 0"));
         return Err(fault
             .hint("add its profile to `spec.compose.profiles` of the manifest, or write `required: false`"));
     }
@@ -65,17 +65,17 @@ fn condition(node: &Node) -> Result<Condition, Fault> {
 /// Services in the order of starting: what others depend on first, by name among equals. Services of a cycle, which reading
 /// refuses, come last.
 pub fn start_order(project: &Project) -> Vec<ServiceName> {
-    let (mut order, left) = sort(project);
+    let (mut order, left) = sort(&project.services);
     order.extend(left);
     order
 }
 
 /// Kahn's algorithm: linear but for the sorted set of what is ready.
-fn sort(project: &Project) -> (Vec<ServiceName>, BTreeSet<ServiceName>) {
+pub(super) fn sort(services: &BTreeMap<ServiceName, Service>) -> (Vec<ServiceName>, BTreeSet<ServiceName>) {
     let mut waits: BTreeMap<&ServiceName, usize> = BTreeMap::new();
     let mut dependents: BTreeMap<&ServiceName, Vec<&ServiceName>> = BTreeMap::new();
-    for (name, service) in &project.services {
-        let known = service.depends_on.keys().filter(|other| project.services.contains_key(*other));
+    for (name, service) in services {
+        let known = service.depends_on.keys().filter(|other| services.contains_key(*other));
         let count = known.map(|other| dependents.entry(other).or_default().push(name)).count();
         waits.insert(name, count);
     }
@@ -99,7 +99,7 @@ fn sort(project: &Project) -> (Vec<ServiceName>, BTreeSet<ServiceName>) {
 
 /// A cycle, as the path that leads back to its beginning.
 pub(super) fn cycle(project: &Project) -> Option<Vec<ServiceName>> {
-    let (_, left) = sort(project);
+    let (_, left) = sort(&project.services);
     let mut path: Vec<ServiceName> = Vec::new();
     let mut seen = BTreeMap::new();
     // Whatever is left waits for something that is left: following that must come round.

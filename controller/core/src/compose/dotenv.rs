@@ -151,6 +151,7 @@ impl<'t> Reader<'t> {
             if let Some(after) = special.strip_prefix('$') {
                 let (value, tail) = interpolate::variable(after, &|name| self.lookup(name), 0)?;
                 out.push_str(&value);
+                interpolate::short(&out)?;
                 rest = tail;
             } else {
                 rest = escape(special, &mut out);
@@ -187,6 +188,9 @@ impl<'t> Reader<'t> {
                 format!("the value of `{name}` requires a variable that is not set")
             }
             interpolate::Error::Depth => format!("the value of `{name}` is nested too deep"),
+            interpolate::Error::Long | interpolate::Error::Budget => {
+                format!("the value of `{name}` becomes too long")
+            }
         };
         self.fault_at(line, message).hint("put the value in single quotes where the dollar sign is meant")
     }

@@ -49,7 +49,7 @@ fn set(
     environment: &mut BTreeMap<String, Secret>,
     report: &mut Report,
 ) {
-    match value.or_else(|| context.variables.get(&name).cloned()) {
+    match value.or_else(|| context.variables(node).get(&name).cloned()) {
         Some(value) => {
             environment.insert(name, value);
         }
@@ -66,13 +66,39 @@ fn env_file(
     let (path_node, required, format) = described(node)?;
     let wanted = scalar(path_node, "a path")?.text.clone();
     let Some((name, content)) = find(path_node, &wanted, context, report)? else {
-        return if required { Err(missing(path_node, context)) } else { Ok(()) };
+        return if required { Err(missing(path_node, "env", context)) } else { Ok(()) };
     };
     let text = String::from_utf8(content).map_err(|_| path_node.fault(format!("`{name}` is not UTF-8")))?;
-    for line in dotenv::read(&name, &text, &context.variables, format)? {
+    for line in dotenv::read(&name, &text, context.variables(path_node), format)? {
         set(line.name, line.value, path_node, context, environment, report);
     }
     Ok(())
+}
+
+/// Labels of `label_file`, later files winning.
+pub(super) fn label_files(fields: &mut Fields<'_>, context: &Context<'_>) -> BTreeMap<String, String> {
+    let mut labels = BTreeMap::new();
+    let Some(node) = fields.node("label_file") else { return labels };
+    for item in node.sequence().unwrap_or(std::slice::from_ref(node)) {
+        let result = label_file(item, context, fields.report);
+        labels.extend(fields.report.take(result).into_iter().flatten());
+    }
+    labels
+}
+
+fn label_file(
+    node: &Node,
+    context: &Context<'_>,
+    report: &mut Report,
+) -> Result<Vec<(String, String)>, Fault> {
+    let wanted = scalar(node, "a path")?.text.clone();
+    let (name, content) =
+        find(node, &wanted, context, report)?.ok_or_else(|| missing(node, "label", context))?;
+    let text = String::from_utf8(content).map_err(|_| node.fault(format!("`{name}` is not UTF-8")))?;
+    let lines = dotenv::read(&name, &text, context.variables(node), Format::Compose)?;
+    let label =
+        |line: dotenv::Line| (line.name, line.value.map_or_else(String::new, |it| it.expose().to_owned()));
+    Ok(lines.into_iter().map(label).collect())
 }
 
 fn described(node: &Node) -> Result<(&Node, bool, Format), Fault> {
@@ -99,25 +125,28 @@ fn find(
     let unreadable = |error: crate::files::FileError| node.fault(error.to_string());
     let relative = !wanted.starts_with('/');
     if let Some(path) = path::in_tree(context.base(node), wanted).filter(|_| relative)
-        && context.files.entry(&path).map_err(unreadable)?.is_some()
+        && context.files().entry(&path).map_err(unreadable)?.is_some()
     {
-        let content = context.files.read(&path).map_err(unreadable)?;
+        let content = context.files().read(&path).map_err(unreadable)?;
         return Ok(Some((path, content)));
     }
     let host = if relative { context.on_host(node, wanted) } else { Some(path::on_host("", wanted)) };
     let Some(host) = host else { return Ok(None) };
-    let content = context.files.read_host(&host).map_err(unreadable)?;
+    let content = context.files().read_host(&host).map_err(unreadable)?;
     report.host_files.extend(content.is_some().then(|| host.clone()));
     Ok(content.map(|content| (host, content)))
 }
 
-fn missing(node: &Node, context: &Context<'_>) -> Fault {
-    let fault = node
-        .fault(format!("the env file {} is in neither the commit nor the project directory", node.shown()));
-    match context.project_directory {
-        Some(directory) => {
+fn missing(node: &Node, kind: &str, context: &Context<'_>) -> Fault {
+    let fault = node.fault(format!(
+        "the {kind} file {} is in neither the commit nor the project directory",
+        node.shown()
+    ));
+    match context.places.project_directory {
+        Some(directory) if kind == "env" => {
             fault.hint(format!("put it under {directory} on the host, or write `required: false`"))
         }
+        Some(directory) => fault.hint(format!("put it under {directory} on the host")),
         None => fault.hint(
             "set `spec.compose.projectDirectory` in the manifest to the directory on the host that has it",
         ),

@@ -1,46 +1,45 @@
 //! Reading a map key by key, collecting every fault instead of stopping at the first; and what the readers share.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::interpolate::Variables;
 use super::merge;
-use super::path;
 use super::scalar::{boolean, expected, text};
+use super::scope::{Places, Scopes};
 use crate::files::Files;
 use crate::located::Fault;
 use crate::yaml::{Mapping, Node};
 
 /// What every reader needs to know.
 pub(super) struct Context<'c> {
-    pub(super) files: &'c dyn Files,
-    /// Where the stack lives on the host.
-    pub(super) project_directory: Option<&'c str>,
-    /// The directory of the tree that stands for it.
-    pub(super) root: String,
-    /// Files whose relative paths start elsewhere: those that a service extends.
-    pub(super) bases: HashMap<String, String>,
-    pub(super) variables: Variables,
+    pub(super) places: Places<'c>,
+    pub(super) scopes: Scopes,
+    /// The whole project, merged.
+    pub(super) document: &'c Node,
     pub(super) services: BTreeSet<String>,
     pub(super) active: BTreeSet<String>,
     pub(super) networks: BTreeSet<String>,
     pub(super) volumes: BTreeSet<String>,
 }
 
-impl Context<'_> {
+impl<'c> Context<'c> {
+    pub(super) fn files(&self) -> &'c dyn Files {
+        self.places.files
+    }
+
     /// The directory of the tree that the relative paths of a node start from.
     pub(super) fn base(&self, node: &Node) -> &str {
-        self.bases.get(node.place.file()).unwrap_or(&self.root)
+        &self.scopes.of(node.place.file()).base
+    }
+
+    /// The variables that a node's file is read with.
+    pub(super) fn variables(&self, node: &Node) -> &Variables {
+        &self.scopes.of(node.place.file()).variables
     }
 
     /// A path of a node as the host has it; `None` where nobody said where the stack lives.
     pub(super) fn on_host(&self, node: &Node, relative: &str) -> Option<String> {
-        let directory = self.project_directory?;
-        let base = self.base(node);
-        if base == self.root {
-            return Some(path::on_host(directory, relative));
-        }
-        let up = "../".repeat(self.root.split('/').filter(|part| *part != ".").count());
-        Some(path::on_host(directory, &format!("{up}{base}/{relative}")))
+        self.places.on_host(self.base(node), relative)
     }
 }
 
@@ -133,4 +132,9 @@ pub(super) fn named(node: &Node) -> Result<Mapping, Fault> {
     }
     let node = merge::names(node.clone());
     node.mapping().cloned().ok_or_else(|| expected(&node, "a list of names or a map"))
+}
+
+/// The items of a list.
+pub(super) fn items<'n>(node: &'n Node, report: &mut Report) -> &'n [Node] {
+    report.take(node.sequence().ok_or_else(|| expected(node, "a list"))).unwrap_or_default()
 }

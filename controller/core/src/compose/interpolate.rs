@@ -12,6 +12,12 @@ pub(super) type Variables = BTreeMap<String, Secret>;
 /// Nested defaults at most.
 const MAX_DEPTH: usize = 16;
 
+/// Bytes that one text may become. Variables that use each other twice double with every line.
+const MAX_TEXT: usize = 1 << 20;
+
+/// Bytes that all the texts of a project may become.
+pub(super) const BUDGET: usize = 64 << 20;
+
 /// Why a text cannot be interpolated. Never holds a variable's value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Error {
@@ -27,6 +33,12 @@ pub(super) enum Error {
     /// Too deep.
     #[error("defaults are nested deeper than {MAX_DEPTH} levels")]
     Depth,
+    /// Too long.
+    #[error("the variables make this a text of more than {MAX_TEXT} bytes")]
+    Long,
+    /// Too long, with all that came before.
+    #[error("the variables make the project's texts more than {BUDGET} bytes")]
+    Budget,
 }
 
 impl Error {
@@ -36,41 +48,60 @@ impl Error {
                 Some(format!("set it in .env, or write `${{{name}-}}` where it may be empty"))
             }
             Self::Form(_) => Some("write `$$` for a dollar sign".to_owned()),
-            Self::Required(..) | Self::Depth => None,
+            Self::Required(..) | Self::Depth | Self::Long | Self::Budget => None,
         }
     }
 }
 
-/// Interpolates every scalar of a tree; all faults are collected.
-pub(super) fn tree(node: &mut Node, variables: &Variables, faults: &mut Vec<Fault>) {
-    walk(node, variables, false, faults);
-}
-
-/// Lines of `environment` and `args` may hold secrets: faults there don't show them.
-fn walk(node: &mut Node, variables: &Variables, quiet: bool, faults: &mut Vec<Fault>) {
-    match &mut node.value {
-        Value::Sequence(items) => items.iter_mut().for_each(|item| walk(item, variables, quiet, faults)),
-        Value::Mapping(map) => {
-            for (key, entry) in map {
-                let quiet = quiet || matches!(key.as_str(), "environment" | "args");
-                walk(&mut entry.node, variables, quiet, faults);
-            }
-        }
-        Value::Scalar(scalar) => {
-            if let Err(error) = one(scalar, variables) {
-                let say = if quiet { Place::quiet_fault } else { Place::fault };
-                faults.push(Fault { hint: error.hint(), ..say(&node.place, error.to_string()) });
-            }
-        }
+/// Interpolates every scalar of a tree; all faults are collected. `left` is what the project's texts may still become.
+pub(super) fn tree(node: &mut Node, variables: &Variables, left: &mut usize, faults: &mut Vec<Fault>) {
+    let before = *left;
+    Walk { variables, left, faults }.node(node, false);
+    // Said once: after that, nothing else fits either.
+    if before == 0 {
+        faults.retain(|fault| fault.message != Error::Budget.to_string());
     }
 }
 
-fn one(scalar: &mut Scalar, variables: &Variables) -> Result<(), Error> {
-    if scalar.text.contains('$') {
-        let text = text(&scalar.text, &|name| variables.get(name).map(|value| value.expose().to_owned()))?;
+struct Walk<'w> {
+    variables: &'w Variables,
+    left: &'w mut usize,
+    faults: &'w mut Vec<Fault>,
+}
+
+impl Walk<'_> {
+    /// Lines of `environment` and `args`, and given files, may hold secrets: faults there don't show them.
+    fn node(&mut self, node: &mut Node, quiet: bool) {
+        match &mut node.value {
+            Value::Sequence(items) => items.iter_mut().for_each(|item| self.node(item, quiet)),
+            Value::Mapping(map) => {
+                for (key, entry) in map {
+                    let quiet = quiet || matches!(key.as_str(), "environment" | "args" | "content");
+                    self.node(&mut entry.node, quiet);
+                }
+            }
+            Value::Scalar(scalar) => {
+                if let Err(error) = self.scalar(scalar) {
+                    let say = if quiet { Place::quiet_fault } else { Place::fault };
+                    self.faults.push(Fault { hint: error.hint(), ..say(&node.place, error.to_string()) });
+                }
+            }
+        }
+    }
+
+    fn scalar(&mut self, scalar: &mut Scalar) -> Result<(), Error> {
+        if !scalar.text.contains('$') {
+            return Ok(());
+        }
+        if *self.left == 0 {
+            return Err(Error::Budget);
+        }
+        let value = |name: &str| self.variables.get(name).map(|value| value.expose().to_owned());
+        let text = text(&scalar.text, &value)?;
+        *self.left = self.left.saturating_sub(text.len());
         scalar.interpolated(text);
+        Ok(())
     }
-    Ok(())
 }
 
 /// Looks a variable up.
@@ -92,9 +123,15 @@ fn expand(text: &str, lookup: &Lookup<'_>, depth: usize) -> Result<String, Error
         let (value, tail) = variable(after, lookup, depth)?;
         out.push_str(&value);
         rest = tail;
+        short(&out)?;
     }
     out.push_str(rest);
     Ok(out)
+}
+
+/// A text that grows past all measure is a fault before it is a lack of memory.
+pub(super) fn short(text: &str) -> Result<(), Error> {
+    if text.len() > MAX_TEXT { Err(Error::Long) } else { Ok(()) }
 }
 
 /// What stands after a dollar sign, and what follows it.

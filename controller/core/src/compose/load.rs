@@ -1,12 +1,13 @@
 //! From paths to one merged tree: reading, interpolating, checking keys, extending.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::interpolate::{self, Variables};
 use super::keys::{self, Findings};
 use super::merge;
 use super::path;
 use super::scalar::{expected, word};
+use super::scope::{Places, Scope, Scopes};
 use crate::files::Files;
 use crate::located::Fault;
 use crate::yaml::{self, Mapping, Node, Value, suggestion};
@@ -19,14 +20,17 @@ type Scoped = (Option<String>, Fault);
 
 /// Reads files once each.
 pub(super) struct Loader<'l> {
-    pub(super) files: &'l dyn Files,
-    pub(super) variables: &'l Variables,
-    /// Where the relative paths of a file start from, for those that are only extended.
-    pub(super) bases: HashMap<String, String>,
-    pub(super) root: String,
+    pub(super) places: Places<'l>,
+    pub(super) scopes: Scopes,
+    /// Files of the host that were read.
+    pub(super) host_files: BTreeSet<String>,
+    /// What has been included, so that nothing is twice.
+    pub(super) included: HashSet<Vec<String>>,
     pub(super) faults: Vec<Scoped>,
     pub(super) warnings: Vec<String>,
     documents: HashMap<String, Node>,
+    /// Bytes that interpolation may still make.
+    budget: usize,
     /// What is wrong with a service itself, by file and name.
     own: HashMap<(String, String), Vec<Fault>>,
     /// Services that are already extended, by file and name, with what is wrong with them and all that they extend.
@@ -47,15 +51,16 @@ pub(super) fn parse(files: &dyn Files, file: &str) -> Result<Node, Fault> {
 }
 
 impl<'l> Loader<'l> {
-    pub(super) fn new(files: &'l dyn Files, variables: &'l Variables, root: &str) -> Self {
+    pub(super) fn new(places: Places<'l>, variables: &Variables) -> Self {
         Self {
-            files,
-            variables,
-            bases: HashMap::new(),
-            root: root.to_owned(),
+            places,
+            scopes: Scopes::new(places.root, variables),
+            host_files: BTreeSet::new(),
+            included: HashSet::new(),
             faults: Vec::new(),
             warnings: Vec::new(),
             documents: HashMap::new(),
+            budget: interpolate::BUDGET,
             own: HashMap::new(),
             done: HashMap::new(),
         }
@@ -65,7 +70,7 @@ impl<'l> Loader<'l> {
     pub(super) fn project(&mut self, files: &[String]) -> Result<Node, Fault> {
         let mut merged: Option<Node> = None;
         for file in files {
-            let node = self.file(file)?;
+            let node = self.file(file, &mut vec![file.clone()])?;
             match &mut merged {
                 Some(base) => merge::files(base, node),
                 None => merged = Some(node),
@@ -76,8 +81,9 @@ impl<'l> Loader<'l> {
         Ok(merged)
     }
 
-    fn file(&mut self, file: &str) -> Result<Node, Fault> {
-        let mut node = parse(self.files, file)?;
+    /// Reads a file with all that it extends and includes; `chain` are the files that included it, itself last.
+    pub(super) fn file(&mut self, file: &str, chain: &mut Vec<String>) -> Result<Node, Fault> {
+        let mut node = parse(self.places.files, file)?;
         let (faults, warnings) = self.prepare(file, &mut node);
         self.faults.extend(faults.into_iter().map(|fault| (None, fault)));
         self.warnings.extend(warnings);
@@ -87,7 +93,7 @@ impl<'l> Loader<'l> {
         for name in names {
             self.extend(file, name, &mut node);
         }
-        Ok(node)
+        self.include(file, node, chain)
     }
 
     fn extend(&mut self, file: &str, name: String, node: &mut Node) {
@@ -145,21 +151,22 @@ impl<'l> Loader<'l> {
         }
         let service = extends.get("service").ok_or_else(|| extends.fault("`extends` needs a `service`"))?;
         let Some(other) = extends.get("file") else { return Ok((file.to_owned(), word(service)?)) };
-        let base = self.bases.get(file).unwrap_or(&self.root);
+        let scope = self.scopes.of(file).clone();
         let outside = || other.fault(format!("{} is outside of the repository", other.shown()));
-        let path = path::in_tree(base, &word(other)?).ok_or_else(outside)?;
-        self.other_file(&path, other)?;
+        let path = path::in_tree(&scope.base, &word(other)?).ok_or_else(outside)?;
+        self.other_file(&path, other, scope)?;
         Ok((path, word(service)?))
     }
 
-    fn other_file(&mut self, path: &str, place: &Node) -> Result<(), Fault> {
+    /// Reads a file that is extended, with the variables of the one that extends it.
+    fn other_file(&mut self, path: &str, place: &Node, scope: Scope) -> Result<(), Fault> {
         if self.documents.contains_key(path) {
             return Ok(());
         }
-        let mut node = parse(self.files, path).map_err(|fault| located(fault, place))?;
+        let mut node = parse(self.places.files, path).map_err(|fault| located(fault, place))?;
+        self.scopes.enter(path, Scope { base: path::parent(path).to_owned(), ..scope }, place)?;
         // Only what is wrong with its extended services matters: they bring it along.
         self.prepare(path, &mut node);
-        self.bases.insert(path.to_owned(), path::parent(path).to_owned());
         self.documents.insert(path.to_owned(), node);
         Ok(())
     }
@@ -167,20 +174,23 @@ impl<'l> Loader<'l> {
     /// Interpolates and checks keys, service by service, so that each fault knows whose it is. Gives what belongs to no
     /// service.
     fn prepare(&mut self, file: &str, node: &mut Node) -> (Vec<Fault>, Vec<String>) {
+        let variables = std::sync::Arc::clone(&self.scopes.of(file).variables);
+        let mut budget = self.budget;
         let Findings { faults, mut warnings } =
-            without_services(node, |node| findings(node, &[], self.variables));
+            without_services(node, |node| findings(node, &[], &variables, &mut budget));
         for (name, entry) in services_mut(node).into_iter().flatten() {
-            let found = findings(&mut entry.node, &["services", "*"], self.variables);
+            let found = findings(&mut entry.node, &["services", "*"], &variables, &mut budget);
             warnings.extend(found.warnings);
             self.own.insert((file.to_owned(), name.clone()), found.faults);
         }
+        self.budget = budget;
         (faults, warnings)
     }
 }
 
-fn findings(node: &mut Node, path: &[&str], variables: &Variables) -> Findings {
+fn findings(node: &mut Node, path: &[&str], variables: &Variables, budget: &mut usize) -> Findings {
     let mut findings = keys::check(node, path);
-    interpolate::tree(node, variables, &mut findings.faults);
+    interpolate::tree(node, variables, budget, &mut findings.faults);
     findings
 }
 
@@ -191,7 +201,7 @@ fn check_chain(chain: &mut Vec<String>, step: String, extends: &Node) -> Result<
     if round { Err(extends.fault(format!("`extends` goes round: {}", chain.join(" → ")))) } else { Ok(()) }
 }
 
-fn located(fault: Fault, node: &Node) -> Fault {
+pub(super) fn located(fault: Fault, node: &Node) -> Fault {
     if fault.at.is_some() { fault } else { Fault { hint: fault.hint, ..node.fault(fault.message) } }
 }
 
@@ -209,7 +219,7 @@ fn put(node: &mut Node, name: &str, service: Node) {
     }
 }
 
-fn take(node: &mut Node, key: &str) -> Option<Node> {
+pub(super) fn take(node: &mut Node, key: &str) -> Option<Node> {
     match &mut node.value {
         Value::Mapping(map) => map.shift_remove(key).map(|entry| entry.node),
         _ => None,
@@ -228,9 +238,13 @@ fn without_services<T>(node: &mut Node, run: impl FnOnce(&mut Node) -> T) -> T {
 }
 
 /// Faults that count: everybody's, and those of active services. Each once.
-pub(super) fn counting(faults: Vec<Scoped>, active: &std::collections::BTreeSet<String>) -> Vec<Fault> {
-    let mut seen: BTreeMap<String, ()> = BTreeMap::new();
+pub(super) fn counting(faults: Vec<Scoped>, active: &BTreeSet<String>) -> Vec<Fault> {
     let counts = |scope: &Option<String>| scope.as_ref().is_none_or(|name| active.contains(name));
-    let counted = faults.into_iter().filter(|(scope, _)| counts(scope)).map(|(_, fault)| fault);
-    counted.filter(|fault| seen.insert(fault.to_string(), ()).is_none()).collect()
+    each_once(faults.into_iter().filter(|(scope, _)| counts(scope)).map(|(_, fault)| fault))
+}
+
+/// The faults without repetitions.
+pub(super) fn each_once(faults: impl IntoIterator<Item = Fault>) -> Vec<Fault> {
+    let mut seen = HashSet::new();
+    faults.into_iter().filter(|fault| seen.insert(fault.to_string())).collect()
 }

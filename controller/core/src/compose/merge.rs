@@ -1,5 +1,7 @@
 //! Several Compose files, or a service and what it extends, as one: the specification's merge rules.
 
+use std::collections::HashMap;
+
 use crate::yaml::{Entry, Mapping, Node, Tag, Value};
 
 /// How two values of one key become one.
@@ -17,6 +19,10 @@ enum Rule {
     Hosts,
     /// A list whose items are told apart by where they are mounted.
     Targets,
+    /// A list whose items are told apart by where the file is found, or what it is.
+    Given,
+    /// A list whose items are told apart by their device's path.
+    Devices,
     /// A list whose items are told apart by their subnet.
     Subnets,
     /// One string or a list.
@@ -31,14 +37,16 @@ fn rule(path: &[String]) -> Rule {
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     match path.as_slice() {
         ["services", _, "command" | "entrypoint"] | ["services", _, "healthcheck", "test"] => Rule::Replace,
-        ["services", _, "ulimits", _] => Rule::Replace,
-        ["services", _, "environment" | "labels" | "sysctls"] => Rule::Pairs,
+        ["services", _, "ulimits", _] | ["services", _, "build", "ulimits", _] => Rule::Replace,
+        ["services", _, "environment" | "labels" | "sysctls" | "annotations" | "storage_opt"] => Rule::Pairs,
         ["services", _, "build", "args" | "labels"] | ["networks" | "volumes", _, "labels"] => Rule::Pairs,
         ["services", _, "networks" | "depends_on"] => Rule::Names,
         ["services", _, "extra_hosts"] | ["services", _, "build", "extra_hosts"] => Rule::Hosts,
         ["services", _, "volumes" | "devices"] => Rule::Targets,
+        ["services", _, "configs" | "secrets"] => Rule::Given,
+        ["services", _, "blkio_config", _] => Rule::Devices,
         ["networks", _, "ipam", "config"] => Rule::Subnets,
-        ["services", _, "dns" | "dns_search" | "dns_opt" | "tmpfs" | "env_file"] => Rule::Many,
+        ["services", _, "dns" | "dns_search" | "dns_opt" | "tmpfs" | "env_file" | "label_file"] => Rule::Many,
         ["services", _, "build"] => Rule::Build,
         ["services", _, "logging"] => Rule::Logging,
         _ => Rule::Plain,
@@ -53,6 +61,11 @@ pub(super) fn files(base: &mut Node, over: Node) {
 /// Puts a service over the one that it extends.
 pub(super) fn service(base: &mut Node, over: Node) {
     merge(base, over, &mut vec!["services".to_owned(), String::new()]);
+}
+
+/// Puts a resource of a section over one of the same name that was included.
+pub(super) fn resource(section: &str, base: &mut Node, over: Node) {
+    merge(base, over, &mut vec![section.to_owned(), String::new()]);
 }
 
 /// Removes what is tagged `!reset`, and the tags, where there is nothing to merge with any more.
@@ -87,6 +100,8 @@ fn merge(base: &mut Node, over: Node, path: &mut Vec<String>) {
         Rule::Many => both(base, over, many),
         Rule::Build => both(base, over, build),
         Rule::Targets => return keyed(base, over, target),
+        Rule::Given => return keyed(base, over, given),
+        Rule::Devices => return keyed(base, over, |node| scalar_of(node, "path")),
         Rule::Subnets => return keyed(base, over, |node| scalar_of(node, "subnet")),
         Rule::Logging if differs(base, &over, "driver") => return *base = over,
         Rule::Logging => over,
@@ -147,9 +162,13 @@ fn plain_text(node: &Node) -> Option<String> {
 /// An item of the later list takes the place of the one with the same key.
 fn keyed(base: &mut Node, over: Node, key: fn(&Node) -> Option<String>) {
     let (Value::Sequence(items), Value::Sequence(later)) = (&mut base.value, over.value) else { return };
+    let mut known: HashMap<String, usize> = HashMap::new();
+    for (index, item) in items.iter().enumerate() {
+        known.extend(key(item).map(|name| (name, index)));
+    }
     for node in later {
-        let name = key(&node);
-        match items.iter_mut().find(|item| name.is_some() && key(item) == name) {
+        let index = key(&node).map(|name| *known.entry(name).or_insert(items.len()));
+        match index.and_then(|index| items.get_mut(index)) {
             Some(item) => *item = node,
             None => items.push(node),
         }
@@ -162,6 +181,13 @@ fn target(node: &Node) -> Option<String> {
     let mut parts = scalar.text.split(':');
     let first = parts.next()?;
     Some(parts.next().unwrap_or(first).trim_end_matches('/').to_owned())
+}
+
+/// Where a config or secret is found.
+fn given(node: &Node) -> Option<String> {
+    scalar_of(node, "target")
+        .or_else(|| scalar_of(node, "source"))
+        .or_else(|| Some(node.scalar()?.text.clone()))
 }
 
 fn scalar_of(node: &Node, key: &str) -> Option<String> {

@@ -1,34 +1,61 @@
 //! Compose, as users have it: read, merged, interpolated, normalised.
 //!
 //! The flow: [`read`] finds the files and their variables, `load` makes one tree of them (`interpolate`, `keys`, `merge`), and
-//! `normalise` makes the model of it, `service` by service.
+//! `normalise` makes the model of it, `service` by service. `table` says what becomes of every key of the specification.
 
+mod blkio;
 mod build;
 mod depends;
+mod devices;
 mod dotenv;
 mod environment;
 mod fields;
+mod given;
+mod include;
 mod interpolate;
-pub mod keys;
+mod kernel;
+mod keys;
+mod links;
 mod load;
 mod merge;
 mod model;
 mod mount;
 mod network;
+mod newer;
 mod normalise;
 mod path;
 mod port;
 mod read;
 mod resources;
 mod scalar;
+mod scope;
 mod service;
+mod table;
 
+pub use self::blkio::Blkio;
 pub use self::depends::start_order;
+pub use self::devices::DeviceRequest;
+pub use self::kernel::Kernel;
+pub use self::keys::status;
 pub use self::model::*;
+pub use self::newer::{Newer, newer};
 pub(crate) use self::path::in_tree;
 pub(crate) use self::read::{DEFAULT_FILES, OVERRIDES, directory_name, files_of_env};
 pub use self::read::{Request, read};
 pub use self::service::DEFAULT_GRACE;
+pub use self::table::Status;
 
 #[cfg(test)]
+mod bounds_tests;
+#[cfg(test)]
+mod docs_tests;
+#[cfg(test)]
+mod established_tests;
+#[cfg(test)]
+mod include_tests;
+#[cfg(test)]
+mod more_tests;
+#[cfg(test)]
 mod read_tests;
+#[cfg(test)]
+mod testing;

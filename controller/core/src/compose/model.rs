@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::kernel::Kernel;
 use crate::name::{ProjectName, ServiceName};
 use crate::secret::Secret;
 
@@ -48,6 +49,9 @@ pub struct Network {
     pub enable_ipv6: bool,
     /// Address pools.
     pub ipam: Vec<IpamPool>,
+    /// Options for the address manager.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ipam_options: BTreeMap<String, String>,
     /// Labels that the user gave.
     pub labels: BTreeMap<String, String>,
 }
@@ -61,6 +65,9 @@ pub struct IpamPool {
     pub gateway: Option<String>,
     /// CIDR to hand out from.
     pub ip_range: Option<String>,
+    /// Addresses that others have already, by a name for each.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub aux_addresses: BTreeMap<String, String>,
 }
 
 /// A named volume.
@@ -171,6 +178,16 @@ pub struct Service {
     /// `pull_policy:`.
     #[serde(default)]
     pub pull_policy: PullPolicy,
+    /// `links:` with the alias that each has here: names that only this service uses for others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<(ServiceName, String)>,
+    /// `volumes_from:` containers outside of the project, as the engine takes them (`name` or `name:ro`). What other services
+    /// mount is in `mounts`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes_from: Vec<String>,
+    /// What it asks of the kernel, the runtime and the engine beyond the ordinary.
+    #[serde(default, skip_serializing_if = "Kernel::is_empty")]
+    pub kernel: Kernel,
     /// Whether it is a one-shot: another service waits for it with `service_completed_successfully`.
     pub one_shot: bool,
 }
@@ -197,6 +214,9 @@ pub struct Build {
     pub context: String,
     /// The Dockerfile, relative to the context.
     pub dockerfile: String,
+    /// `dockerfile_inline:`, which is built instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dockerfile_inline: Option<String>,
     /// Build arguments.
     pub args: BTreeMap<String, String>,
     /// The stage to stop at.
@@ -211,6 +231,18 @@ pub struct Build {
     pub shm_size: Option<i64>,
     /// `pull: true`: ask the registry for newer base images.
     pub pull: bool,
+    /// `no_cache: true`: layers of earlier builds are not used.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_cache: bool,
+    /// `cache_from:` images of the engine whose layers may be used.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cache_from: Vec<String>,
+    /// `tags:` beside the service's `image`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// `ulimits:` during the build, by name, soft and hard.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ulimits: BTreeMap<String, (i64, i64)>,
 }
 
 /// One published (or only exposed to the host) port.
@@ -237,6 +269,30 @@ pub struct Mount {
     pub read_only: bool,
     /// Other options of the short syntax, kept in order (`z`, `Z`, `cached`, `rshared`, …).
     pub options: Vec<String>,
+    /// `bind.recursive`: whether mounts below the source come along.
+    #[serde(default, skip_serializing_if = "Recursive::is_enabled")]
+    pub recursive: Recursive,
+}
+
+/// Whether what is mounted below the source of a bind comes along.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recursive {
+    /// It does; read-only where the kernel can.
+    #[default]
+    Enabled,
+    /// It does not.
+    Disabled,
+    /// It does, and stays writable under a read-only bind. From API 1.44 on.
+    Writable,
+    /// It does, and must be read-only too. From API 1.44 on.
+    Readonly,
+}
+
+impl Recursive {
+    fn is_enabled(&self) -> bool {
+        *self == Self::Enabled
+    }
 }
 
 /// What is mounted.
@@ -266,6 +322,19 @@ pub enum MountSource {
         /// `bind.create_host_path` / the short syntax: the engine makes a missing directory.
         create: bool,
     },
+    /// A file that the Compose file gives the content of (`configs`, `secrets`): written out for the release.
+    Given {
+        /// Its path below the release's given files; the same name, the same content.
+        name: String,
+        /// The content. May be secret.
+        content: Secret,
+        /// Its permissions.
+        mode: u32,
+        /// Its owner's number; evenkeel's own where `None`.
+        uid: Option<u32>,
+        /// Its group's number; evenkeel's own where `None`.
+        gid: Option<u32>,
+    },
     /// A tmpfs.
     Tmpfs {
         /// Options as `docker run --tmpfs` takes them (`size=64m,mode=1770`).
@@ -284,6 +353,15 @@ pub struct Attachment {
     pub ipv6_address: Option<String>,
     /// Order of joining; the highest first.
     pub priority: i64,
+    /// A static MAC address. From API 1.44 on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac_address: Option<String>,
+    /// Link-local addresses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub link_local_ips: Vec<String>,
+    /// Options for the network's driver.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub driver_opts: BTreeMap<String, String>,
 }
 
 /// A health check (durations as in the Dockerfile's `HEALTHCHECK`).
@@ -299,6 +377,9 @@ pub struct Healthcheck {
     pub retries: Option<i64>,
     /// Time during which failures do not count.
     pub start_period: Option<Duration>,
+    /// Time between checks until the first one succeeds, within `start_period`. From API 1.44 on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_interval: Option<Duration>,
 }
 
 /// What a dependency must have reached.

@@ -3,7 +3,7 @@
 use super::fields::{Context, Report};
 use super::path;
 use super::scalar::{boolean, bytes, expected, scalar, text, word};
-use super::{Mount, MountSource};
+use super::{Mount, MountSource, Recursive};
 use crate::files::EntryKind;
 use crate::located::Fault;
 use crate::yaml::{Node, Value, suggestion};
@@ -66,7 +66,7 @@ fn short(node: &Node, context: &Context<'_>) -> Result<Mount, Fault> {
         Some(path) if path.starts_with(['/', '.', '~']) => bind(node, path, true, context)?,
         Some(volume) => named(node, volume, no_copy, context)?,
     };
-    Ok(Mount { source, target: target.to_owned(), read_only, options })
+    Ok(Mount { source, target: target.to_owned(), read_only, options, recursive: Recursive::Enabled })
 }
 
 fn short_options(node: &Node, text: &str) -> Result<(bool, bool, Vec<String>), Fault> {
@@ -105,7 +105,31 @@ fn long(node: &Node, context: &Context<'_>) -> Result<Mount, Fault> {
         }
     };
     let target = word(needed("target")?)?;
-    Ok(Mount { source, target, read_only: flag(node, &["read_only"])?, options: long_options(node)? })
+    let recursive = at(node, &["bind", "recursive"]).map(recursive).transpose()?.unwrap_or_default();
+    check_selinux(node, &source, recursive)?;
+    let (read_only, options) = (flag(node, &["read_only"])?, long_options(node)?);
+    Ok(Mount { source, target, read_only, options, recursive })
+}
+
+fn recursive(node: &Node) -> Result<Recursive, Fault> {
+    match text(node)?.as_str() {
+        "enabled" => Ok(Recursive::Enabled),
+        "disabled" => Ok(Recursive::Disabled),
+        "writable" => Ok(Recursive::Writable),
+        "readonly" => Ok(Recursive::Readonly),
+        _ => Err(expected(node, "enabled, disabled, writable or readonly")),
+    }
+}
+
+/// The engine labels only binds of the old form, which make a missing directory and know nothing of mounts below.
+fn check_selinux(node: &Node, source: &MountSource, recursive: Recursive) -> Result<(), Fault> {
+    let Some(selinux) = at(node, &["bind", "selinux"]) else { return Ok(()) };
+    let new_form = matches!(source, MountSource::Host { create: false, .. });
+    if new_form || recursive != Recursive::Enabled {
+        let fault = selinux.fault("the engine labels no bind with `create_host_path: false` or `recursive`");
+        return Err(fault.hint("keep one of the two"));
+    }
+    Ok(())
 }
 
 fn at<'n>(node: &'n Node, path: &[&str]) -> Option<&'n Node> {
@@ -147,7 +171,8 @@ fn octal_mode(node: &Node) -> Result<String, Fault> {
 pub(super) fn tmpfs(text: &str) -> Mount {
     let (target, options) = text.split_once(':').unwrap_or((text, ""));
     let source = MountSource::Tmpfs { options: options.to_owned() };
-    Mount { source, target: target.to_owned(), read_only: false, options: Vec::new() }
+    let recursive = Recursive::Enabled;
+    Mount { source, target: target.to_owned(), read_only: false, options: Vec::new(), recursive }
 }
 
 fn named(node: &Node, volume: &str, no_copy: bool, context: &Context<'_>) -> Result<MountSource, Fault> {
@@ -166,7 +191,12 @@ fn named(node: &Node, volume: &str, no_copy: bool, context: &Context<'_>) -> Res
     Ok(MountSource::Volume { volume: volume.to_owned(), no_copy })
 }
 
-fn bind(node: &Node, source: &str, create: bool, context: &Context<'_>) -> Result<MountSource, Fault> {
+pub(super) fn bind(
+    node: &Node,
+    source: &str,
+    create: bool,
+    context: &Context<'_>,
+) -> Result<MountSource, Fault> {
     if source.starts_with('~') {
         return Err(node
             .fault(format!("{} means somebody's home directory", node.shown()))
@@ -192,7 +222,7 @@ fn nowhere(node: &Node, outside: bool) -> Fault {
 }
 
 fn in_repository(node: &Node, path: &str, context: &Context<'_>) -> Result<Option<MountSource>, Fault> {
-    let entry = context.files.entry(path).map_err(|error| node.fault(error.to_string()))?;
+    let entry = context.files().entry(path).map_err(|error| node.fault(error.to_string()))?;
     match entry {
         None => Ok(None),
         Some(entry) if entry.kind == EntryKind::Symlink => Err(node

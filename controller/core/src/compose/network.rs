@@ -30,6 +30,7 @@ pub(super) fn read(
         network.enable_ipv6 = fields.flag("enable_ipv6");
         network.labels = fields.pairs("labels");
         network.ipam = fields.get("ipam", ipam).unwrap_or_default();
+        network.ipam_options = fields.get("ipam", ipam_options).unwrap_or_default();
         network
     });
     report.take(result)
@@ -45,6 +46,7 @@ fn bare(name: String) -> Network {
         attachable: false,
         enable_ipv6: false,
         ipam: Vec::new(),
+        ipam_options: BTreeMap::new(),
         labels: BTreeMap::new(),
     }
 }
@@ -80,10 +82,21 @@ fn ipam(node: &Node) -> Result<Vec<IpamPool>, Fault> {
     config.sequence().ok_or_else(|| expected(config, "a list"))?.iter().map(pool).collect()
 }
 
+fn ipam_options(node: &Node) -> Result<BTreeMap<String, String>, Fault> {
+    let options = node.get("options").filter(|options| !options.is_null());
+    Ok(options.map(pairs).transpose()?.unwrap_or_default())
+}
+
 fn pool(node: &Node) -> Result<IpamPool, Fault> {
     let field = |key: &str| node.get(key).filter(|value| !value.is_null()).map(text).transpose();
     node.mapping().ok_or_else(|| expected(node, "a map"))?;
-    Ok(IpamPool { subnet: field("subnet")?, gateway: field("gateway")?, ip_range: field("ip_range")? })
+    let others = node.get("aux_addresses").filter(|value| !value.is_null());
+    Ok(IpamPool {
+        subnet: field("subnet")?,
+        gateway: field("gateway")?,
+        ip_range: field("ip_range")?,
+        aux_addresses: others.map(pairs).transpose()?.unwrap_or_default(),
+    })
 }
 
 /// Reads `networks` of a service.
@@ -113,7 +126,40 @@ fn attachment(node: &Node) -> Result<Attachment, Fault> {
         ipv4_address: field("ipv4_address").map(text).transpose()?,
         ipv6_address: field("ipv6_address").map(text).transpose()?,
         priority: field("priority").map(integer).transpose()?.unwrap_or_default(),
+        mac_address: field("mac_address").map(mac_address).transpose()?,
+        link_local_ips: field("link_local_ips").map(strings).transpose()?.unwrap_or_default(),
+        driver_opts: field("driver_opts").map(pairs).transpose()?.unwrap_or_default(),
     })
+}
+
+/// Six pairs of hexadecimal digits.
+pub(super) fn mac_address(node: &Node) -> Result<String, Fault> {
+    let text = text(node)?;
+    let pairs: Vec<&str> = text.split([':', '-']).collect();
+    let pair = |pair: &&str| pair.len() == 2 && pair.bytes().all(|digit| digit.is_ascii_hexdigit());
+    if pairs.len() == 6 && pairs.iter().all(pair) {
+        return Ok(text);
+    }
+    Err(expected(node, "a MAC address such as `02:42:ac:11:00:02`"))
+}
+
+/// Puts the service's own `mac_address` on the network that it joins first.
+pub(super) fn first_mac_address(
+    attachments: &mut BTreeMap<String, Attachment>,
+    node: &Node,
+) -> Result<(), Fault> {
+    let address = mac_address(node)?;
+    let first = attachments.iter_mut().min_by_key(|(key, attachment)| (-attachment.priority, (*key).clone()));
+    let Some((_, attachment)) = first else {
+        return Err(node.fault("`mac_address` needs a network of the service's own"));
+    };
+    if attachment.mac_address.as_ref().is_some_and(|other| *other != address) {
+        return Err(node
+            .fault("`mac_address` of the network says something else")
+            .hint("keep one of the two"));
+    }
+    attachment.mac_address = Some(address);
+    Ok(())
 }
 
 /// Reads a volume of the project.

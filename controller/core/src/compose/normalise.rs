@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::fields::{Context, Report};
 use super::scalar::expected;
-use super::{Condition, MountSource, Network, Port, Project, Service, Volume, depends, network, service};
+use super::{
+    Condition, MountSource, Network, Port, Project, Service, Volume, depends, given, links, network, service,
+};
 use crate::located::Fault;
 use crate::name::{ProjectName, ServiceName};
-use crate::yaml::{Mapping, Node};
+use crate::yaml::{Entry, Mapping, Node};
 
 pub(super) fn project(
     node: &Node,
@@ -17,16 +19,18 @@ pub(super) fn project(
     report: &mut Report,
 ) -> Project {
     let mut services = services(node, context, report);
+    links::share_volumes(node, &mut services, context, report);
     mark_one_shots(&mut services);
     let project = Project {
         name: name.clone(),
-        directory: context.project_directory.unwrap_or_default().to_owned(),
+        directory: context.places.project_directory.unwrap_or_default().to_owned(),
         files,
         networks: networks(node, name, &services, report),
         volumes: volumes(node, name, &services, report),
         services,
         host_files: Vec::new(),
     };
+    given::check(node, report);
     check_cycle(node, &project, report);
     check_container_names(node, &project, report);
     check_ports(node, &project, report);
@@ -80,11 +84,16 @@ fn networks(
 ) -> BTreeMap<String, Network> {
     let declared = section(node, "networks", report);
     let used: BTreeSet<&String> = services.values().flat_map(|service| service.networks.keys()).collect();
+    // What nobody uses is not made, but what is wrong with it is said.
+    let unused = declared.into_iter().flat_map(Mapping::keys).filter(|key| !used.contains(key));
+    let all: Vec<&String> = used.iter().copied().chain(unused).collect();
     let read = |key: &String| {
         let entry = declared.and_then(|map| map.get(key));
         Some((key.clone(), network::read(key, entry.map(|entry| &entry.node), name, report)?))
     };
-    used.into_iter().filter_map(read).collect()
+    let mut networks: BTreeMap<String, Network> = all.into_iter().filter_map(read).collect();
+    networks.retain(|key, _| used.contains(key));
+    networks
 }
 
 fn volumes(
@@ -95,15 +104,18 @@ fn volumes(
 ) -> BTreeMap<String, Volume> {
     let Some(declared) = section(node, "volumes", report) else { return BTreeMap::new() };
     let mounts = services.values().flat_map(|service| &service.mounts);
-    let used: BTreeSet<&String> = mounts
+    let used: BTreeSet<String> = mounts
         .filter_map(|mount| match &mount.source {
-            MountSource::Volume { volume, .. } => Some(volume),
+            MountSource::Volume { volume, .. } => Some(volume.clone()),
             _ => None,
         })
         .collect();
-    let read =
-        |key: &String| Some((key.clone(), network::volume(key, &declared.get(key)?.node, name, report)?));
-    used.into_iter().filter_map(read).collect()
+    let read = |(key, entry): (&String, &Entry)| {
+        Some((key.clone(), network::volume(key, &entry.node, name, report)?))
+    };
+    let mut volumes: BTreeMap<String, Volume> = declared.iter().filter_map(read).collect();
+    volumes.retain(|key, _| used.contains(key));
+    volumes
 }
 
 fn check_cycle(node: &Node, project: &Project, report: &mut Report) {

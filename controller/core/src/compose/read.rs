@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::Project;
-use super::dotenv::{self, Format};
 use super::fields::{Context, Report};
 use super::interpolate::{self, Variables};
 use super::load::{self, Loader};
 use super::normalise;
 use super::path;
+use super::resources;
 use super::scalar::{one_or_many, word};
+use super::scope::Places;
 use crate::files::Files;
 use crate::located::{Fault, Faults};
 use crate::manifest;
@@ -54,23 +55,23 @@ pub fn read(request: &Request<'_>) -> Result<(Project, Vec<String>), Faults> {
     warn_of_env_files(&files, &root, &variables, &mut report);
     let name = project_name(request, &files, &variables, &mut report)?;
     variables.insert("COMPOSE_PROJECT_NAME".to_owned(), crate::secret::Secret::new(name.as_str()));
-    let mut loader = Loader::new(request.files, &variables, &root);
+    let places = places(request, &root);
+    let mut loader = Loader::new(places, &variables);
     let node = loader.project(&files)?;
-    let active = active(&node, &profiles(request, &variables));
+    let active = active(&node, &profiles(request, &variables), &mut report);
     report.faults.extend(load::counting(loader.faults, &active));
     report.warnings.extend(loader.warnings);
+    report.host_files.extend(loader.host_files);
     if !report.faults.is_empty() {
         return Err(Faults(report.faults));
     }
     let context = Context {
-        files: request.files,
-        project_directory: request.compose.project_directory.as_deref(),
+        places,
+        scopes: loader.scopes,
+        document: &node,
         services: keys(&node, "services"),
         networks: keys(&node, "networks"),
         volumes: keys(&node, "volumes"),
-        bases: loader.bases,
-        variables: variables.clone(),
-        root,
         active,
     };
     finish(normalise::project(&node, &name, files, &context, &mut report), report)
@@ -78,7 +79,7 @@ pub fn read(request: &Request<'_>) -> Result<(Project, Vec<String>), Faults> {
 
 fn finish(project: Project, report: Report) -> Result<(Project, Vec<String>), Faults> {
     if !report.faults.is_empty() {
-        return Err(Faults(report.faults));
+        return Err(Faults(load::each_once(report.faults)));
     }
     let host_files = report.host_files.into_iter().collect();
     Ok((Project { host_files, ..project }, report.warnings))
@@ -122,30 +123,20 @@ fn default_files(request: &Request<'_>, report: &mut Report) -> Result<Vec<Strin
     Ok([Some(file), other].into_iter().flatten().collect())
 }
 
+fn places<'r>(request: &Request<'r>, root: &'r str) -> Places<'r> {
+    Places { files: request.files, project_directory: request.compose.project_directory.as_deref(), root }
+}
+
 /// The tree's `.env`, then the host's.
 fn variables(request: &Request<'_>, root: &str, report: &mut Report) -> Result<Variables, Fault> {
     let mut variables = Variables::new();
-    let unreadable = |error: crate::files::FileError| Fault::new(error.to_string());
-    if let Some(path) = path::in_tree(root, ".env")
-        && request.files.entry(&path).map_err(unreadable)?.is_some()
-    {
-        add(&mut variables, &path, request.files.read(&path).map_err(unreadable)?)?;
-    }
-    if let Some(directory) = &request.compose.project_directory {
-        let host = path::on_host(directory, ".env");
-        if let Some(content) = request.files.read_host(&host).map_err(unreadable)? {
-            add(&mut variables, &host, content)?;
-            report.host_files.insert(host);
-        }
-    }
+    let places = Places {
+        files: request.files,
+        project_directory: request.compose.project_directory.as_deref(),
+        root,
+    };
+    places.add_variables(root, ".env", &mut variables, &mut report.host_files)?;
     Ok(variables)
-}
-
-fn add(variables: &mut Variables, file: &str, content: Vec<u8>) -> Result<(), Fault> {
-    let text = String::from_utf8(content).map_err(|_| Fault::new(format!("`{file}` is not UTF-8")))?;
-    let lines = dotenv::read(file, &text, variables, Format::Compose)?;
-    variables.extend(lines.into_iter().filter_map(|line| Some((line.name, line.value?))));
-    Ok(())
 }
 
 /// The files that `COMPOSE_FILE` of `.env` names: those that Compose reads where nobody names others.
@@ -184,31 +175,35 @@ fn project_name(
         return Ok(name.clone());
     }
     let from_env = variables.get("COMPOSE_PROJECT_NAME").map(|name| name.expose().to_owned());
-    let name = match from_env.filter(|name| !name.is_empty()) {
-        Some(name) => name,
-        None => written_name(request, files, variables)?.unwrap_or_else(|| guessed_name(request, report)),
+    let (name, place) = match from_env.filter(|name| !name.is_empty()) {
+        Some(name) => (name, None),
+        None => match written_name(request, files, variables)? {
+            Some((name, place)) => (name, Some(place)),
+            None => (guessed_name(request, report), None),
+        },
     };
     let name = ProjectName::new(name);
     if manifest::is_project_name(&name) {
         return Ok(name);
     }
-    Err(Fault::new("the project's name is not made of lower-case letters, digits, `-` and `_`")
-        .hint("set `spec.compose.projectName` in the manifest"))
+    let message = "the project's name is not made of lower-case letters, digits, `-` and `_`";
+    let fault = place.map_or_else(|| Fault::new(message), |place| place.fault(message));
+    Err(fault.hint("set `spec.compose.projectName` in the manifest"))
 }
 
 fn written_name(
     request: &Request<'_>,
     files: &[String],
     variables: &Variables,
-) -> Result<Option<String>, Fault> {
+) -> Result<Option<(String, Node)>, Fault> {
     let mut name = None;
     for file in files {
         let node = load::parse(request.files, file)?;
         let Some(found) = node.get("name").filter(|node| !node.is_null()) else { continue };
         let (mut found, mut faults) = (found.clone(), Vec::new());
-        interpolate::tree(&mut found, variables, &mut faults);
+        interpolate::tree(&mut found, variables, &mut { interpolate::BUDGET }, &mut faults);
         faults.into_iter().next().map_or(Ok(()), Err)?;
-        name = Some(word(&found)?);
+        name = Some((word(&found)?, found));
     }
     Ok(name)
 }
@@ -242,11 +237,17 @@ fn profiles(request: &Request<'_>, variables: &Variables) -> BTreeSet<String> {
     named.chain(request.compose.profiles.iter().cloned()).collect()
 }
 
-fn active(node: &Node, profiles: &BTreeSet<String>) -> BTreeSet<String> {
-    let services = node.get("services").and_then(Node::mapping).into_iter().flatten();
-    let is_active = |service: &Node| {
-        let wanted = service.get("profiles").and_then(|node| one_or_many(node).ok()).unwrap_or_default();
-        wanted.is_empty() || profiles.contains("*") || wanted.iter().any(|profile| profiles.contains(profile))
-    };
-    services.filter(|(_, entry)| is_active(&entry.node)).map(|(name, _)| name.clone()).collect()
+fn active(node: &Node, profiles: &BTreeSet<String>, report: &mut Report) -> BTreeSet<String> {
+    let mut active = BTreeSet::new();
+    for (name, entry) in node.get("services").and_then(Node::mapping).into_iter().flatten() {
+        let service = &entry.node;
+        let profiled = service.get("profiles").filter(|node| !node.is_null()).map(one_or_many).transpose();
+        let wanted = report.take(profiled).flatten().unwrap_or_default();
+        let asked_for = |profile: &String| profiles.contains(profile);
+        let is_active = wanted.is_empty() || profiles.contains("*") || wanted.iter().any(asked_for);
+        if is_active && !resources::none_wanted(service) {
+            active.insert(name.clone());
+        }
+    }
+    active
 }

@@ -1,24 +1,5 @@
 use super::*;
 use crate::files::testing::Disk;
-use crate::located::Faults;
-use crate::manifest;
-use crate::name::AppName;
-
-impl Disk {
-    fn read(&self, manifest: &str) -> Result<(Project, Vec<String>), Faults> {
-        let compose: manifest::Compose = crate::yaml::from_str("evenkeel.yaml", manifest).unwrap();
-        let app = AppName::new("shop");
-        read(&Request { app: &app, manifest_dir: ".", compose: &compose, files: self })
-    }
-
-    fn project(&self, manifest: &str) -> Project {
-        self.read(manifest).unwrap_or_else(|faults| panic!("{faults}")).0
-    }
-
-    fn refused(&self) -> String {
-        self.read("{}").unwrap_err().to_string()
-    }
-}
 
 fn refused(text: &str) -> String {
     Disk::with(&[("compose.yaml", text), ("app/Dockerfile", "FROM x")]).refused()
@@ -154,10 +135,10 @@ docker-compose.production.yml:12:13: `${POSTGRES_PASSWORD}:8000` stands where a 
 
 #[test]
 fn faults_say_where_and_what_to_do() {
-    insta::assert_snapshot!(refused("services:\n  a:\n    imag: x\n    gpus: all\n"), @r#"
-compose.yaml:3:5: unknown key `imag` (did you mean `image`?)
-compose.yaml:4:5: `gpus` is refused (evenkeel does not support it yet)
-"#);
+    insta::assert_snapshot!(refused("services:\n  a:\n    imag: x\n    use_api_socket: true\n"), @"
+    compose.yaml:3:5: unknown key `imag` (did you mean `image`?)
+    compose.yaml:4:5: `use_api_socket` is refused (it gives the container the engine and the registry credentials of a command-line user; mount /var/run/docker.sock where that is meant)
+    ");
     insta::assert_snapshot!(refused("services:\n  a:\n    image: x:$TAG\n"), @"compose.yaml:3:12: the variable `TAG` is not set (set it in .env, or write `${TAG-}` where it may be empty)");
     insta::assert_snapshot!(refused("services:\n  a:\n    build: ./api\n  b:\n    build: ../api\n  c: {}\n  d: {build: .}\n"), @r#"
 compose.yaml:3:12: the context `api` is not in the commit
@@ -183,11 +164,14 @@ compose.yaml:4:43: `zz` is not an option of a mount
 compose.yaml:4:16: the network `front` is not declared under `networks`
 compose.yaml:5:19: `network_mode` and `networks` exclude each other (keep one of the two)
 "#);
-    insta::assert_snapshot!(refused("services:\n  a:\n    image: x\n    healthcheck: {interval: 30, start_interval: 1s}\n"), @"compose.yaml:4:33: `start_interval` is refused (it needs a newer engine (API 1.44); use a shorter `interval`, or a probe in the manifest)");
-    insta::assert_snapshot!(refused("secrets: {a: {file: x}}\ninclude: [x]\nservices: {a: {image: x}}\n"), @r#"
-compose.yaml:1:1: `secrets` is refused (evenkeel does not support it yet; mount a file, or name it in `env_file`)
-compose.yaml:2:1: `include` is refused (evenkeel does not support it yet; list the files in `spec.compose.files` of the manifest)
-"#);
+    insta::assert_snapshot!(refused("services:\n  a:\n    image: x\n    healthcheck: {interval: 30, start_interval: soon}\n"), @"
+    compose.yaml:4:29: `30` stands where a duration such as `30s` is expected
+    compose.yaml:4:49: `soon` stands where a duration such as `30s` is expected
+    ");
+    insta::assert_snapshot!(refused("secrets: {a: {external: true}}\nmodels: {m: {model: x}}\nservices: {a: {image: x}}\n"), @"
+    compose.yaml:1:15: `external` is refused (it is an object of Swarm; write `file` or `environment`)
+    compose.yaml:2:1: `models` is refused (models are run by a plugin of the Compose command)
+    ");
     insta::assert_snapshot!(refused("services: {}\n"), @"compose.yaml:1:1: the project has no services");
     insta::assert_snapshot!(refused("[]\n"), @"compose.yaml:1:1: a list stands where a map with `services` is expected");
     insta::assert_snapshot!(Disk::default().refused(), @"`.` holds none of `compose.yaml`, `compose.yml`, `docker-compose.yaml`, `docker-compose.yml` (name the Compose files in `spec.compose.files` of the manifest)");

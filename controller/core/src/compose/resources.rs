@@ -1,8 +1,8 @@
 //! Limits and reservations: `deploy` and the older keys, which must not contradict each other.
 
-use super::Resources;
 use super::fields::Fields;
-use super::scalar::{bytes, bytes_or_unlimited, expected, integer, nano_cpus, text};
+use super::scalar::{bytes, bytes_or_unlimited, count, expected, integer, nano_cpus, text};
+use super::{Resources, RestartPolicy};
 use crate::located::Fault;
 use crate::yaml::Node;
 
@@ -53,15 +53,57 @@ fn either(
     newer.or(older)
 }
 
+/// Whether a service is to have no container at all: `scale: 0` or `replicas: 0`.
+pub(super) fn none_wanted(service: &Node) -> bool {
+    let replicas = at(service, &["scale"]).or_else(|| at(service, &["deploy", "replicas"]));
+    replicas.and_then(|node| integer(node).ok()) == Some(0)
+}
+
+/// `restart`, or what `deploy.restart_policy` says instead.
+pub(super) fn restart(
+    fields: &mut Fields<'_>,
+    read: fn(&Node) -> Result<RestartPolicy, Fault>,
+) -> RestartPolicy {
+    let older = fields.get("restart", read);
+    let policy = fields.node("deploy").and_then(|deploy| at(deploy, &["restart_policy"]));
+    let newer = policy.and_then(|node| fields.report.take(restart_policy(node)));
+    if let (Some(older), Some(newer), Some(node)) = (older, newer, policy)
+        && older != newer
+    {
+        let fault = node.fault("`restart` says something else").hint("keep one of the two");
+        fields.report.faults.push(fault);
+    }
+    newer.or(older).unwrap_or_default()
+}
+
+fn restart_policy(node: &Node) -> Result<RestartPolicy, Fault> {
+    node.mapping().ok_or_else(|| expected(node, "a map"))?;
+    let attempts = at(node, &["max_attempts"]).map(count).transpose()?;
+    let condition = at(node, &["condition"]);
+    let policy = match condition.map(text).transpose()?.as_deref() {
+        None | Some("any") => RestartPolicy::Always,
+        Some("none") => RestartPolicy::No,
+        Some("on-failure") => RestartPolicy::OnFailure(attempts.unwrap_or_default()),
+        Some(_) => return Err(expected(condition.unwrap_or(node), "none, on-failure or any")),
+    };
+    if let (Some(_), Some(node), false) =
+        (attempts, at(node, &["max_attempts"]), matches!(policy, RestartPolicy::OnFailure(_)))
+    {
+        let fault = node.fault("the engine counts attempts of `condition: on-failure` only");
+        return Err(fault.hint("write that condition, or leave `max_attempts` out"));
+    }
+    Ok(policy)
+}
+
 /// What `deploy` may say without Swarm.
 fn check_deploy(deploy: &Node) -> Result<(), Fault> {
     deploy.mapping().ok_or_else(|| expected(deploy, "a map"))?;
     if let Some(mode) = at(deploy, &["mode"])
-        && text(mode)? != "replicated"
+        && !matches!(text(mode)?.as_str(), "replicated" | "global")
     {
         return Err(mode
             .fault(format!("{} is refused", mode.shown()))
-            .hint("Swarm only; `replicated` is what there is"));
+            .hint("jobs are Swarm's; `replicated` and `global` are one container on one engine"));
     }
     at(deploy, &["replicas"]).map_or(Ok(()), one_replica)
 }

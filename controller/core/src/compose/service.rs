@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::fields::{Context, Fields, Report};
+use super::fields::{Context, Fields, Report, items};
 use super::scalar::{boolean, bytes, command, count, duration, expected, integer, text, word};
 use super::{
     Attachment, Condition, Dependency, Healthcheck, Logging, Mount, Port, PullPolicy, RestartPolicy, Service,
-    build, depends, environment, mount, network, port, resources,
+    build, depends, devices, environment, given, kernel, links, mount, network, port, resources,
 };
 use crate::located::Fault;
 use crate::name::ServiceName;
@@ -23,11 +23,14 @@ pub(super) fn read(node: &Node, context: &Context<'_>, report: &mut Report) -> R
     service.expose = fields.list("expose");
     service.mounts = mounts(&mut fields, context);
     networks(&mut fields, context, &mut service);
+    mac_address(&mut fields, &mut service);
     service.depends_on =
         fields.with("depends_on", |node, report| depends::read(node, context, report)).unwrap_or_default();
+    links::read(&mut fields, context, &mut service);
     namespaces(&mut fields, context, &mut service);
     service.resources = resources::read(&mut fields);
     host(&mut fields, &mut service);
+    service.kernel = kernel::read(&mut fields);
     check_image(node, &service, report);
     Ok(service)
 }
@@ -43,11 +46,18 @@ fn identity(fields: &mut Fields<'_>, context: &Context<'_>) -> Service {
         image: fields.get("image", word),
         build: fields.with("build", |node, report| build::read(node, context, report)),
         container_name: fields.get("container_name", container_name),
-        labels: fields.pairs("labels"),
+        labels: labels(fields, context),
         platform: fields.text("platform"),
         pull_policy: fields.get("pull_policy", pull_policy).unwrap_or_default(),
         ..Service::default()
     }
+}
+
+/// Those of files first; `labels` wins.
+fn labels(fields: &mut Fields<'_>, context: &Context<'_>) -> BTreeMap<String, String> {
+    let mut labels = environment::label_files(fields, context);
+    labels.extend(fields.pairs("labels"));
+    labels
 }
 
 fn container_name(node: &Node) -> Result<String, Fault> {
@@ -74,7 +84,7 @@ fn process(fields: &mut Fields<'_>, service: &mut Service) {
     service.entrypoint = fields.get("entrypoint", command);
     service.user = fields.text("user");
     service.working_dir = fields.text("working_dir");
-    service.restart = fields.get("restart", restart).unwrap_or_default();
+    service.restart = resources::restart(fields, restart);
     service.stop_signal = fields.text("stop_signal");
     service.stop_grace_period = fields.get("stop_grace_period", duration);
     service.init = fields.get("init", boolean);
@@ -112,6 +122,7 @@ fn healthcheck(node: &Node, report: &mut Report) -> Result<Healthcheck, Fault> {
         timeout: fields.get("timeout", duration),
         retries: fields.get("retries", count),
         start_period: fields.get("start_period", duration),
+        start_interval: fields.get("start_interval", duration),
     })
 }
 
@@ -132,19 +143,23 @@ fn logging(node: &Node, report: &mut Report) -> Result<Logging, Fault> {
     Ok(Logging { driver, options: fields.pairs("options") })
 }
 
+/// Published ports cost the engine a process each; ranges make many of few words.
+const MAX_PORTS: usize = 2_000;
+
 fn ports(fields: &mut Fields<'_>) -> Vec<Port> {
     let mut ports: Vec<Port> = Vec::new();
     let Some(node) = fields.node("ports") else { return ports };
     for item in items(node, fields.report) {
         ports.extend(fields.report.take(port::read(item)).unwrap_or_default());
+        if ports.len() > MAX_PORTS {
+            let fault = item.fault(format!("the service has more than {MAX_PORTS} ports"));
+            fields.report.faults.push(fault);
+            return Vec::new();
+        }
     }
     ports.sort();
     ports.dedup();
     ports
-}
-
-fn items<'n>(node: &'n Node, report: &mut Report) -> &'n [Node] {
-    report.take(node.sequence().ok_or_else(|| expected(node, "a list"))).unwrap_or_default()
 }
 
 fn mounts(fields: &mut Fields<'_>, context: &Context<'_>) -> Vec<Mount> {
@@ -164,6 +179,10 @@ fn mounts(fields: &mut Fields<'_>, context: &Context<'_>) -> Vec<Mount> {
     if let Some(node) = fields.node("tmpfs") {
         fields.list("tmpfs").iter().for_each(|text| add(mount::tmpfs(text), node, fields.report));
     }
+    for kind in given::KINDS {
+        let files = given::mounts(fields, kind, context);
+        files.into_iter().for_each(|(mount, node)| add(mount, node, fields.report));
+    }
     mounts.into_values().collect()
 }
 
@@ -178,6 +197,10 @@ fn networks(fields: &mut Fields<'_>, context: &Context<'_>, service: &mut Servic
         (None, None, _) => drop(service.networks.insert("default".to_owned(), Attachment::default())),
         _ => {}
     }
+}
+
+fn mac_address(fields: &mut Fields<'_>, service: &mut Service) {
+    fields.get("mac_address", |node| network::first_mac_address(&mut service.networks, node));
 }
 
 /// Namespaces that are shared with another service make it a dependency, as they do for Compose.
@@ -212,7 +235,7 @@ fn host(fields: &mut Fields<'_>, service: &mut Service) {
     service.cap_add = fields.list("cap_add");
     service.cap_drop = fields.list("cap_drop");
     service.group_add = fields.list("group_add");
-    service.devices = devices(fields);
+    service.devices = devices::mapped(fields);
     service.security_opt = fields.list("security_opt");
     service.privileged = fields.flag("privileged");
     service.read_only = fields.flag("read_only");
@@ -220,7 +243,7 @@ fn host(fields: &mut Fields<'_>, service: &mut Service) {
     service.shm_size = fields.get("shm_size", bytes);
 }
 
-fn ulimits(node: &Node, report: &mut Report) -> Result<BTreeMap<String, (i64, i64)>, Fault> {
+pub(super) fn ulimits(node: &Node, report: &mut Report) -> Result<BTreeMap<String, (i64, i64)>, Fault> {
     let map = node.mapping().ok_or_else(|| expected(node, "a map"))?;
     let limits =
         map.iter().filter_map(|(name, entry)| Some((name.clone(), report.take(ulimit(&entry.node))?)));
@@ -235,26 +258,6 @@ fn ulimit(node: &Node) -> Result<(i64, i64), Fault> {
         node.get(key).ok_or_else(|| node.fault(format!("the limit has no `{key}`"))).and_then(integer)
     };
     Ok((side("soft")?, side("hard")?))
-}
-
-fn devices(fields: &mut Fields<'_>) -> Vec<String> {
-    let Some(node) = fields.node("devices") else { return Vec::new() };
-    items(node, fields.report).iter().filter_map(|item| fields.report.take(device(item))).collect()
-}
-
-/// A device as `host:container:permissions`.
-fn device(node: &Node) -> Result<String, Fault> {
-    if node.mapping().is_none() {
-        let written = word(node)?;
-        let mut parts = written.splitn(3, ':');
-        let source = parts.next().unwrap_or_default();
-        let target = parts.next().unwrap_or(source);
-        return Ok(format!("{source}:{target}:{}", parts.next().unwrap_or("rwm")));
-    }
-    let field = |key: &str| node.get(key).filter(|value| !value.is_null()).map(text).transpose();
-    let source = field("source")?.ok_or_else(|| node.fault("a device needs a `source`"))?;
-    let target = field("target")?.unwrap_or_else(|| source.clone());
-    Ok(format!("{source}:{target}:{}", field("permissions")?.unwrap_or_else(|| "rwm".to_owned())))
 }
 
 /// Compose's default for `stop_grace_period`.

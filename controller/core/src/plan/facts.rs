@@ -26,6 +26,9 @@ pub struct Observed {
     pub port_holders: BTreeMap<(u16, String), String>,
     /// Who else, outside the project, has a container name that it wants: name to whom.
     pub name_holders: BTreeMap<String, String>,
+    /// The minor number of the newest API that the engine speaks (44 for 1.44), where the project asks for more than every engine
+    /// knows.
+    pub engine_api: Option<u16>,
 }
 
 /// What the database shows.
@@ -218,13 +221,18 @@ fn obstacle(
     if let Some(mode) = &service.network_mode {
         return Some(format!("it uses network_mode: {mode}"));
     }
-    if !service.devices.is_empty() {
+    if let Some(container) = service.volumes_from.first() {
+        return Some(format!("it uses the volumes of {container}"));
+    }
+    if !service.devices.is_empty() || !service.kernel.device_requests.is_empty() {
         return Some("it uses a device".to_owned());
     }
-    let fixed = service
-        .networks
-        .values()
-        .any(|network| network.ipv4_address.is_some() || network.ipv6_address.is_some());
+    let fixed = service.networks.values().any(|network| {
+        network.ipv4_address.is_some()
+            || network.ipv6_address.is_some()
+            || network.mac_address.is_some()
+            || !network.link_local_ips.is_empty()
+    });
     if fixed {
         return Some("it has a static address".to_owned());
     }

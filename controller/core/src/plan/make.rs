@@ -7,7 +7,7 @@ use super::prepare::prepare;
 use super::schema::{SchemaMove, schema_move};
 use super::service::{Action, Work, final_name, work};
 use super::{Effect, Facts, Plan, Step};
-use crate::compose::start_order;
+use crate::compose::{Newer, newer, start_order};
 use crate::status::Reason;
 
 /// Why no plan can be made.
@@ -70,6 +70,7 @@ fn preflight(facts: &Facts<'_>, works: &[Work<'_>]) -> Result<(), Blocked> {
             )));
         }
     }
+    engine(facts)?;
     for work in works {
         let right = final_name(project, &work.name, work.service, work.current);
         if let Some(holder) = facts.observed.name_holders.get(&right) {
@@ -92,6 +93,18 @@ fn preflight(facts: &Facts<'_>, works: &[Work<'_>]) -> Result<(), Blocked> {
         }
     }
     Ok(())
+}
+
+/// An engine that is too old would leave out what it does not know.
+fn engine(facts: &Facts<'_>) -> Result<(), Blocked> {
+    let Some(speaks) = facts.observed.engine_api else { return Ok(()) };
+    let unknown = newer(&facts.desired.project).into_iter().find(|newer| newer.api > speaks);
+    unknown.map_or(Ok(()), |Newer { service, key, api }| {
+        Err(blocked(format!(
+            "`{key}` of service {service} needs a Docker Engine with API 1.{api}, and this one speaks 1.{speaks}; update the \
+             engine, or leave the key out"
+        )))
+    })
 }
 
 fn starts_writer(facts: &Facts<'_>, work: &Work<'_>) -> bool {

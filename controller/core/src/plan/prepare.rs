@@ -3,7 +3,7 @@
 use super::schema::SchemaMove;
 use super::service::{Action, Work, final_name};
 use super::{Class, Effect, Facts, Plan, Role, Stage, Step, Strategy, Subject};
-use crate::compose::MountSource;
+use crate::compose::{Mount, MountSource};
 use crate::release::ImageSource;
 
 /// The steps that are still to be prepared; empty when all is ready.
@@ -30,10 +30,10 @@ fn push(steps: &mut Vec<Step>, effect: Effect, why: impl Into<String>) {
 
 fn files(facts: &Facts<'_>, steps: &mut Vec<Step>) {
     let mounted = facts.desired.project.services.values().flat_map(|service| &service.mounts);
-    let from_repository =
-        mounted.filter(|mount| matches!(mount.source, MountSource::Repository { .. })).count();
-    if from_repository > 0 && !facts.observed.materialised {
-        push(steps, Effect::Materialise, "containers mount files of the repository");
+    let written =
+        |mount: &&Mount| matches!(mount.source, MountSource::Repository { .. } | MountSource::Given { .. });
+    if mounted.filter(written).count() > 0 && !facts.observed.materialised {
+        push(steps, Effect::Materialise, "containers mount files of the release");
     }
 }
 

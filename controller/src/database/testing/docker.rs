@@ -104,6 +104,7 @@ impl Stack {
             endpoints: vec![endpoint],
             restart: RestartPolicy::No,
             binds: Vec::new(),
+            mounts: Vec::new(),
             tmpfs: BTreeMap::new(),
             anonymous: Vec::new(),
             auto_remove: false,

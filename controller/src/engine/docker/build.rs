@@ -200,6 +200,8 @@ fn parameters(builder: Builder, request: &BuildRequest) -> Vec<(&'static str, St
         shm_size,
         platform,
         cache,
+        cache_from,
+        ulimits,
         pull,
         ..
     } = request;
@@ -215,6 +217,13 @@ fn parameters(builder: Builder, request: &BuildRequest) -> Vec<(&'static str, St
         ("forcerm", flag(true)),
     ];
     parameters.extend(pull.then(|| ("pull", flag(true))));
+    if !cache_from.is_empty() {
+        parameters.push(("cachefrom", serde_json::json!(cache_from).to_string()));
+    }
+    if !ulimits.is_empty() {
+        let limit = |(name, (soft, hard)): (&String, &(i64, i64))| serde_json::json!({"Name": name, "Soft": soft, "Hard": hard});
+        parameters.push(("ulimits", serde_json::Value::from_iter(ulimits.iter().map(limit)).to_string()));
+    }
     parameters.extend(target.clone().map(|target| ("target", target)));
     parameters.extend(network.clone().map(|network| ("networkmode", network)));
     parameters.extend(shm_size.map(|bytes| ("shmsize", bytes.to_string())));

@@ -16,6 +16,8 @@ fn request() -> BuildRequest {
         shm_size: Some(5_000_000_000),
         platform: None,
         cache: false,
+        cache_from: Vec::new(),
+        ulimits: BTreeMap::new(),
         pull: true,
         timeout: Duration::from_secs(1),
     }

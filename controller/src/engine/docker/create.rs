@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use bollard::models::{
     ContainerCreateBody, DeviceMapping, EndpointIpamConfig, EndpointSettings, HealthConfig, HostConfig,
-    HostConfigLogConfig, NetworkingConfig, PortBinding, PortMap, ResourcesUlimits,
-    RestartPolicy as EnginePolicy, RestartPolicyNameEnum,
+    HostConfigLogConfig, Mount, MountBindOptions, MountType, NetworkingConfig, PortBinding, PortMap,
+    ResourcesUlimits, RestartPolicy as EnginePolicy, RestartPolicyNameEnum,
 };
-use evenkeel_core::compose::{Healthcheck, Logging, Port, Resources, RestartPolicy, Service};
-use evenkeel_core::container::{ContainerSpec, Endpoint};
+use evenkeel_core::compose::{Healthcheck, Logging, Port, Recursive, Resources, RestartPolicy, Service};
+use evenkeel_core::container::{BindMount, ContainerSpec, Endpoint};
 use evenkeel_core::secret::Secret;
+
+use super::kernel;
 
 /// The body of the request that creates a container, on its first network only.
 ///
@@ -26,6 +28,7 @@ pub(super) fn body(spec: &ContainerSpec) -> ContainerCreateBody {
         endpoints,
         restart,
         binds,
+        mounts,
         tmpfs,
         anonymous,
         auto_remove,
@@ -42,6 +45,8 @@ pub(super) fn body(spec: &ContainerSpec) -> ContainerCreateBody {
         platform: _,
         one_shot: _,
         pull_policy: _,
+        // The endpoints have them.
+        links: _,
         expose,
         command,
         entrypoint,
@@ -76,10 +81,14 @@ pub(super) fn body(spec: &ContainerSpec) -> ContainerCreateBody {
         stdin_open,
         pid,
         ipc,
+        volumes_from,
+        kernel,
     } = service;
     let first = endpoints.first();
     let host = HostConfig {
         binds: some(binds),
+        mounts: (!mounts.is_empty()).then(|| mounts.iter().map(bind_mount).collect()),
+        volumes_from: some(volumes_from),
         tmpfs: map(tmpfs),
         auto_remove: Some(*auto_remove),
         restart_policy: Some(restart_policy(*restart)),
@@ -103,7 +112,7 @@ pub(super) fn body(spec: &ContainerSpec) -> ContainerCreateBody {
         shm_size: *shm_size,
         pid_mode: pid.clone(),
         ipc_mode: ipc.clone(),
-        ..limits(resources)
+        ..kernel::host_config(kernel, limits(resources))
     };
     ContainerCreateBody {
         image: Some(image.clone()),
@@ -130,8 +139,17 @@ pub(super) fn body(spec: &ContainerSpec) -> ContainerCreateBody {
 
 /// A container's place on a network, as the engine takes it.
 pub(super) fn endpoint_settings(endpoint: &Endpoint) -> EndpointSettings {
-    let Endpoint { network: _, aliases, links, ipv4_address, ipv6_address } = endpoint;
-    let fixed = ipv4_address.is_some() || ipv6_address.is_some();
+    let Endpoint {
+        network: _,
+        aliases,
+        links,
+        ipv4_address,
+        ipv6_address,
+        mac_address,
+        link_local_ips,
+        driver_opts,
+    } = endpoint;
+    let fixed = ipv4_address.is_some() || ipv6_address.is_some() || !link_local_ips.is_empty();
     EndpointSettings {
         aliases: some(aliases),
         links: (!links.is_empty())
@@ -139,8 +157,10 @@ pub(super) fn endpoint_settings(endpoint: &Endpoint) -> EndpointSettings {
         ipam_config: fixed.then(|| EndpointIpamConfig {
             ipv4_address: ipv4_address.clone(),
             ipv6_address: ipv6_address.clone(),
-            link_local_ips: None,
+            link_local_ips: some(link_local_ips),
         }),
+        mac_address: mac_address.clone(),
+        driver_opts: some_map(driver_opts),
         ..Default::default()
     }
 }
@@ -188,14 +208,14 @@ fn limits(resources: &Resources) -> HostConfig {
 }
 
 fn health(check: &Healthcheck) -> HealthConfig {
-    let Healthcheck { test, interval, timeout, retries, start_period } = check;
+    let Healthcheck { test, interval, timeout, retries, start_period, start_interval } = check;
     HealthConfig {
         test: some(test),
         interval: interval.map(nanoseconds),
         timeout: timeout.map(nanoseconds),
         retries: *retries,
         start_period: start_period.map(nanoseconds),
-        start_interval: None,
+        start_interval: start_interval.map(nanoseconds),
     }
 }
 
@@ -222,6 +242,25 @@ fn device(text: &str) -> DeviceMapping {
         path_on_host: Some(host.to_owned()),
         path_in_container: Some(container.to_owned()),
         cgroup_permissions: Some(permissions.to_owned()),
+    }
+}
+
+/// A bind of the long form: the engine refuses one whose source is missing, unless it is told to make it.
+fn bind_mount(mount: &BindMount) -> Mount {
+    let BindMount { source, target, read_only, propagation, recursive, create } = mount;
+    Mount {
+        typ: Some(MountType::BIND),
+        source: Some(source.clone()),
+        target: Some(target.clone()),
+        read_only: Some(*read_only),
+        bind_options: Some(MountBindOptions {
+            propagation: propagation.as_deref().and_then(|propagation| propagation.parse().ok()),
+            non_recursive: (*recursive == Recursive::Disabled).then_some(true),
+            create_mountpoint: create.then_some(true),
+            read_only_non_recursive: (*recursive == Recursive::Writable).then_some(true),
+            read_only_force_recursive: (*recursive == Recursive::Readonly).then_some(true),
+        }),
+        ..Default::default()
     }
 }
 
@@ -255,12 +294,17 @@ fn bindings(ports: &[Port]) -> PortMap {
 }
 
 /// A list that is left out while it is empty: the engine then takes the image's or its own.
-fn some(list: &[String]) -> Option<Vec<String>> {
+pub(super) fn some(list: &[String]) -> Option<Vec<String>> {
     (!list.is_empty()).then(|| list.to_vec())
 }
 
 fn map(entries: &BTreeMap<String, String>) -> Option<HashMap<String, String>> {
     Some(entries.clone().into_iter().collect())
+}
+
+/// A map that is left out while it is empty.
+pub(super) fn some_map(entries: &BTreeMap<String, String>) -> Option<HashMap<String, String>> {
+    (!entries.is_empty()).then(|| entries.clone().into_iter().collect())
 }
 
 #[cfg(test)]

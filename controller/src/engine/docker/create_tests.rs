@@ -1,4 +1,5 @@
-use evenkeel_core::compose::{Build, Dependency};
+use bollard::models::{HostConfigCgroupnsModeEnum, MountBindOptionsPropagationEnum};
+use evenkeel_core::compose::{Blkio, Build, Dependency, DeviceRequest, Kernel};
 
 use super::*;
 
@@ -16,6 +17,7 @@ fn spec() -> ContainerSpec {
         endpoints: Vec::new(),
         restart: RestartPolicy::UnlessStopped,
         binds: vec!["shop_data:/data:ro".into()],
+        mounts: Vec::new(),
         tmpfs: BTreeMap::from([("/run".into(), "size=1m".into())]),
         anonymous: vec!["/cache".into()],
         auto_remove: true,
@@ -76,7 +78,7 @@ fn the_first_network_is_the_mode_and_brings_all_its_names() {
         aliases: vec!["web".into()],
         links: vec![("0123456789ab".into(), "db".into())],
         ipv4_address: Some("10.1.2.3".into()),
-        ipv6_address: None,
+        ..Endpoint::default()
     };
     spec.endpoints = vec![backstage, Endpoint { network: "shop_default".into(), ..Default::default() }];
     let body = body(&spec);
@@ -116,6 +118,7 @@ fn durations_are_in_the_engines_units() {
         timeout: Some(Duration::from_millis(1)),
         retries: Some(4),
         start_period: Some(Duration::from_secs(1)),
+        start_interval: Some(Duration::from_millis(2)),
     });
     let body = body(&spec);
     let check = body.healthcheck.expect("a healthcheck");
@@ -177,4 +180,56 @@ fn limits_and_hardening_arrive() {
     assert_eq!(host.ulimits.expect("ulimits")[0].hard, Some(2));
     assert_eq!((host.pid_mode.as_deref(), host.ipc_mode.as_deref()), (Some("host"), Some("shareable")));
     assert_eq!(body.env, Some(vec!["A=b=c".into()]));
+}
+
+#[test]
+fn what_is_asked_of_the_kernel_arrives_and_nothing_else_is_said() {
+    let silent = host(&spec());
+    assert_eq!(silent, kernel::host_config(&Kernel::default(), silent.clone()));
+    let mut spec = spec();
+    spec.service.volumes_from = vec!["elsewhere:ro".into()];
+    spec.service.kernel = Kernel {
+        blkio: Some(Blkio {
+            weight: Some(300),
+            device_read_bps: vec![("/dev/sda".into(), 1024)],
+            ..Blkio::default()
+        }),
+        cgroup: Some("host".into()),
+        cpu_quota: Some(25_000),
+        device_requests: vec![DeviceRequest {
+            count: Some(-1),
+            capabilities: vec!["gpu".into()],
+            ..DeviceRequest::default()
+        }],
+        oom_kill_disable: true,
+        userns_mode: Some("host".into()),
+        ..Kernel::default()
+    };
+    let host = host(&spec);
+    assert_eq!(
+        (host.blkio_weight, host.cpu_quota, host.oom_kill_disable),
+        (Some(300), Some(25_000), Some(true))
+    );
+    let read = host.blkio_device_read_bps.unwrap_or_default();
+    assert_eq!(read.first().and_then(|device| device.rate), Some(1024));
+    assert_eq!(host.cgroupns_mode, Some(HostConfigCgroupnsModeEnum::HOST));
+    let request = host.device_requests.unwrap_or_default().pop().expect("a request");
+    assert_eq!((request.count, request.capabilities), (Some(-1), Some(vec![vec!["gpu".to_owned()]])));
+    assert_eq!(
+        (host.userns_mode.as_deref(), host.volumes_from),
+        (Some("host"), Some(vec!["elsewhere:ro".into()]))
+    );
+}
+
+#[test]
+fn a_bind_whose_source_must_exist_takes_the_long_form() {
+    let mut spec = spec();
+    let mount = BindMount { source: "/srv/x".into(), target: "/x".into(), ..BindMount::default() };
+    let propagation = Some("rslave".to_owned());
+    spec.mounts = vec![BindMount { recursive: Recursive::Readonly, read_only: true, propagation, ..mount }];
+    let mount = host(&spec).mounts.unwrap_or_default().pop().expect("a mount");
+    assert_eq!((mount.typ, mount.source.as_deref()), (Some(MountType::BIND), Some("/srv/x")));
+    let options = mount.bind_options.unwrap_or_default();
+    assert_eq!((options.create_mountpoint, options.read_only_force_recursive), (None, Some(true)));
+    assert_eq!(options.propagation, Some(MountBindOptionsPropagationEnum::RSLAVE));
 }

@@ -12,6 +12,7 @@ mod events;
 mod exec;
 mod images;
 mod inspect;
+mod kernel;
 mod lifecycle;
 mod lines;
 mod logs;

@@ -93,15 +93,19 @@ fn says_joined(error: &EngineError) -> bool {
 }
 
 fn request(spec: &NetworkSpec) -> NetworkCreateRequest {
-    let NetworkSpec { name, driver, options, internal, attachable, enable_ipv6, ipam, labels } = spec;
+    let NetworkSpec { name, driver, options, internal, attachable, enable_ipv6, ipam, ipam_options, labels } =
+        spec;
     NetworkCreateRequest {
         name: name.clone(),
         driver: driver.clone(),
         internal: Some(*internal),
         attachable: Some(*attachable),
         enable_ipv6: Some(*enable_ipv6),
-        ipam: (!ipam.is_empty())
-            .then(|| Ipam { config: Some(ipam.iter().map(pool).collect()), ..Default::default() }),
+        ipam: (!ipam.is_empty() || !ipam_options.is_empty()).then(|| Ipam {
+            config: Some(ipam.iter().map(pool).collect()),
+            options: create::some_map(ipam_options),
+            ..Default::default()
+        }),
         options: Some(options.clone().into_iter().collect()),
         labels: Some(labels.clone().into_iter().collect()),
         ..Default::default()
@@ -109,8 +113,8 @@ fn request(spec: &NetworkSpec) -> NetworkCreateRequest {
 }
 
 fn pool(pool: &IpamPool) -> IpamConfig {
-    let IpamPool { subnet, gateway, ip_range } = pool.clone();
-    IpamConfig { subnet, gateway, ip_range, auxiliary_addresses: None }
+    let IpamPool { subnet, gateway, ip_range, aux_addresses } = pool.clone();
+    IpamConfig { subnet, gateway, ip_range, auxiliary_addresses: create::some_map(&aux_addresses) }
 }
 
 fn state(network: NetworkInspect) -> NetworkState {

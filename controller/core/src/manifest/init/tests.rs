@@ -353,11 +353,11 @@ fn healthchecks_that_ask_over_http() {
 
 #[test]
 fn what_cannot_be_read_is_said() {
-    let disk = Disk::with(&[("compose.yaml", "services: {a: {image: 'x:$TAG', gpus: all}}")]);
-    insta::assert_snapshot!(init(&disk, ".", "/srv/a").unwrap_err(), @r#"
-compose.yaml:1:33: `gpus` is refused (evenkeel does not support it yet)
-compose.yaml:1:23: the variable `TAG` is not set (set it in .env, or write `${TAG-}` where it may be empty)
-nothing can be guessed from a project that cannot be read (mend it, or run this on the host where the stack lives, beside its env files)
-"#);
+    let disk = Disk::with(&[("compose.yaml", "services: {a: {image: 'x:$TAG', use_api_socket: true}}")]);
+    insta::assert_snapshot!(init(&disk, ".", "/srv/a").unwrap_err(), @"
+    compose.yaml:1:33: `use_api_socket` is refused (it gives the container the engine and the registry credentials of a command-line user; mount /var/run/docker.sock where that is meant)
+    compose.yaml:1:23: the variable `TAG` is not set (set it in .env, or write `${TAG-}` where it may be empty)
+    nothing can be guessed from a project that cannot be read (mend it, or run this on the host where the stack lives, beside its env files)
+    ");
     insta::assert_snapshot!(init(&Disk::with(&[("x/y", "")]), "x", "/srv/a").unwrap_err(), @"`x` holds no Compose file (name the folder that does)");
 }

@@ -47,12 +47,12 @@ impl<'a, 'f> Deployment<'a, 'f> {
         if work.replaced() {
             return;
         }
-        let (Some(Build { name, tag, .. }), Some(id)) =
+        let (Some(source @ Build { name, .. }), Some(id)) =
             (facts.desired.images.get(&work.name), facts.outputs.images.get(&work.name))
         else {
             return;
         };
-        for tag in tag.iter().chain([name]) {
+        for tag in source.tags().chain([name]) {
             if facts.observed.images.get(tag).is_none_or(|image| image.id != *id) {
                 self.push(
                     Effect::Tag { service: work.name.clone(), image: id.to_string(), tag: tag.clone() },

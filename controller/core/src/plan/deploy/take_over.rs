@@ -167,9 +167,11 @@ impl<'a, 'f> Deployment<'a, 'f> {
     }
 
     pub(super) fn tag_new(&mut self, work: &Work<'_>) {
-        use crate::release::ImageSource::Build;
-        if let Some(Build { name, tag: Some(tag), .. }) = self.facts.desired.images.get(&work.name) {
-            let effect = Effect::Tag { service: work.name.clone(), image: name.clone(), tag: tag.clone() };
+        let facts = self.facts;
+        let Some(source) = facts.desired.images.get(&work.name) else { return };
+        let name = source.reference();
+        for tag in source.tags() {
+            let effect = Effect::Tag { service: work.name.clone(), image: name.to_owned(), tag: tag.clone() };
             let is_same = |step: &Step| matches!(&step.effect, Effect::Tag { image, tag: to, .. } if image == name && to == tag);
             if !self.steps.iter().any(is_same) {
                 self.push(effect, "the Compose file names it so");

@@ -38,6 +38,8 @@ fn request(tag: &str, context: &Context) -> BuildRequest {
         shm_size: None,
         platform: None,
         cache: true,
+        cache_from: Vec::new(),
+        ulimits: BTreeMap::new(),
         pull: false,
         timeout: Duration::from_secs(120),
     }

@@ -12,7 +12,8 @@ async fn a_network_is_made_found_and_removed() {
     let pool = IpamPool {
         subnet: Some("10.213.77.0/28".into()),
         gateway: Some("10.213.77.1".into()),
-        ip_range: None,
+        aux_addresses: [("printer".to_owned(), "10.213.77.10".to_owned())].into(),
+        ..IpamPool::default()
     };
     let spec = NetworkSpec {
         name: bench.name("net"),

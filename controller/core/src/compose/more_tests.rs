@@ -1,0 +1,179 @@
+//! Constructs beyond the everyday ones: files given by the Compose file, links, shared volumes, limits, hardware.
+
+use super::testing::disk;
+use super::*;
+
+fn refused(text: &str) -> String {
+    disk(text).file("conf/x", "x").file("Dockerfile", "FROM x").refused()
+}
+
+fn of_service(text: &str) -> String {
+    refused(&format!("services:\n  a:\n    image: x\n    {text}\n  b: {{image: y}}\n"))
+}
+
+fn project(text: &str) -> Project {
+    disk(text)
+        .file("conf/x", "x")
+        .host("/srv/shop/.env", "TOKEN=t0ken\n")
+        .project("{projectDirectory: /srv/shop}")
+}
+
+#[test]
+fn configs_and_secrets_are_files_of_the_release() {
+    let text = "services:
+  a:
+    image: x
+    configs: [inline, {source: file, target: etc/file}]
+    secrets: [token, {source: token, target: /etc/t, uid: '10', mode: 0400}, host]
+configs:
+  inline: {content: 'x = ${TOKEN}'}
+  file: {file: conf/x}
+secrets:
+  token: {environment: TOKEN}
+  host: {file: ./outside}
+";
+    let project = project(text);
+    let shown: Vec<String> = project.services["a"]
+        .mounts
+        .iter()
+        .map(|mount| match &mount.source {
+            MountSource::Given { name, content, mode, uid, .. } => {
+                format!("{} {name} {} {mode:o} {uid:?}", mount.target, content.expose())
+            }
+            other => format!("{} {}", mount.target, serde_json::to_string(other).unwrap()),
+        })
+        .collect();
+    insta::assert_snapshot!(shown.join("\n"), @r#"
+    /etc/file {"repository":{"path":"conf/x","id":"id-of-conf/x"}}
+    /etc/t secrets/token/10.-.400 t0ken 400 Some(10)
+    /inline configs/inline/-.-.444 x = t0ken 444 None
+    /run/secrets/host {"host":{"path":"/srv/shop/outside","create":false}}
+    /run/secrets/token secrets/token/-.-.444 t0ken 444 None
+    "#);
+    assert!(project.services["a"].mounts.iter().all(|mount| mount.read_only));
+    assert!(!format!("{project:?}").contains("t0ken"));
+}
+
+#[test]
+fn configs_and_secrets_that_cannot_be_are_located_and_show_nothing() {
+    let said = |sections: &str, item: &str| {
+        let text = format!("services:\n  a:\n    image: x\n    configs: [{item}]\n{sections}\n");
+        refused(&text)
+    };
+    insta::assert_snapshot!(said("configs: {other: {content: x}}", "othr"), @"compose.yaml:4:15: `othr` is not declared under `configs` (did you mean `other`?)");
+    insta::assert_snapshot!(said("configs: {c: {content: s3cret, environment: NO}}", "c"), @"compose.yaml:5:14: `c` needs exactly one of `file`, `environment` or `content`");
+    insta::assert_snapshot!(said("configs: {c: {environment: NO}}", "c"), @"compose.yaml:5:28: the variable `NO` is not set (set it in .env)");
+    insta::assert_snapshot!(said("configs: {c: {content: [s3cret]}}", "c"), @"compose.yaml:5:24: a list stands where a string is expected");
+    insta::assert_snapshot!(said("configs: {c: {external: true}}", "c"), @"compose.yaml:5:15: `external` is refused (it is an object of Swarm; write `file` or `environment`)");
+    insta::assert_snapshot!(said("configs: {c: {file: conf/x}}", "{source: c, mode: 0400}"), @"compose.yaml:4:15: `uid`, `gid` and `mode` of a file are those that it has (set them on the file, or give its text by `content` or `environment`)");
+    insta::assert_snapshot!(said("configs: {c: {content: x}}", "{source: c, mode: rw, uid: root}"), @"compose.yaml:4:42: `root` stands where the number of a user or group is expected");
+    insta::assert_snapshot!(said("configs: {c: {content: x}}", "c, {source: c}"), @"compose.yaml:4:18: a map has the same target as another mount");
+    insta::assert_snapshot!(said("configs: {../../c: {content: x}}", "../../c"), @"compose.yaml:4:15: `../../c` stands where a name of letters, digits, `_`, `.` and `-` is expected");
+    insta::assert_snapshot!(said("configs: {c: {file: conf/y}}", "c"), @"compose.yaml:5:21: the source of `conf/y` is not in the commit (commit it, or set `spec.compose.projectDirectory` in the manifest to the directory on the host that has it)");
+}
+
+#[test]
+fn what_others_mount_is_shared_and_awaited() {
+    let text = "services:
+  a: {image: x, volumes_from: [b, 'c:ro', 'container:old:ro'], volumes: ['own:/both'], links: ['b:database', c]}
+  b: {image: y, volumes: ['data:/data', 'theirs:/both', './conf:/conf:ro'], tmpfs: /run}
+  c: {image: z, volumes_from: [d]}
+  d: {image: z, volumes: ['d:/d']}
+volumes: {own: , data: , theirs: , d: }
+";
+    let project = project(text);
+    let a = &project.services["a"];
+    let mounts: Vec<String> = a.mounts.iter().map(|it| format!("{} {}", it.target, it.read_only)).collect();
+    assert_eq!(mounts, ["/both false", "/conf true", "/d true", "/data false"]);
+    assert_eq!(a.volumes_from, ["old:ro"]);
+    assert_eq!(a.depends_on.len(), 2);
+    assert_eq!(a.links, [("b".into(), "database".to_owned()), ("c".into(), "c".to_owned())]);
+    assert_eq!(start_order(&project).last().map(crate::name::ServiceName::as_str), Some("a"));
+}
+
+#[test]
+fn what_cannot_be_shared_is_located() {
+    insta::assert_snapshot!(of_service("volumes_from: [bb, 'b:rx', b]"), @"
+    compose.yaml:4:20: `bb` names no active service
+    compose.yaml:4:24: `b:rx` stands where `service`, `service:ro`, `container:name` or `container:name:ro` is expected
+    ");
+    insta::assert_snapshot!(of_service("links: [c, 'b:', 'b:x:y']"), @"
+    compose.yaml:4:13: `c` names no active service
+    compose.yaml:4:16: `b:` stands where `service` or `service:alias` is expected
+    compose.yaml:4:22: `b:x:y` stands where `service` or `service:alias` is expected
+    ");
+    insta::assert_snapshot!(of_service("links: [b]\n    network_mode: host"), @"compose.yaml:4:12: links need a network of the service's own");
+    insta::assert_snapshot!(refused("services:\n  a: {image: x, volumes_from: [b]}\n  b: {image: x, volumes: [/anonymous]}\n"), @"compose.yaml:2:32: `b` has a volume without a name at `/anonymous` (name it, and mount it in both services)");
+    insta::assert_snapshot!(refused("services:\n  a: {image: x, volumes_from: [b]}\n  b: {image: x, links: [a]}\n"), @"compose.yaml:2:6: `depends_on` goes round: a → b → a");
+}
+
+#[test]
+fn limits_and_hardware_that_cannot_be_are_located() {
+    insta::assert_snapshot!(of_service("gpus: some"), @"compose.yaml:4:11: `some` stands where `all` or a list of GPUs is expected");
+    insta::assert_snapshot!(of_service("gpus: [{count: 0}, {count: 1, device_ids: [a]}]"), @"
+    compose.yaml:4:20: `0` stands where `all` or a number from 1 is expected
+    compose.yaml:4:32: `count` and `device_ids` exclude each other (keep one of the two)
+    ");
+    insta::assert_snapshot!(of_service("deploy: {resources: {reservations: {devices: [{count: 1}]}}}"), @"compose.yaml:4:51: a reserved device needs `capabilities` (such as `[gpu]`)");
+    insta::assert_snapshot!(of_service("blkio_config: {weight: 5, weight_device: [{path: /dev/x}], device_read_bps: [{path: /dev/x, rate: fast}]}"), @"
+    compose.yaml:4:103: `fast` stands where a byte size such as `64m` is expected
+    compose.yaml:4:28: `5` stands where a whole number from 10 to 1000 is expected
+    compose.yaml:4:47: a device needs a `weight`
+    ");
+    insta::assert_snapshot!(of_service("cgroup: mine\n    uts: mine\n    userns_mode: mine\n    mem_swappiness: 101\n    oom_score_adj: -2000\n    cpu_rt_runtime: -1"), @"
+    compose.yaml:4:13: `mine` stands where host or private is expected
+    compose.yaml:9:21: `-1` stands where microseconds or a duration such as `50ms` is expected
+    compose.yaml:7:21: `101` stands where a whole number from 0 to 100 is expected
+    compose.yaml:8:20: `-2000` stands where a whole number from -1000 to 1000 is expected
+    compose.yaml:6:18: `mine` stands where host, the one user namespace that can be named, is expected
+    compose.yaml:5:10: `mine` stands where host, the one UTS namespace that can be named, is expected
+    ");
+    insta::assert_snapshot!(of_service("restart: always\n    deploy: {restart_policy: {condition: none}}"), @"compose.yaml:5:30: `restart` says something else (keep one of the two)");
+    insta::assert_snapshot!(of_service("deploy: {restart_policy: {condition: any, max_attempts: 3}}"), @"compose.yaml:4:61: the engine counts attempts of `condition: on-failure` only (write that condition, or leave `max_attempts` out)");
+    insta::assert_snapshot!(of_service("deploy: {restart_policy: {condition: sometimes}}"), @"compose.yaml:4:42: `sometimes` stands where none, on-failure or any is expected");
+    insta::assert_snapshot!(of_service("deploy: {mode: global-job}"), @"compose.yaml:4:20: `global-job` is refused (jobs are Swarm's; `replicated` and `global` are one container on one engine)");
+    insta::assert_snapshot!(of_service("mac_address: 02-42\n    networks: {default: {mac_address: x}}"), @"
+    compose.yaml:5:39: `x` stands where a MAC address such as `02:42:ac:11:00:02` is expected
+    compose.yaml:4:18: `02-42` stands where a MAC address such as `02:42:ac:11:00:02` is expected
+    ");
+    insta::assert_snapshot!(of_service("mac_address: 02:42:ac:11:00:02\n    network_mode: host"), @"compose.yaml:4:18: `mac_address` needs a network of the service's own");
+    insta::assert_snapshot!(of_service("volumes: [{type: bind, source: /x, target: /x, bind: {create_host_path: false, selinux: z}}]"), @"compose.yaml:4:93: the engine labels no bind with `create_host_path: false` or `recursive` (keep one of the two)");
+    insta::assert_snapshot!(of_service("volumes: [{type: bind, source: /x, target: /x, bind: {recursive: deep}}, {type: npipe, source: x, target: /y}]"), @"
+    compose.yaml:4:70: `deep` stands where enabled, disabled, writable or readonly is expected
+    compose.yaml:4:85: mounts of type `npipe` are refused (volume, bind or tmpfs)
+    ");
+    insta::assert_snapshot!(of_service("label_file: [none.env]"), @"compose.yaml:4:18: the label file `none.env` is in neither the commit nor the project directory (set `spec.compose.projectDirectory` in the manifest to the directory on the host that has it)");
+    insta::assert_snapshot!(of_service("build: {dockerfile: Dockerfile, dockerfile_inline: FROM x}"), @"compose.yaml:4:56: `dockerfile` and `dockerfile_inline` exclude each other (keep one of the two)");
+}
+
+#[test]
+fn restart_policies_of_deploy_are_the_engines() {
+    let policy = |said: &str| {
+        let text = format!("services: {{a: {{image: x, deploy: {{restart_policy: {said}}}}}}}");
+        project(&text).services["a"].restart
+    };
+    assert_eq!(policy("{condition: any}"), RestartPolicy::Always);
+    assert_eq!(policy("{}"), RestartPolicy::Always);
+    assert_eq!(policy("{condition: none}"), RestartPolicy::No);
+    assert_eq!(policy("{condition: on-failure, max_attempts: 3}"), RestartPolicy::OnFailure(3));
+}
+
+#[test]
+fn what_only_newer_engines_know_is_named() {
+    let text = "services:\n  a: {image: x, annotations: [a=b], healthcheck: {start_interval: 1s}}\n  b: {image: y}\n";
+    let found: Vec<(String, u16)> =
+        newer(&project(text)).into_iter().map(|it| (format!("{}.{}", it.service, it.key), it.api)).collect();
+    assert_eq!(found, [("a.annotations".to_owned(), 43), ("a.healthcheck.start_interval".to_owned(), 44)]);
+}
+
+#[test]
+fn several_files_merge_what_they_give() {
+    let base = "services: {a: {image: x, configs: [c, d], blkio_config: {device_read_bps: [{path: /dev/a, rate: 1}, {path: /dev/b, rate: 1}]}}}\nconfigs: {c: {content: c}, d: {content: d}}";
+    let over = "services: {a: {configs: [{source: c, mode: 0400}], blkio_config: {device_read_bps: [{path: /dev/b, rate: 2}]}}}";
+    let disk = disk(base).file("over.yaml", over);
+    let a = disk.project("{files: [compose.yaml, over.yaml]}").services.remove("a").unwrap();
+    assert_eq!(a.mounts.len(), 2);
+    assert!(matches!(a.mounts[0].source, MountSource::Given { mode: 0o400, .. }));
+    let read = a.kernel.blkio.unwrap().device_read_bps;
+    assert_eq!(read, [("/dev/a".to_owned(), 1), ("/dev/b".to_owned(), 2)]);
+}

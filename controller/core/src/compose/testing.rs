@@ -1,0 +1,58 @@
+//! Projects and releases from a few lines of text, read and named by the real readers.
+
+use std::collections::BTreeMap;
+
+use super::{Project, Request, read};
+use crate::files::testing::Disk;
+use crate::located::Faults;
+use crate::manifest;
+use crate::name::{AppName, Revision, ServiceName};
+use crate::release::{DigestKey, Parts, Release};
+
+/// The application that the tests read.
+pub(super) const APP: &str = "shop";
+
+/// A commit that holds a Compose file.
+pub(super) fn disk(compose: &str) -> Disk {
+    Disk::with(&[("compose.yaml", compose)])
+}
+
+impl Disk {
+    pub(super) fn file(mut self, path: &str, text: &str) -> Self {
+        self.tree.insert(path.to_owned(), text.to_owned());
+        self
+    }
+
+    /// Reads the project; `compose` is `spec.compose` of the manifest.
+    pub(super) fn read(&self, compose: &str) -> Result<(Project, Vec<String>), Faults> {
+        let compose: manifest::Compose = crate::yaml::from_str("evenkeel.yaml", compose).unwrap();
+        let app = AppName::new(APP);
+        read(&Request { app: &app, manifest_dir: ".", compose: &compose, files: self })
+    }
+
+    pub(super) fn project(&self, compose: &str) -> Project {
+        self.read(compose).unwrap_or_else(|faults| panic!("{faults}")).0
+    }
+
+    /// What is wrong with it.
+    pub(super) fn refused(&self) -> String {
+        self.read("{}").unwrap_err().to_string()
+    }
+
+    pub(super) fn release(&self, compose: &str) -> Release {
+        release(self.project(compose))
+    }
+}
+
+/// The release of a project; every build has the same context.
+pub(super) fn release(project: Project) -> Release {
+    let text = format!(
+        "apiVersion: evenkeel/v1\nkind: Application\nmetadata: {{name: {APP}}}\nspec: {{compose: {{}}}}\n"
+    );
+    let manifest = manifest::read("evenkeel.yaml", &text).unwrap_or_else(|faults| panic!("{faults}"));
+    let built = project.services.iter().filter(|(_, service)| service.build.is_some());
+    let contexts: BTreeMap<ServiceName, String> =
+        built.map(|(name, _)| (name.clone(), "context".to_owned())).collect();
+    let (revision, manifest_path) = (Revision::new("r"), "evenkeel.yaml".to_owned());
+    Release::new(&DigestKey::new(*b"key"), Parts { revision, manifest_path, manifest, project, contexts })
+}
