@@ -13,6 +13,7 @@ mod rollout;
 #[cfg(test)]
 mod sim;
 mod source;
+mod space;
 mod verify;
 
 use std::process::ExitCode;

@@ -9,8 +9,11 @@ pub mod byhand;
 pub mod command;
 pub mod controller;
 pub mod database;
+pub mod disk;
 pub mod docker;
+pub mod gauntlet;
 pub mod http;
+pub mod journal;
 pub mod light;
 pub mod load;
 pub mod metrics;
@@ -19,6 +22,14 @@ pub mod wait;
 pub mod world;
 
 pub use controller::Controller;
+pub use disk::Disk;
 pub use docker::Docker;
+pub use gauntlet::Gauntlet;
 pub use load::Load;
 pub use world::World;
+
+/// Tells a figure to whoever runs the tests with `--no-capture`.
+#[expect(clippy::print_stdout, reason = "figures are asked for by looking at the output")]
+pub fn tell(figure: impl std::fmt::Display) {
+    println!("{figure}");
+}

@@ -9,6 +9,7 @@ use tokio_postgres::error::SqlState;
 
 use super::target::Target;
 use crate::engine::EngineError;
+use crate::space;
 
 /// What went wrong at the database.
 #[derive(Debug, thiserror::Error)]
@@ -122,17 +123,13 @@ pub(crate) enum DatabaseError {
         directory: String,
     },
     /// No space left where backups lie.
-    #[error("no space left for a backup in {directory}: {free} bytes are free, about {need} are needed")]
+    #[error("the backup cannot be made: {reason}")]
     NoSpace {
-        /// Where.
-        directory: String,
-        /// How much it takes, as far as can be told.
-        need: u64,
-        /// How much there is.
-        free: u64,
+        /// Where, how much there is and how much it takes, and what to do.
+        reason: String,
     },
     /// A file failed.
-    #[error("cannot {action} {path}: {source}")]
+    #[error("cannot {action} {path}: {}", space::reason(Path::new(.path), .source))]
     File {
         /// What was asked.
         action: &'static str,
@@ -197,8 +194,17 @@ impl DatabaseError {
         }
     }
 
-    /// An error of a file.
+    /// A directory of backups on a full disk; `need` is how many bytes it takes, as far as can be told.
+    pub(super) fn no_space(directory: &Path, need: Option<u64>) -> Self {
+        Self::NoSpace { reason: space::full(directory, need) }
+    }
+
+    /// An error of a file; of one that the disk had no room for, that.
     pub(super) fn file(action: &'static str, path: &Path, source: io::Error) -> Self {
+        if space::is_full(&source) {
+            let directory = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
+            return Self::no_space(directory, None);
+        }
         Self::File { action, path: path.display().to_string(), source }
     }
 }

@@ -1,15 +1,35 @@
 //! What can go wrong with the ledger, each with what to do about it.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
+
+use crate::space;
+
+/// What a new ledger does not know.
+const FORGOTTEN: &str = "What was in quarantine, and which rollout was under way, is forgotten then";
 
 /// What went wrong with the ledger.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LedgerError {
     /// The disk is full.
-    #[error("no space left on the disk of the ledger {}; free some, then evenkeel goes on by itself", .path.display())]
+    #[error("the ledger {} cannot be written: {}", .path.display(), space::full(directory(.path), None))]
     NoSpace {
+        /// The ledger.
+        path: PathBuf,
+    },
+    /// There is too little room for its reserve.
+    #[error("nothing new is begun on a full disk: {}", space::full(directory(.path), Some(*.need)))]
+    NoReserve {
+        /// The ledger.
+        path: PathBuf,
+        /// How many bytes have to be free.
+        need: u64,
+    },
+    /// Its file system takes nothing any more.
+    #[error("the ledger {} cannot be written: {}", .path.display(), space::read_only(directory(.path)))]
+    ReadOnlyDisk {
         /// The ledger.
         path: PathBuf,
     },
@@ -21,8 +41,8 @@ pub(crate) enum LedgerError {
     },
     /// It is damaged, or not a ledger at all.
     #[error(
-        "{} is damaged or not a ledger of evenkeel ({reason}); keep a copy of it, put one back from a backup of this \
-         directory, or move it away: evenkeel then starts a new ledger and adopts what runs",
+        "{} is damaged or not a ledger of evenkeel ({reason}). Keep a copy of the directory; then put ledger.* back from a backup \
+         of it, all of them together, or move ledger.* away: evenkeel then starts a new ledger and adopts what runs. {FORGOTTEN}",
         .path.display()
     )]
     Corrupt {
@@ -30,6 +50,21 @@ pub(crate) enum LedgerError {
         path: PathBuf,
         /// What SQLite said.
         reason: String,
+    },
+    /// It has not all that was on record.
+    #[error(
+        "{} lacks the last {lost} of its entries: its log (ledger.db-wal) was cut off, or an older copy stands in its place. Keep a \
+         copy of the directory; then put ledger.* back from a backup of it, all of them together, or move ledger.* away: evenkeel \
+         then starts a new ledger and adopts what runs. {FORGOTTEN}. If this older state is what you want, remove {}",
+        .path.display(), .mark.display()
+    )]
+    Short {
+        /// The ledger.
+        path: PathBuf,
+        /// How many are missing.
+        lost: u64,
+        /// The file that says so.
+        mark: PathBuf,
     },
     /// A newer evenkeel wrote it.
     #[error(
@@ -83,7 +118,7 @@ pub(crate) enum LedgerError {
         source: rusqlite::Error,
     },
     /// Anything else that SQLite says.
-    #[error("the ledger {} failed", .path.display())]
+    #[error("the ledger {} failed: {source}", .path.display())]
     Sqlite {
         /// The ledger.
         path: PathBuf,
@@ -95,6 +130,12 @@ pub(crate) enum LedgerError {
 impl LedgerError {
     /// Sorts what SQLite said by what one can do about it.
     pub(super) fn from_sqlite(path: &Path, source: rusqlite::Error) -> Self {
+        // Of a write that failed, SQLite keeps only that it did.
+        if source.sqlite_error_code() == Some(ErrorCode::SystemIoFailure)
+            && let Err(error) = space::probe(directory(path))
+        {
+            return Self::from_io("write beside", path, error);
+        }
         let path = path.to_owned();
         match source.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::NoSpace { path },
@@ -112,13 +153,17 @@ impl LedgerError {
     pub(super) fn from_io(action: &'static str, path: &Path, source: std::io::Error) -> Self {
         let path = path.to_owned();
         match source.kind() {
-            std::io::ErrorKind::StorageFull => Self::NoSpace { path },
-            std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::PermissionDenied => {
-                Self::ReadOnly { path }
-            }
+            _ if space::is_full(&source) => Self::NoSpace { path },
+            ErrorKind::ReadOnlyFilesystem => Self::ReadOnlyDisk { path },
+            ErrorKind::PermissionDenied => Self::ReadOnly { path },
             _ => Self::Io { action, path, source },
         }
     }
+}
+
+/// Where a file is, or the directory itself.
+fn directory(path: &Path) -> &Path {
+    if path.is_dir() { path } else { path.parent().unwrap_or(path) }
 }
 
 fn is_conversion(error: &rusqlite::Error) -> bool {

@@ -30,7 +30,8 @@ impl Lock {
             }
             Err(TryLockError::Error(source)) => return Err(io(source)),
         }
-        write_pid(&mut file).map_err(io)?;
+        // Only for whoever comes second; a disk that is full, or takes nothing, says so where it matters.
+        drop(write_pid(&mut file));
         Ok(Self(file))
     }
 }

@@ -5,16 +5,19 @@
 
 mod apps;
 mod backups;
+mod check;
 mod conditions;
 mod containers;
 mod error;
 mod events;
 mod facts;
 mod lock;
+mod mark;
 mod migrations;
 mod open;
 mod quarantine;
 mod releases;
+mod reserve;
 mod rollouts;
 mod steps;
 mod value;
@@ -35,6 +38,9 @@ pub(crate) use events::EventRecord;
 pub(crate) use facts::Applied;
 pub(crate) use rollouts::OpenRollout;
 
+use mark::Mark;
+use reserve::Reserve;
+
 /// The ledger. Clones share one connection.
 #[derive(Clone)]
 pub(crate) struct Ledger(Arc<Inner>);
@@ -43,6 +49,10 @@ struct Inner {
     connection: Mutex<Connection>,
     file: PathBuf,
     clock: fn() -> Timestamp,
+    /// Room for it when the disk is full; none where nobody asked for one.
+    reserve: Option<Reserve>,
+    /// Beside it, how many entries it has.
+    mark: Mark,
     // Fields drop in order: the lock is given back only after the connection has closed.
     _lock: lock::Lock,
 }
@@ -54,13 +64,50 @@ impl Ledger {
     /// When another evenkeel holds the directory, a newer one wrote the ledger, the file is damaged or no database at all, or
     /// the file system refuses.
     pub(crate) fn open(dir: &Path) -> Result<Self, LedgerError> {
-        Self::open_with_clock(dir, Timestamp::now)
+        let reserve = Reserve::of(dir);
+        let opened = match open::open(dir) {
+            Err(LedgerError::NoSpace { .. }) if reserve.give_up() => open::open(dir),
+            opened => opened,
+        };
+        let ledger = Self::from_parts(dir, opened?, Timestamp::now, Some(reserve));
+        if let Err(error) = ledger.room() {
+            tracing::warn!(%error, "nothing new is begun until there is room");
+        }
+        Ok(ledger)
     }
 
-    /// [`Ledger::open`] with the clock passed in.
+    /// [`Ledger::open`] with the clock passed in, and without a reserve.
+    #[cfg(test)]
     pub(crate) fn open_with_clock(dir: &Path, clock: fn() -> Timestamp) -> Result<Self, LedgerError> {
-        let (connection, file, lock) = open::open(dir)?;
-        Ok(Self(Arc::new(Inner { connection: Mutex::new(connection), file, clock, _lock: lock })))
+        Ok(Self::from_parts(dir, open::open(dir)?, clock, None))
+    }
+
+    fn from_parts(
+        dir: &Path,
+        (connection, file, lock): (Connection, PathBuf, lock::Lock),
+        clock: fn() -> Timestamp,
+        reserve: Option<Reserve>,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            connection: Mutex::new(connection),
+            file,
+            clock,
+            reserve,
+            mark: Mark::open(dir),
+            _lock: lock,
+        }))
+    }
+
+    /// Whether something new may be begun: only while there is the reserve that its end, or the way back, would be put on record
+    /// with. One that was given up is made again here, once there is room for it.
+    ///
+    /// # Errors
+    /// [`LedgerError::NoReserve`] while there is not.
+    pub(crate) fn room(&self) -> Result<(), LedgerError> {
+        let Some(reserve) = &self.0.reserve else { return Ok(()) };
+        let short =
+            |short: reserve::Short| LedgerError::NoReserve { path: self.0.file.clone(), need: short.need };
+        reserve.keep().map_err(short)
     }
 
     /// The installation's key for release digests, made when the ledger was.
@@ -93,16 +140,35 @@ impl Ledger {
         result.map_err(|error| LedgerError::from_sqlite(&self.0.file, error))
     }
 
+    /// On a full disk the reserve is given up for it: what has begun must not be left without a record.
     fn write<T>(
         &self,
-        work: impl FnOnce(&Transaction<'_>, Timestamp) -> rusqlite::Result<T>,
+        work: impl Fn(&Transaction<'_>, Timestamp) -> rusqlite::Result<T>,
+    ) -> Result<T, LedgerError> {
+        match self.try_write(&work) {
+            Err(LedgerError::NoSpace { .. }) if self.0.reserve.as_ref().is_some_and(Reserve::give_up) => {
+                self.try_write(&work)
+            }
+            written => written,
+        }
+    }
+
+    fn try_write<T>(
+        &self,
+        work: &impl Fn(&Transaction<'_>, Timestamp) -> rusqlite::Result<T>,
     ) -> Result<T, LedgerError> {
         let mut connection = self.connection();
+        let before = connection.total_changes();
         let result = connection.transaction_with_behavior(TransactionBehavior::Immediate).and_then(|tx| {
             let value = work(&tx, self.now())?;
+            let entries = if tx.total_changes() == before { None } else { Some(mark::add(&tx)?) };
             tx.commit()?;
-            Ok(value)
+            Ok((value, entries))
         });
-        result.map_err(|error| LedgerError::from_sqlite(&self.0.file, error))
+        let (value, entries) = result.map_err(|error| LedgerError::from_sqlite(&self.0.file, error))?;
+        if let Some(entries) = entries {
+            self.0.mark.set(entries);
+        }
+        Ok(value)
     }
 }

@@ -1,4 +1,4 @@
-//! Opening: directory, lock, file, settings, version, integrity, in this order.
+//! Opening: directory, lock, file, settings, version, integrity, completeness, in this order.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::Read;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use super::lock::Lock;
-use super::{LedgerError, migrations};
+use super::{LedgerError, check, migrations};
 
 /// The file's name in the data directory.
 const FILE: &str = "ledger.db";
@@ -22,8 +22,9 @@ pub(super) fn open(dir: &Path) -> Result<(Connection, PathBuf, Lock), LedgerErro
     make_private(dir)?;
     let lock = Lock::take(dir)?;
     let file = dir.join(FILE);
+    check::gone(dir, &file)?;
     make_file(&file)?;
-    let connection = connect(&file)?;
+    let connection = connect(dir, &file)?;
     Ok((connection, file, lock))
 }
 
@@ -49,12 +50,13 @@ fn make_file(file: &Path) -> Result<(), LedgerError> {
     fs::set_permissions(file, Permissions::from_mode(0o600)).map_err(io)
 }
 
-fn connect(file: &Path) -> Result<Connection, LedgerError> {
+fn connect(dir: &Path, file: &Path) -> Result<Connection, LedgerError> {
     let sqlite = |error| LedgerError::from_sqlite(file, error);
     let mut connection = Connection::open(file).map_err(sqlite)?;
     settings(&connection).map_err(sqlite)?;
     refuse_newer(&connection, file)?;
-    refuse_damaged(&connection, file)?;
+    check::damaged(&connection, file)?;
+    check::short(&mut connection, dir, file)?;
     let key = random_key()?;
     migrations::apply(&mut connection, &key).map_err(sqlite)?;
     Ok(connection)
@@ -74,16 +76,6 @@ fn refuse_newer(connection: &Connection, file: &Path) -> Result<(), LedgerError>
         return Err(LedgerError::NewerVersion { path: file.to_owned(), found, known });
     }
     Ok(())
-}
-
-fn refuse_damaged(connection: &Connection, file: &Path) -> Result<(), LedgerError> {
-    let answer: String = connection
-        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-        .map_err(|error| LedgerError::from_sqlite(file, error))?;
-    if answer == "ok" {
-        return Ok(());
-    }
-    Err(LedgerError::Corrupt { path: file.to_owned(), reason: answer })
 }
 
 fn random_key() -> Result<[u8; 32], LedgerError> {

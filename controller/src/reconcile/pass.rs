@@ -175,6 +175,7 @@ async fn rollout(
         None => {
             let revision = target.revision.clone();
             if !repair {
+                ledger.room()?;
                 ledger.set_attempted(&handle.name, &revision)?;
             }
             let previous = live.as_ref().map(|live| &live.digest);

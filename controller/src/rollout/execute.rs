@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use evenkeel_core::plan::{Effect, Plan, Role, Step, Strategy, Subject};
+use evenkeel_core::plan::{Direction, Effect, Plan, Role, Step, Strategy, Subject};
 use evenkeel_core::status::Phase;
 
 use super::Failure;
@@ -20,9 +20,11 @@ impl Run<'_> {
     /// Carries out every step of a plan, or stops at the first that fails.
     pub(super) async fn execute(&self, stage: &str, plan: &Plan) -> Result<(), Failure> {
         let ledger = &self.context.ledger;
+        self.room_behind_fence(plan).await?;
         let number = ledger.put_plan(self.id, stage, plan)?;
         for (index, step) in plan.steps.iter().enumerate() {
             self.interruption(step)?;
+            self.room(step)?;
             let phase = if self.reverting() { Phase::Reverting } else { phase(&step.effect) };
             self.context.say(phase, format!("{} {}", step.effect.name(), step.effect.subject()).trim());
             tracing::info!(app = %self.context.app, rollout = %self.id, step = step.effect.name(), subject = step.effect.subject(), why = step.why, "step");
@@ -33,10 +35,37 @@ impl Run<'_> {
             let (outcome, detail) = journal(&result);
             self.context.metrics.step_finished(step.effect.name(), outcome, began.elapsed().as_secs_f64());
             ledger.finish_step(entry, outcome, detail.as_deref())?;
-            result?;
+            self.gap_in_the_fence(plan, step, &result?)?;
             self.pause_ends(step)?;
         }
         Ok(())
+    }
+
+    /// On a full disk nothing is begun that takes room, or that would have to be put back with what is left; what has taken over
+    /// comes to its end, and the way back is always open.
+    fn room(&self, step: &Step) -> Result<(), Failure> {
+        let begins = matches!(
+            step.effect,
+            Effect::Materialise
+                | Effect::Build { .. }
+                | Effect::Pull { .. }
+                | Effect::ReadScripts { .. }
+                | Effect::Rehearse { .. }
+                | Effect::Backup { .. }
+                | Effect::Migrate { direction: Direction::Up, .. }
+        );
+        if begins && !self.reverting() { Ok(self.context.ledger.room()?) } else { Ok(()) }
+    }
+
+    /// Users wait behind a fence: whether the backup has room there is seen before it goes up.
+    async fn room_behind_fence(&self, plan: &Plan) -> Result<(), Failure> {
+        let backs_up = plan.steps.iter().any(|step| matches!(step.effect, Effect::Backup { .. }));
+        if plan.strategy != Strategy::Fenced || !backs_up {
+            return Ok(());
+        }
+        let room = self.room_for_backup().await;
+        let room = room.and_then(|()| plan.steps.iter().try_for_each(|step| self.room(step)));
+        room.map_err(|failure| failure.redacted(self.target))
     }
 
     /// A fence is a pause that users notice: it is measured from the first stop on, also across a crash.
@@ -44,6 +73,20 @@ impl Run<'_> {
         let fences = plan.strategy == Strategy::Fenced && matches!(step.effect, Effect::Stop { .. });
         if fences && self.fact::<i64>(fact::PAUSED_AT)?.is_none() {
             self.set_fact(fact::PAUSED_AT, &self.context.ledger.now().as_millisecond())?;
+        }
+        Ok(())
+    }
+
+    /// Whoever had to be stopped now may have written since the last backup, after a crash and with somebody's help: what was backed
+    /// up before is not what to go back to any more.
+    fn gap_in_the_fence(&self, plan: &Plan, step: &Step, made: &Made) -> Result<(), Failure> {
+        let stopped = matches!((&step.effect, made), (Effect::Stop { .. }, Made::Now(_)));
+        if !stopped || plan.strategy != Strategy::Fenced || self.reverting() {
+            return Ok(());
+        }
+        let backed_up = self.fact::<bool>(fact::BACKED_UP_BEHIND_FENCE)?.unwrap_or(false);
+        if backed_up && self.fact::<serde_json::Value>(fact::MIGRATING)?.is_none() {
+            self.set_fact(fact::BACKED_UP_BEHIND_FENCE, &false)?;
         }
         Ok(())
     }

@@ -82,7 +82,7 @@ impl From<EngineError> for Failure {
 
 impl From<LedgerError> for Failure {
     fn from(error: LedgerError) -> Self {
-        Self::transient(Reason::EngineUnreachable, error.to_string())
+        Self::transient(Reason::PreflightFailed, error.to_string())
     }
 }
 

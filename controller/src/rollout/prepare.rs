@@ -12,6 +12,7 @@ use super::gather::{given_files, mounted_files};
 use super::run::Run;
 use crate::engine::BuildRequest;
 use crate::source::{ContextError, ContextRequest, MaterialiseError, Releases, TreeError};
+use crate::space;
 
 impl Run<'_> {
     /// Writes what containers mount from the repository.
@@ -105,7 +106,8 @@ impl Run<'_> {
         };
         let directory = self.context.build_dir();
         std::fs::create_dir_all(&directory).map_err(|error| {
-            Failure::transient(Reason::BuildFailed, format!("cannot make {}: {error}", directory.display()))
+            let reason = space::reason(&directory, &error);
+            Failure::transient(Reason::BuildFailed, format!("cannot make {}: {reason}", directory.display()))
         })?;
         remove_contexts(&directory);
         let dockerfile = blocking(write).await?.map_err(|error| self.context_failure(error))?;

@@ -244,7 +244,11 @@ async fn revert(order: &Order<'_>, lock: Option<Box<dyn Held>>, verdict: Verdict
     let noted = serde_json::to_value(verdict).unwrap_or_default();
     let noted = context.ledger.set_fact(order.id, fact::VERDICT, &noted);
     if let Err(error) = noted.and_then(|()| context.ledger.set_reverting(order.id, &message)) {
-        return End::Transient { reason, message: error.to_string() };
+        let message = match start_what_served(order).await {
+            Ok(()) => error.to_string(),
+            Err(why) => format!("{error}\nwhat served could not be started again: {why}"),
+        };
+        return End::Transient { reason, message };
     }
     let run = Run {
         context,
@@ -271,6 +275,27 @@ async fn revert(order: &Order<'_>, lock: Option<Box<dyn Held>>, verdict: Verdict
             End::RevertFailed(format!("{message}\nputting it back failed: {why}"))
         }
     }
+}
+
+/// Without a ledger nothing can be put back on record, and users wait behind the fence. Where the schema has not been touched, what
+/// it stopped is started all the same: the next plan sees that it runs.
+async fn start_what_served(order: &Order<'_>) -> Result<(), Failure> {
+    let (context, ledger) = (order.context, &order.context.ledger);
+    let of_rollout = |key| ledger.fact(order.id, key);
+    if of_rollout(fact::PAUSED_AT)?.is_none()
+        || of_rollout(fact::PAUSED_FOR)?.is_some()
+        || of_rollout(fact::MIGRATING)?.is_some()
+    {
+        return Ok(());
+    }
+    for (service, id) in ledger.serving(&context.app)? {
+        let stopped = context.engine.container(id.as_str()).await?.is_some_and(|it| !it.running());
+        if stopped {
+            tracing::warn!(app = %context.app, %service, "the ledger cannot be written: what the fence stopped is started again");
+            context.engine.start(id.as_str()).await?;
+        }
+    }
+    Ok(())
 }
 
 /// When the previous release fails too, the fault is not the new one's.

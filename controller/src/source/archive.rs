@@ -9,6 +9,7 @@ use tar::{Builder, EntryType, Header};
 
 use super::checkout::Checkout;
 use super::context::{Content, Context, ContextEntry, ContextError};
+use crate::space;
 
 impl Checkout {
     /// Writes a context that this commit listed; one blob at a time is in memory.
@@ -24,8 +25,10 @@ impl Checkout {
     }
 
     fn write_all(&self, context: &Context, to: &Path) -> Result<(), ContextError> {
-        let failed =
-            |e: std::io::Error| ContextError::Write { path: to.display().to_string(), reason: e.to_string() };
+        let failed = |e: std::io::Error| ContextError::Write {
+            path: to.display().to_string(),
+            reason: space::reason(to, &e),
+        };
         let file =
             File::options().create(true).write(true).truncate(true).mode(0o600).open(to).map_err(failed)?;
         let mut archive = Builder::new(BufWriter::new(file));

@@ -17,6 +17,7 @@ use git2::{ObjectType, Oid};
 use serde::{Deserialize, Serialize};
 
 use super::checkout::{Checkout, DIRECTORY, EXECUTABLE, Found, LINK, TreeError, join};
+use crate::space;
 
 const MANIFEST: &str = "files.json";
 const ABANDONED: Duration = Duration::from_secs(3600);
@@ -325,7 +326,7 @@ fn sync_directories(files: &Path, contents: &Contents) -> std::io::Result<()> {
 }
 
 pub(super) fn failed(path: &Path, e: &std::io::Error) -> MaterialiseError {
-    MaterialiseError::Write { path: path.display().to_string(), reason: e.to_string() }
+    MaterialiseError::Write { path: path.display().to_string(), reason: space::reason(path, e) }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use git2::{ErrorCode, Oid, Repository, RepositoryInitOptions};
 
 use super::error::SourceError;
+use crate::space;
 
 /// Where branches are mirrored to. Not straight below `refs/evenkeel/`: a branch may be called `keep`.
 const BRANCHES: &str = "refs/evenkeel/branch/";
@@ -31,6 +32,10 @@ impl Layout {
     pub(super) fn marker(&self) -> PathBuf {
         self.root.join("broken")
     }
+    /// Says that a new mirror is being made, and that the one that was moved aside has not given up what it keeps yet.
+    pub(super) fn renewing(&self) -> PathBuf {
+        self.root.join("renewing")
+    }
     fn lock(&self) -> PathBuf {
         self.root.join("lock")
     }
@@ -45,7 +50,7 @@ pub(super) fn branch_ref(branch: &str) -> String {
 
 /// Holds the mirror against other processes until dropped; the system releases it when a process dies.
 pub(super) fn lock(layout: &Layout, wait: Duration, alive: &mut dyn FnMut()) -> Result<File, SourceError> {
-    let failed = |e| SourceError::local("lock the mirror", e);
+    let failed = |e: std::io::Error| SourceError::local("lock the mirror", space::reason(&layout.root, &e));
     let file = File::options().create(true).append(true).open(layout.lock()).map_err(failed)?;
     let until = Instant::now() + wait;
     loop {
@@ -116,19 +121,27 @@ fn children(directory: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path())
 }
 
-/// Moves a broken mirror out of the way; the one before it goes. The lock must be held.
+/// Moves a broken mirror out of the way; the one before it goes. The lock must be held. Where an earlier try did not come to its
+/// end, the one aside is still what there is to save, and only what that try had made goes.
 pub(super) fn set_aside(layout: &Layout) -> Result<PathBuf, SourceError> {
-    let aside = layout.aside();
-    let _ = fs::remove_dir_all(&aside);
-    match fs::rename(layout.repository(), &aside) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            Err(SourceError::local("move the broken mirror aside", e))
-        }
-        _ => {
-            let _ = fs::remove_file(layout.marker());
-            Ok(aside)
-        }
+    let (aside, repository) = (layout.aside(), layout.repository());
+    let failed = |e| SourceError::local("move the broken mirror aside", e);
+    if layout.renewing().exists() && aside.exists() {
+        let _ = fs::remove_dir_all(&repository);
+        return Ok(aside);
     }
+    let _ = fs::remove_dir_all(&aside);
+    fs::write(layout.renewing(), b"").map_err(failed)?;
+    match fs::rename(repository, &aside) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(failed(e)),
+        _ => Ok(aside),
+    }
+}
+
+/// The new mirror has all that could be saved.
+pub(super) fn renewed(layout: &Layout) {
+    let _ = fs::remove_file(layout.marker());
+    let _ = fs::remove_file(layout.renewing());
 }
 
 /// The tip of a branch as last fetched.

@@ -14,6 +14,7 @@ use super::error::SourceError;
 use super::helper::Request;
 use super::mirror::{self, Layout};
 use super::repository::{Recloned, Tip};
+use crate::space;
 
 const HEADS: &str = "refs/heads/";
 const LOCK_WAIT: Duration = Duration::from_secs(20);
@@ -24,14 +25,13 @@ pub(super) fn poll(request: &Request, alive: &mut dyn FnMut()) -> Result<Tip, So
     let _lock = mirror::lock(&layout, LOCK_WAIT, alive)?;
     let session = Session { request, alive: RefCell::new(alive), fingerprint: RefCell::default() };
     let wanted = session.ask()?;
-    if layout.marker().exists() {
-        return session.start_anew(&layout, wanted, "a reader found it broken".to_owned());
-    }
-    match mirror::open_or_create(&layout).map(|repository| session.update(&repository, wanted)) {
-        Ok(Ok(tip)) => Ok(tip),
-        Ok(Err(Failure::Remote(e))) => Err(session.explain(&e)),
-        Ok(Err(Failure::Mirror(e))) | Err(e) => session.start_anew(&layout, wanted, e.message().to_owned()),
-    }
+    // A disk that takes nothing is to blame for whatever fails on it.
+    let blame = |error| space::probe(&layout.root).err().map_or(error, |e| unwritable(&layout, &e));
+    session.bring_up(&layout, wanted).map_err(blame)
+}
+
+fn unwritable(layout: &Layout, e: &std::io::Error) -> SourceError {
+    SourceError::local("bring the mirror up to date", space::reason(&layout.root, e))
 }
 
 /// Whose fault it is.
@@ -66,6 +66,24 @@ impl Session<'_> {
         Ok(heads.iter().filter_map(|head| Some((branch(head.name())?, head.oid()))).collect())
     }
 
+    fn bring_up(&self, layout: &Layout, wanted: Oid) -> Result<Tip, SourceError> {
+        if layout.marker().exists() {
+            return self.start_anew(layout, wanted, "a reader found it broken".to_owned());
+        }
+        if layout.renewing().exists() {
+            return self.start_anew(
+                layout,
+                wanted,
+                "it was being made anew, and that was interrupted".to_owned(),
+            );
+        }
+        match mirror::open_or_create(layout).map(|repository| self.update(&repository, wanted)) {
+            Ok(Ok(tip)) => Ok(tip),
+            Ok(Err(Failure::Remote(e))) => Err(self.explain(&e)),
+            Ok(Err(Failure::Mirror(e))) | Err(e) => self.start_anew(layout, wanted, e.message().to_owned()),
+        }
+    }
+
     fn update(&self, repository: &Repository, wanted: Oid) -> Result<Tip, Failure> {
         let branch = &self.request.branch;
         let before = mirror::tip(repository, branch).map_err(Failure::Mirror)?;
@@ -94,7 +112,9 @@ impl Session<'_> {
         repository.remote_anonymous(&self.request.url)?.fetch(&[refspec], Some(&mut options), None)
     }
 
+    /// Never on a disk that takes nothing: there the mirror is not what is broken, and no new one can be made.
     fn start_anew(&self, layout: &Layout, wanted: Oid, reason: String) -> Result<Tip, SourceError> {
+        space::probe(&layout.root).map_err(|e| unwritable(layout, &e))?;
         let aside = mirror::set_aside(layout)?;
         let corrupt = |e: &git2::Error| SourceError::Corrupt {
             mirror: layout.repository().display().to_string(),
@@ -106,6 +126,7 @@ impl Session<'_> {
             Failure::Mirror(e) => corrupt(&e),
         })?;
         let recloned = Some(rescue(aside, &repository, reason));
+        mirror::renewed(layout);
         Ok(Tip { recloned, ..tip })
     }
 

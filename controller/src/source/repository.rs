@@ -14,6 +14,10 @@ use super::helper::{self, Request};
 use super::location::{Location, Transport};
 use super::mirror::{self, Layout};
 use super::{hostkeys, materialise};
+use crate::space;
+
+/// The helper's git configuration.
+const CONFIG: &[u8] = b"[safe]\n\tdirectory = *\n";
 
 /// Where the followed branch is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,7 +60,9 @@ impl Source {
         let location = check(&mut config)
             .map_err(|reason| SourceError::Invalid { name: config.name.clone(), reason })?;
         let layout = Layout { root: config.data_dir.join("sources").join(&config.name) };
-        prepare(&layout).map_err(|e| SourceError::local(format!("make {}", layout.root.display()), e))?;
+        prepare(&layout).map_err(|e| {
+            SourceError::local(format!("make {}", layout.root.display()), space::reason(&layout.root, &e))
+        })?;
         Ok(Self { config, location, layout })
     }
 
@@ -151,6 +157,9 @@ impl Source {
     }
 
     fn corrupt(&self, e: &git2::Error) -> SourceError {
+        if let Err(e) = space::probe(&self.layout.root) {
+            return SourceError::local("write to the mirror", space::reason(&self.layout.root, &e));
+        }
         let mirror = self.layout.repository().display().to_string();
         SourceError::Corrupt { mirror, reason: e.message().to_owned() }
     }
@@ -234,7 +243,12 @@ fn prepare(layout: &Layout) -> std::io::Result<()> {
     let ssh = layout.home().join(".ssh");
     fs::create_dir_all(&ssh)?;
     fs::set_permissions(&layout.root, fs::Permissions::from_mode(0o700))?;
-    materialise::write_file(&home_config(&layout.home()), b"[safe]\n\tdirectory = *\n", 0o600)
+    let config = home_config(&layout.home());
+    // Nothing is written that is there: evenkeel has to start on a full disk, too, to say so and to look after what runs.
+    if fs::read(&config).is_ok_and(|there| there == CONFIG) {
+        return Ok(());
+    }
+    materialise::write_file(&config, CONFIG, 0o600)
 }
 
 fn home_config(home: &Path) -> PathBuf {

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::source::testing::Repo;
+use crate::space::testing::SmallDisk;
 
 #[tokio::test]
 async fn follows_a_branch_and_fetches_only_what_moved() {
@@ -184,6 +185,54 @@ async fn lost_objects_are_noticed_and_a_kept_rewritten_commit_is_rescued() {
     assert_eq!((anew.revision, anew.recloned.unwrap().lost), (tip, Vec::new()));
     assert_eq!(source.checkout(&rewritten).unwrap().meta().unwrap().subject, "rewritten");
     assert_eq!(source.poll().await.unwrap().recloned, None);
+}
+
+/// What only the broken mirror still has survives a process that is killed, or a disk that fills up, while a new one is made.
+#[tokio::test]
+async fn an_interrupted_renewal_loses_nothing_that_was_kept() {
+    let repo = Repo::new();
+    repo.commit("base");
+    let rewritten = repo.commit("rewritten");
+    let source = repo.source();
+    source.poll().await.unwrap();
+    source.keep(&rewritten).unwrap();
+    repo.git(&["reset", "-q", "--hard", "HEAD~1"]);
+    let tip = repo.commit("tip");
+    source.poll().await.unwrap();
+    // Moved aside; of the new one there is half.
+    let aside = crate::source::mirror::set_aside(&source.layout).unwrap();
+    fs::create_dir_all(source.layout.repository().join("objects")).unwrap();
+    let anew = source.poll().await.unwrap();
+    assert_eq!((anew.revision, anew.recloned.unwrap().lost), (tip, Vec::new()));
+    assert_eq!(source.checkout(&rewritten).unwrap().meta().unwrap().subject, "rewritten");
+    assert!(aside.exists() && !source.layout.renewing().exists());
+    assert_eq!(source.poll().await.unwrap().recloned, None);
+}
+
+#[tokio::test]
+async fn a_full_disk_breaks_no_mirror() {
+    let Some(small) = SmallDisk::mount(2_048) else { return };
+    let repo = Repo::new();
+    let first = repo.commit("first");
+    let config = SourceConfig::new("x", repo.config().url, "main", small.path());
+    let source = Source::open(config.clone()).unwrap();
+    source.poll().await.unwrap();
+    source.keep(&first).unwrap();
+    small.fill();
+    repo.write("large", &(0..60_000).map(|it: u32| it.to_string()).collect::<String>());
+    let second = repo.commit("second");
+    for _ in 0..3 {
+        let error = source.poll().await.unwrap_err();
+        assert_eq!(error.kind(), "local", "{error}");
+        assert!(error.to_string().contains("no space left in ") && error.transient(), "{error}");
+    }
+    assert!(source.keep(&second).unwrap_err().to_string().contains("no space left in "));
+    assert_eq!(source.checkout(&first).unwrap().meta().unwrap().subject, "first");
+    let source = Source::open(config).expect("evenkeel starts on a full disk");
+    small.relieve();
+    let tip = source.poll().await.unwrap();
+    assert_eq!((tip.revision, tip.recloned), (second, None));
+    assert_eq!(kept(&source), [first]);
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ impl Store {
     ) -> Result<Backup, DatabaseError> {
         let observed = observe(target).await?;
         compatible(engine, target, &observed).await?;
-        let need = self.room(&observed).await?;
+        let need = self.room(observed.size).await?;
         let id = format!("{}-{:04x}", request.now.strftime("%Y%m%dt%H%M%Sz"), fastrand::u16(..));
         let mut partial = Partial::new(&self.directory)?;
         let application = format!("evenkeel-backup-{id}");
@@ -74,17 +74,20 @@ impl Store {
     }
 
     /// Sweeps what crashes left and sees whether there is room, as far as that can be told beforehand: for half more than the last
-    /// dump, or for a quarter of the database.
-    async fn room(&self, observed: &Observation) -> Result<u64, DatabaseError> {
+    /// dump, or for a quarter of the database, whose size is given in bytes. How many bytes that is.
+    ///
+    /// # Errors
+    /// [`DatabaseError::NoSpace`] where there is not; of the file system.
+    pub(crate) async fn room(&self, size: u64) -> Result<u64, DatabaseError> {
         file::directory(&self.directory).await?;
         self.sweep().await?;
         let last = self.list().await?.into_iter().find(Backup::good);
-        let need = last.map_or(observed.size / 4, |last| last.size + last.size / 2).max(FLOOR);
+        let need = last.map_or(size / 4, |last| last.size + last.size / 2).max(FLOOR);
         let free = file::free(&self.directory)?;
         if free >= need {
             return Ok(need);
         }
-        Err(DatabaseError::NoSpace { directory: self.directory.display().to_string(), need, free })
+        Err(DatabaseError::no_space(&self.directory, Some(need)))
     }
 
     async fn sweep(&self) -> Result<(), DatabaseError> {

@@ -9,6 +9,7 @@ use tokio::fs::{self, File};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::super::error::DatabaseError;
+use crate::space;
 
 /// What is being written begins with this; after a crash it is swept.
 pub(super) const PARTIAL: &str = ".partial-";
@@ -110,21 +111,15 @@ pub(super) async fn remove(path: &PathBuf) -> Result<(), DatabaseError> {
 
 /// Bytes that are free for this user.
 pub(super) fn free(path: &Path) -> Result<u64, DatabaseError> {
-    let status = rustix::fs::statvfs(path)
-        .map_err(|error| DatabaseError::file("ask for the free space in", path, error.into()))?;
-    Ok(status.f_bavail.saturating_mul(status.f_frsize))
+    space::free(path).map_err(|error| DatabaseError::file("ask for the free space in", path, error))
 }
 
 /// An error of writing, told apart where the disk is full.
 pub(super) fn written(directory: &Path, need: u64, error: io::Error) -> DatabaseError {
-    match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => DatabaseError::NoSpace {
-            directory: directory.display().to_string(),
-            need,
-            free: free(directory).unwrap_or(0),
-        },
-        _ => DatabaseError::file("write a backup in", directory, error),
+    if space::is_full(&error) {
+        return DatabaseError::no_space(directory, Some(need));
     }
+    DatabaseError::file("write a backup in", directory, error)
 }
 
 #[cfg(test)]
@@ -156,6 +151,6 @@ mod tests {
     fn a_full_disk_is_transient_and_says_so() {
         let full = written(Path::new("/tmp"), 9, ErrorKind::StorageFull.into());
         assert!(full.transient());
-        assert!(full.to_string().starts_with("no space left for a backup in /tmp: "), "{full}");
+        assert!(full.to_string().starts_with("the backup cannot be made: no space left in /tmp: "), "{full}");
     }
 }

@@ -7,6 +7,7 @@ use super::*;
 use crate::database::Target;
 use crate::database::observe::observe;
 use crate::database::testing::{Docker, Stack};
+use crate::space::testing::SmallDisk;
 
 const ROWS: &str = "CREATE TABLE public.alembic_version (version_num text); INSERT INTO public.alembic_version VALUES ('a1'); \
     CREATE SCHEMA \"Odd one\"; CREATE TABLE \"Odd one\".\"t\"\"\" (x text); \
@@ -188,41 +189,18 @@ async fn a_failed_backup_leaves_nothing() {
 #[tokio::test]
 async fn a_full_disk_is_transient_and_leaves_no_file() {
     let Some(fixture) = fixture("full").await else { return };
-    let Some(small) = Small::mount(fixture.directory.path()) else { return };
+    let Some(small) = SmallDisk::mount(256) else { return };
     let target = &fixture.stack.target;
-    let store = Store::new(&small.0);
+    let store = Store::new(small.path());
     let error = store.create(&Docker, target, request(1)).await.unwrap_err();
     assert!(matches!(error, DatabaseError::NoSpace { .. }), "{error}");
-    let mut partial = file::Partial::new(&small.0).unwrap();
+    let mut partial = file::Partial::new(small.path()).unwrap();
     let application = "evenkeel-backup-test".to_owned();
-    let dump = dump::Dump { engine: &Docker, target, directory: &small.0, application, need: 1 };
+    let dump = dump::Dump { engine: &Docker, target, directory: small.path(), application, need: 1 };
     let error = dump.run(&mut partial.file).await.err().unwrap();
     assert!(matches!(error, DatabaseError::NoSpace { .. }), "{error}");
     drop(partial);
-    assert_eq!(std::fs::read_dir(&small.0).unwrap().count(), 0);
-}
-
-/// A file system of 256 KiB; only root can mount one.
-struct Small(PathBuf);
-
-impl Small {
-    fn mount(below: &Path) -> Option<Self> {
-        let path = below.join("small");
-        std::fs::create_dir(&path).unwrap();
-        let mount = ["-t", "tmpfs", "-o", "size=256k", "tmpfs"];
-        let mounted = std::process::Command::new("mount").args(mount).arg(&path).status();
-        if mounted.is_ok_and(|status| status.success()) {
-            return Some(Self(path));
-        }
-        eprintln!("skipped: a small file system cannot be mounted here");
-        None
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        let _ = std::process::Command::new("umount").arg(&self.0).status();
-    }
+    assert_eq!(std::fs::read_dir(small.path()).unwrap().count(), 0);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use rusqlite::Connection;
 
 use super::sample::{app, open, release, revision};
 use crate::ledger::{Ledger, LedgerError};
+use crate::space::testing::SmallDisk;
 
 fn refusal(dir: &std::path::Path) -> LedgerError {
     match Ledger::open(dir) {
@@ -104,7 +105,7 @@ fn what_is_no_database_is_refused_and_left_alone() {
     fs::write(&file, &text).unwrap();
     let error = refusal(dir.path());
     assert!(matches!(error, LedgerError::Corrupt { .. }), "{error:?}");
-    assert!(error.to_string().contains("ledger.db") && error.to_string().contains("move it away"), "{error}");
+    assert!(error.to_string().contains("ledger.db") && error.to_string().contains("away"), "{error}");
     assert_eq!(fs::read_to_string(&file).unwrap(), text);
 }
 
@@ -146,4 +147,174 @@ fn a_record_of_another_version_is_named_as_such() {
     ledger.connection().execute("UPDATE releases SET body = '{\"later\": true}'", []).unwrap();
     let error = ledger.release(&app(), &release('a').digest).unwrap_err();
     assert!(matches!(error, LedgerError::Unreadable { .. }), "{error:?}");
+}
+
+/// A ledger with a good many entries, closed; what was in it.
+fn filled(dir: &std::path::Path) -> Vec<Vec<String>> {
+    let ledger = open(dir);
+    ledger.put_release(&release('a')).unwrap();
+    let id = ledger.begin_rollout(&app(), &release('a').digest, &revision('a'), "test", None).unwrap();
+    (0..40).for_each(|count| ledger.set_fact(id, &format!("fact{count}"), &"x".repeat(300).into()).unwrap());
+    (0..40).for_each(|_| ledger.record_event(None, "poll", &"y".repeat(300)).unwrap());
+    dump(&ledger.connection())
+}
+
+/// Every value of every table, as text.
+fn dump(connection: &Connection) -> Vec<Vec<String>> {
+    let mut tables =
+        connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY 1").unwrap();
+    let tables: Vec<String> = tables.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let rows = |table: &String| {
+        let mut all = connection.prepare(&format!("SELECT * FROM \"{table}\" ORDER BY 1, 2")).unwrap();
+        let columns = all.column_count();
+        let row = |row: &rusqlite::Row<'_>| {
+            Ok((0..columns).map(|it| format!("{:?}", row.get_ref(it).unwrap())).collect())
+        };
+        all.query_map([], row).unwrap().map(Result::unwrap).collect::<Vec<Vec<String>>>()
+    };
+    tables.iter().flat_map(rows).collect()
+}
+
+/// The files as a process that was killed left them: its log has not gone into the ledger.
+fn killed(dir: &std::path::Path) -> tempfile::TempDir {
+    let left = tempfile::tempdir().unwrap();
+    let ledger = open(dir);
+    (0..20).for_each(|_| ledger.record_event(None, "poll", &"z".repeat(300)).unwrap());
+    for name in ["ledger.db", "ledger.db-wal", "ledger.mark"] {
+        fs::copy(dir.join(name), left.path().join(name)).unwrap();
+    }
+    left
+}
+
+#[test]
+fn a_ledger_that_was_cut_off_is_refused_wherever_that_was() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path());
+    let file = dir.path().join("ledger.db");
+    let whole = fs::read(&file).unwrap();
+    for length in (0..whole.len()).step_by(1_000).chain([1, 99, whole.len() - 1]) {
+        fs::write(&file, &whole[..length]).unwrap();
+        let error = refusal(dir.path()).to_string();
+        assert!(error.contains("ledger.db") && error.contains("Keep a copy"), "{length}: {error}");
+        assert!(fs::read(&file).unwrap() == whole[..length], "{length}: it was changed");
+    }
+    fs::remove_file(&file).unwrap();
+    assert!(refusal(dir.path()).to_string().contains("there was one"));
+    assert!(!file.exists(), "none was begun");
+}
+
+/// What is garbage is refused, unless it stands where nothing is: then all that was on record is there.
+#[test]
+fn garbage_in_the_middle_of_a_page_is_refused_or_does_no_harm() {
+    let dir = tempfile::tempdir().unwrap();
+    let before = filled(dir.path());
+    let file = dir.path().join("ledger.db");
+    let whole = fs::read(&file).unwrap();
+    let (mut refused, mut harmless) = (0, 0);
+    for at in (20..whole.len() - 40).step_by(331) {
+        let mut torn = whole.clone();
+        torn[at..at + 40].fill_with(|| fastrand::u8(..));
+        fs::write(&file, &torn).unwrap();
+        match Ledger::open_with_clock(dir.path(), super::sample::tick) {
+            Err(error) => {
+                refused += 1;
+                assert!(!matches!(error, LedgerError::Conflict { .. }), "{at}: {error}");
+            }
+            Ok(ledger) => {
+                harmless += 1;
+                assert!(dump(&ledger.connection()) == before, "at {at}: it holds something else");
+            }
+        }
+        for name in ["ledger.db-wal", "ledger.db-shm"] {
+            drop(fs::remove_file(dir.path().join(name)));
+        }
+    }
+    println!("{refused} refused, {harmless} harmless");
+    assert!(refused > 50, "{refused} refused, {harmless} harmless");
+}
+
+/// SQLite takes what is left of its log for all there was.
+#[test]
+fn a_log_that_was_cut_off_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path());
+    let left = killed(dir.path());
+    let log = left.path().join("ledger.db-wal");
+    let whole = fs::read(&log).unwrap();
+    let ledger = fs::read(left.path().join("ledger.db")).unwrap();
+    for length in (0..whole.len() - 4_200).step_by(1_500) {
+        fs::write(left.path().join("ledger.db"), &ledger).unwrap();
+        fs::write(&log, &whole[..length]).unwrap();
+        drop(fs::remove_file(left.path().join("ledger.db-shm")));
+        let error = refusal(left.path());
+        assert!(matches!(error, LedgerError::Short { .. }), "{length} of {}: {error:?}", whole.len());
+        assert!(
+            error.to_string().contains("was cut off") && error.to_string().contains("ledger.mark"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn garbage_in_the_log_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path());
+    let left = killed(dir.path());
+    let log = left.path().join("ledger.db-wal");
+    let mut bytes = fs::read(&log).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 64].fill(0xa5);
+    fs::write(&log, bytes).unwrap();
+    assert!(matches!(refusal(left.path()), LedgerError::Short { .. }));
+}
+
+/// A frame that is half written when the process is killed was on nobody's record.
+#[test]
+fn what_a_crash_leaves_of_a_write_is_no_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path());
+    let left = killed(dir.path());
+    let log = left.path().join("ledger.db-wal");
+    let whole = fs::read(&log).unwrap();
+    let half = [whole.as_slice(), &whole[32..2_000]].concat();
+    fs::write(&log, half).unwrap();
+    assert_eq!(dump(&open(left.path()).connection()).len(), dump(&open(dir.path()).connection()).len());
+}
+
+/// As the message says: an older state that is wanted needs one file removed.
+#[test]
+fn an_older_copy_is_refused_until_it_is_said_to_be_wanted() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path());
+    let file = dir.path().join("ledger.db");
+    let older = fs::read(&file).unwrap();
+    let ledger = open(dir.path());
+    (0..3).for_each(|_| ledger.record_event(None, "poll", "x").unwrap());
+    drop(ledger);
+    fs::write(&file, older).unwrap();
+    let error = refusal(dir.path());
+    assert!(matches!(error, LedgerError::Short { lost: 3, .. }), "{error:?}");
+    fs::remove_file(dir.path().join("ledger.mark")).unwrap();
+    open(dir.path());
+}
+
+/// The reserve is given up for what has begun, nothing new is begun without one, and it is made again by itself.
+#[test]
+fn on_a_full_disk_what_has_begun_goes_on_record_and_nothing_new_begins() {
+    let Some(disk) = SmallDisk::mount(24 * 1024) else { return };
+    let ledger = Ledger::open(disk.path()).unwrap();
+    ledger.room().unwrap();
+    disk.fill();
+    ledger.room().expect("it was not needed yet");
+    (0..200).for_each(|_| ledger.record_event(None, "poll", &"x".repeat(5_000)).unwrap());
+    let error = ledger.room().unwrap_err();
+    assert!(matches!(error, LedgerError::NoReserve { .. }), "{error:?}");
+    for word in ["no space left in ", disk.path().to_str().unwrap(), "needed", "goes on by itself"] {
+        assert!(error.to_string().contains(word), "{word} is not in: {error}");
+    }
+    drop(ledger);
+    let ledger = Ledger::open(disk.path()).expect("evenkeel starts on a full disk");
+    assert!(ledger.room().is_err());
+    disk.relieve();
+    ledger.room().unwrap();
 }

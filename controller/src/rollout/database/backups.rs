@@ -36,7 +36,7 @@ pub(crate) async fn backup_now(
     Ok(backup)
 }
 
-fn backup_failure(error: DatabaseError) -> Failure {
+pub(super) fn backup_failure(error: DatabaseError) -> Failure {
     match Failure::from(error) {
         Failure::Release { message, .. } => Failure::transient(Reason::BackupFailed, message),
         Failure::Transient { message, .. } => Failure::transient(Reason::BackupFailed, message),

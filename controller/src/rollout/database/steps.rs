@@ -13,6 +13,7 @@ use evenkeel_core::status::{Phase, Reason};
 
 use super::super::Failure;
 use super::super::run::{Run, fact};
+use super::backups::backup_failure;
 use super::{Begun, CONNECT_AGAIN, CONNECT_TRIES, LOCK_WAIT, backup_now};
 use crate::database::{DatabaseError, Ended, Limits, Observation, OneOff, Outcome, RehearsalRequest, Target};
 use crate::ledger::Applied;
@@ -170,6 +171,12 @@ impl Run<'_> {
         outputs.rehearsal = Some(RehearsedFrom { from: from.clone(), fingerprint, rehearsal });
         ledger.put_outputs(&self.context.app, &self.target.digest, &outputs)?;
         Ok(Some(found))
+    }
+
+    /// Whether there is room for a backup, as far as that can be told.
+    pub(in crate::rollout) async fn room_for_backup(&self) -> Result<(), Failure> {
+        let seen = self.context.databases.observe(&self.database().await?).await?;
+        self.context.store().room(seen.size).await.map(drop).map_err(backup_failure)
     }
 
     pub(in crate::rollout) async fn backup(&self) -> Result<Option<String>, Failure> {
