@@ -12,9 +12,9 @@ use super::stage::IDLE;
 /// function of what the one before it saw, so that one that does nothing is followed by others that do nothing.
 const ALL_IDLE_PASSES_EVERY: usize = 100;
 /// Of the states that only crashes lead to, an ordinary run takes one in so many.
-const LATER_STATES: u64 = 29;
+const LATER_STATES: u64 = 101;
 /// Of the power losses, an ordinary run takes one in so many.
-const POWER_LOSSES: usize = 3;
+const POWER_LOSSES: usize = 5;
 
 /// What happens when the process ends.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,7 @@ use super::process::Circumstances;
 use super::reference::Reference;
 
 /// Of what can go wrong, an ordinary run takes one in so many.
-const ORDINARY: u64 = 13;
+const ORDINARY: u64 = 41;
 
 /// Every effect goes wrong once, in every way; every read is stale once.
 pub(super) async fn every_mishap(reference: &Reference<'_>, figures: &mut Figures) {

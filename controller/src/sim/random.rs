@@ -24,7 +24,7 @@ use super::world::World;
 /// Seeds that once showed a fault.
 const REGRESSIONS: [u64; 0] = [];
 /// Seeds of an ordinary run.
-const SEEDS: u64 = 24;
+const SEEDS: u64 = 16;
 /// Processes in one run.
 const PROCESSES: usize = 6;
 
