@@ -52,7 +52,8 @@ pub(crate) struct Found {
     pub address: Option<String>,
     /// What it was doing, values taken out.
     pub query: String,
-    started: String,
+    /// When it began, as the server tells the time.
+    pub started: String,
 }
 
 /// Ends every session that a killed one-off container left on the database, and returns when they are gone; what was found.

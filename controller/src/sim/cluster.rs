@@ -120,6 +120,10 @@ impl Work {
                         database.left.insert(format!("{}_left", script.revision));
                     }
                 }
+                // The first one made the table; with it goes whatever is on it.
+                if database.applied.is_empty() {
+                    *database = Database::default();
+                }
             }
         }
         Ok(())

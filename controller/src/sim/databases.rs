@@ -146,12 +146,12 @@ impl Databases for Machine {
             |it: &Backend| it.server == server && it.database == target.name && is_quarry(it, quarry);
         if self.look(|world| world.backends.iter().any(hunted)) {
             self.in_database("end a migration's sessions", target, |world| {
-                world.terminate(hunted);
-                Ok(())
+                Ok(world.terminate(hunted).iter().map(found).collect())
             })
-            .await?;
+            .await
+        } else {
+            Ok(Vec::new())
         }
-        Ok(Vec::new())
     }
 
     async fn watch(
@@ -226,7 +226,7 @@ impl Databases for Machine {
                 image: request.image,
                 size: 1_000,
                 sha256: String::new(),
-                rows: BTreeMap::from([("public.entries".to_owned(), copy.rows.len() as u64)]),
+                rows: BTreeMap::from([("\"public\".\"entries\"".to_owned(), copy.rows.len() as u64)]),
                 globals_missing: None,
             };
             world.backups.insert(id, copy);
@@ -258,7 +258,8 @@ impl Databases for Machine {
         let kept_as = format!("{}_before_{tag}", target.name);
         sleep(Duration::from_secs(1)).await;
         self.in_database("restore", target, |world| {
-            let backup = world.backups.get(id).cloned().ok_or_else(|| no_database(target))?;
+            let none = || DatabaseError::NoBackup { id: id.to_owned(), directory: "simulated".to_owned() };
+            let backup = world.backups.get(id).cloned().ok_or_else(none)?;
             let (_, cluster) = world.server(&target.host).map_err(|reason| unreachable(target, &reason))?;
             let already = cluster.databases.contains_key(&kept_as);
             if !already && let Some(replaced) = cluster.databases.insert(target.name.clone(), backup) {
@@ -267,6 +268,16 @@ impl Databases for Machine {
             Ok(Restored { kept_as, already })
         })
         .await
+    }
+}
+
+fn found(backend: &Backend) -> Found {
+    Found {
+        pid: 1,
+        application: String::new(),
+        address: Some(backend.address.to_string()),
+        query: String::new(),
+        started: String::new(),
     }
 }
 

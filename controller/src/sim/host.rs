@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use evenkeel_core::compose::RestartPolicy;
 use evenkeel_core::container::{ContainerSpec, Endpoint, label};
 use evenkeel_core::name::{ContainerId, ImageId, ProjectName};
-use evenkeel_core::observed::{Container, Image, NetworkState, State};
+use evenkeel_core::observed::{Container, Image, Joined, NetworkState, State};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use sha2::{Digest, Sha256};
@@ -15,7 +15,7 @@ use tokio::time::sleep;
 
 use super::code::{Code, Fault, Program};
 use super::machine::{Machine, Trouble};
-use super::world::{Instance, World};
+use super::world::{Instance, NONE, World};
 use crate::engine::{
     BuildRequest, Engine, EngineError, EngineEvent, EngineInfo, Exec, ExecOutcome, LogLine, NetworkSpec,
     Progress, VolumeSpec,
@@ -37,7 +37,23 @@ fn trouble(action: &str, trouble: Trouble) -> EngineError {
 }
 
 fn refused(action: String, reason: impl Into<String>) -> EngineError {
-    EngineError::Refused { action, status: 409, reason: reason.into() }
+    let reason = reason.into();
+    EngineError::Refused { action, status: status(&reason), reason }
+}
+
+/// The status with which the engine says this.
+fn status(reason: &str) -> u16 {
+    let known = [
+        ("no such", 404),
+        ("not found", 404),
+        ("already allocated", 500),
+        ("failed to add an interface", 500),
+        ("Address already in use", 403),
+        ("same name", 400),
+        ("cannot be connected", 400),
+        ("only a new container", 400),
+    ];
+    known.into_iter().find(|(words, _)| reason.contains(words)).map_or(409, |(_, status)| status)
 }
 
 impl Machine {
@@ -122,10 +138,17 @@ impl World {
         let image = self.image(&spec.image).ok_or("no such image")?;
         let id = ContainerId::new(format!("{:012x}{}", 0xc0_0000 + self.number(), "0".repeat(52)));
         let seen = container(spec, &id, &image);
+        let volumes = seen.mounts.iter().map(|(source, ..)| source).filter(|source| !source.starts_with('/'));
+        for volume in volumes {
+            self.volumes.entry(volume.clone()).or_default();
+        }
         self.containers.push(Instance::new(seen, spec.clone()));
         let place = self.containers.len() - 1;
-        if let Some(first) = spec.endpoints.first() {
-            self.join(place, first)?;
+        let alone = Endpoint { network: NONE.to_owned(), ..Endpoint::default() };
+        let first = spec.endpoints.first().unwrap_or(&alone);
+        // Whether the network is there is looked at by the start.
+        if self.join(place, first).is_err() {
+            self.containers[place].seen.networks.insert(first.network.clone(), Joined::default());
         }
         Ok(id)
     }
@@ -198,10 +221,12 @@ impl Engine for Machine {
     async fn port_holder(
         &self,
         port: u16,
-        _protocol: &str,
+        protocol: &str,
     ) -> Result<Option<(String, Option<String>)>, EngineError> {
         let port = port.to_string();
-        let holds = |it: &&Instance| it.seen.bound_ports.iter().any(|(.., bound)| *bound == port);
+        let holds = |it: &&Instance| {
+            it.seen.bound_ports.iter().any(|(own, _, bound)| *bound == port && own.ends_with(protocol))
+        };
         let introduce =
             |it: &Instance| (it.seen.name.clone(), it.seen.label(label::COMPOSE_PROJECT).map(str::to_owned));
         self.ask("list containers", |world| world.containers.iter().find(holds).map(introduce))
@@ -232,7 +257,10 @@ impl Engine for Machine {
 
     async fn unpause(&self, id: &str) -> Result<(), EngineError> {
         self.on("unpause", id, |world, place| {
-            world.containers[place].seen.state = State::Running;
+            let state = &mut world.containers[place].seen.state;
+            if *state == State::Paused {
+                *state = State::Running;
+            }
             Ok(())
         })
         .await
@@ -241,7 +269,7 @@ impl Engine for Machine {
     async fn rename(&self, id: &str, name: &str) -> Result<(), EngineError> {
         self.on(&format!("rename to {name}"), id, |world, place| {
             if world.containers[place].seen.name == name {
-                return Ok(());
+                return Err("it has the same name already".to_owned());
             }
             if world.find(name).is_some() {
                 return Err("the name is in use".to_owned());
@@ -263,6 +291,9 @@ impl Engine for Machine {
     async fn set_limits(&self, id: &str, memory: i64, nano_cpus: i64) -> Result<(), EngineError> {
         self.on("set the limits of", id, |world, place| {
             let seen = &mut world.containers[place].seen;
+            if (memory == 0 && seen.memory != 0) || (nano_cpus == 0 && seen.nano_cpus != 0) {
+                return Err("only a new container is without the limit that this one has".to_owned());
+            }
             (seen.memory, seen.nano_cpus) = (memory, nano_cpus);
             Ok(())
         })
@@ -279,8 +310,9 @@ impl Engine for Machine {
 
     async fn wait(&self, id: &str) -> Result<i64, EngineError> {
         loop {
+            let runs = |it: &Instance| it.since.is_some() || it.seen.state == State::Restarting;
             let state = self.ask("wait for a container", |world| {
-                world.find(id).map(|it| (it.since.is_some(), it.seen.exit_code))
+                world.find(id).map(|it| (runs(it), it.seen.exit_code))
             })?;
             match state {
                 None => return Err(refused(format!("wait for container {id}"), "no such container")),
@@ -291,8 +323,9 @@ impl Engine for Machine {
     }
 
     async fn logs(&self, id: &str, _since: i64, _tail: Option<usize>) -> Result<Vec<LogLine>, EngineError> {
+        let lines = self.ask("read logs", |world| world.find(id).map(|it| it.output.clone()))?;
         let lines =
-            self.ask("read logs", |world| world.find(id).map(|it| it.output.clone()))?.unwrap_or_default();
+            lines.ok_or_else(|| refused(format!("read the log of container {id}"), "no such container"))?;
         Ok(lines.into_iter().map(|text| LogLine { stderr: false, text }).collect())
     }
 
@@ -300,6 +333,9 @@ impl Engine for Machine {
         self.on(&format!("run `{}` in", exec.command.join(" ")), id, |world, place| {
             if world.containers[place].since.is_none() {
                 return Err("it is not running".to_owned());
+            }
+            if world.containers[place].seen.state == State::Paused {
+                return Err("it is paused".to_owned());
             }
             world.hooked = Some(world.clock);
             Ok(ExecOutcome::default())
@@ -345,15 +381,25 @@ impl Engine for Machine {
 
     async fn remove_image(&self, reference: &str) -> Result<(), EngineError> {
         self.change(format!("remove image {reference}"), |world| {
+            let Some(id) = world.tags.get(&tagged(reference)).cloned() else { return Ok(()) };
+            let last = world.tags.values().filter(|it| **it == id).count() == 1;
+            if last && world.containers.iter().any(|it| it.seen.image_id == id) {
+                return Ok(());
+            }
             world.tags.remove(&tagged(reference));
+            if last {
+                world.images.remove(&id);
+            }
             Ok(())
         })
         .await
     }
 
     async fn network(&self, name: &str) -> Result<Option<NetworkState>, EngineError> {
+        let is_meant = |it: &&NetworkState| it.name == name || it.id == name;
         self.ask("inspect a network", |world| {
-            world.networks.get(name).map(|network| occupied(world, network))
+            let network = world.networks.values().find(is_meant)?;
+            Some(occupied(world, network))
         })
     }
 

@@ -4,9 +4,12 @@
 //! real: the pass, the planner, the executor, the ledger with its files, the repository. What is simulated: the host with its
 //! engine and database servers (`world`, `cluster`, `code`), behind the traits that production uses (`host`, `databases`,
 //! `wire`); and time.
+//!
+//! Whether the simulated host is like a real one is what `conformance` asks: the same scenarios on both, compared line by line.
 
 mod cluster;
 mod code;
+mod conformance;
 mod crashes;
 mod databases;
 mod enumerate;

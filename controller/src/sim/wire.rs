@@ -12,9 +12,13 @@ impl Wire for Machine {
     async fn http(&self, ask: Ask<'_>, _follow: bool) -> Result<Answer, String> {
         let rest = ask.url.strip_prefix("http://").unwrap_or(ask.url);
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let address = authority.split(':').next().unwrap_or(authority);
+        let (address, port) = authority.split_once(':').unwrap_or((authority, "80"));
+        let port = port.parse().map_err(|_| "no such port")?;
         let answer = self.look(|world| {
-            let place = world.at(address).ok_or("no route to host")?;
+            let (place, port) = world.reached(address, port).ok_or("no route to host")?;
+            if !world.listens(place, port) {
+                return Err("connection refused".to_owned());
+            }
             world.answer(place, &format!("/{path}"))
         })?;
         Ok(match answer {
@@ -23,7 +27,11 @@ impl Wire for Machine {
         })
     }
 
-    async fn connect(&self, address: &str, _port: u16, _timeout: Duration) -> Result<(), String> {
-        self.look(|world| world.at(address)).map(drop).ok_or_else(|| "no route to host".to_owned())
+    async fn connect(&self, address: &str, port: u16, _timeout: Duration) -> Result<(), String> {
+        self.look(|world| {
+            let (place, port) = world.reached(address, port).ok_or("no route to host")?;
+            world.listens(place, port).then_some(()).ok_or("connection refused")
+        })
+        .map_err(str::to_owned)
     }
 }

@@ -1,0 +1,10 @@
+import os
+
+import sqlalchemy
+from alembic import context
+
+if not context.is_offline_mode():
+    with sqlalchemy.create_engine(os.environ["DATABASE_URL"]).connect() as connection:
+        context.configure(connection=connection)
+        with context.begin_transaction():
+            context.run_migrations()
