@@ -459,3 +459,7 @@ fn anonymous(service: &Service) -> Vec<String> {
     let mounts = service.mounts.iter().filter(|mount| mount.source == MountSource::Anonymous);
     mounts.map(|mount| mount.target.clone()).collect()
 }
+
+#[cfg(test)]
+#[path = "spec_tests.rs"]
+mod tests;
