@@ -14,7 +14,6 @@ async fn a_link_to_a_services_name_leads_to_whoever_serves() {
     let web = bench.run(&spec("web")).await;
     let place = Endpoint { links: vec![("db".into(), "database".into())], ..on(&own) };
     bench.docker.connect(web.as_str(), &place).await.expect("joined before there is anything to link to");
-    assert_eq!(bench.resolve(&web, "database").await, None);
     for name in ["first", "second"] {
         let db = bench.run(&spec(name)).await;
         let serving = Endpoint { aliases: vec!["db".into()], ..on(&own) };
@@ -68,4 +67,22 @@ async fn what_is_asked_of_the_kernel_holds_in_the_container() {
     let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").expect("a host name");
     let inside = bench.exec(&container, &["cat", "/proc/sys/kernel/hostname"]).await.stdout;
     assert_eq!(String::from_utf8_lossy(&inside), hostname);
+}
+
+#[tokio::test]
+async fn a_container_lives_in_the_network_of_another() {
+    let bench = Bench::new("lent");
+    let home = bench.network("home", true).await;
+    let lender = bench.run(&ContainerSpec { endpoints: vec![on(&home)], ..bench.spec("lender", &[]) }).await;
+    let mut spec = bench.spec("guest", &[]);
+    let mode = Some(format!("container:{lender}"));
+    (spec.service.network_mode, spec.service.pid) = (mode.clone(), mode);
+    let guest = bench.run(&spec).await;
+    let seen = bench.exec(&guest, &["cat", "/proc/net/fib_trie"]).await.stdout;
+    let address = bench.address(&lender, &home).await;
+    assert!(String::from_utf8_lossy(&seen).contains(&address), "{address}");
+    assert_eq!(
+        bench.docker.container(guest.as_str()).await.expect("an answer").expect("it").networks.len(),
+        0
+    );
 }
