@@ -18,6 +18,8 @@ pub mod label {
     pub const CONFIG: &str = "evenkeel.config";
     /// The part it plays: `successor`, `stand-in`, `one-off`, `scratch`.
     pub const ROLE: &str = "evenkeel.role";
+    /// Whose namespaces it lives in: `service=container id`, joined by commas.
+    pub const SHARES: &str = "evenkeel.shares";
     /// Compose's: the project.
     pub const COMPOSE_PROJECT: &str = "com.docker.compose.project";
     /// Compose's: the service.

@@ -37,7 +37,8 @@ impl Making<'_> {
 
     /// A service's container, in one of its parts.
     pub fn container(&self, name: &str, role: Role) -> ContainerSpec {
-        let service = self.spec();
+        let mut service = self.spec();
+        let shares = self.share_namespaces(&mut service);
         let endpoints = match role {
             Role::Replacement => self.own_endpoints(&service),
             Role::Successor | Role::StandIn => self.private_endpoints(),
@@ -45,7 +46,11 @@ impl Making<'_> {
         ContainerSpec {
             name: name.to_owned(),
             image: self.image.to_string(),
-            labels: self.labels(&service, role.as_str(), role == Role::StandIn),
+            labels: self
+                .labels(&service, role.as_str(), role == Role::StandIn)
+                .into_iter()
+                .chain(shares.map(|shares| (label::SHARES.to_owned(), shares)))
+                .collect(),
             publish: role != Role::StandIn,
             endpoints,
             restart: if role == Role::StandIn { RestartPolicy::No } else { service.restart },
@@ -68,6 +73,7 @@ impl Making<'_> {
         instead: &[(String, String)],
     ) -> ContainerSpec {
         let mut service = self.spec();
+        self.share_namespaces(&mut service);
         service.entrypoint = Some(command.iter().take(1).cloned().collect());
         service.command = Some(command.iter().skip(1).cloned().collect());
         service.working_dir = workdir.map(str::to_owned).or(service.working_dir);
@@ -104,6 +110,7 @@ impl Making<'_> {
         let mut service = self.spec();
         service.ports.clear();
         service.healthcheck = None;
+        (service.pid, service.ipc) = (None, None);
         service.mounts.retain(|mount| mount.read_only && !matches!(mount.source, MountSource::Volume { .. }));
         service.environment.insert("PGDATA".to_owned(), Secret::new(SCRATCH_DATA));
         service.command = Some(scratch_command(service.command.as_deref()));
@@ -187,6 +194,33 @@ impl Making<'_> {
             links.extend(names.into_iter().map(|alias| (target.clone(), alias)));
         }
         links
+    }
+
+    /// Other services' namespaces become those of the containers that they have, or are about to have. Which these are, for the
+    /// label.
+    fn share_namespaces(&self, service: &mut Service) -> Option<String> {
+        let lenders: BTreeMap<ServiceName, Option<String>> =
+            service.lenders().map(|lender| (lender.clone(), self.lender(&lender))).collect();
+        for mode in [&mut service.network_mode, &mut service.pid, &mut service.ipc] {
+            let Some(other) = mode.as_ref().and_then(|mode| mode.strip_prefix("service:")) else { continue };
+            let Some(Some(id)) = lenders.get(other) else { continue };
+            *mode = Some(format!("container:{id}"));
+        }
+        let known = lenders.iter().filter_map(|(name, id)| Some(format!("{name}={}", id.as_ref()?)));
+        let known: Vec<String> = known.collect();
+        (!known.is_empty()).then(|| known.join(","))
+    }
+
+    /// The container of a service that is going to serve.
+    fn lender(&self, service: &ServiceName) -> Option<String> {
+        let rollout = self.rollout.to_string();
+        let lasting = [Some(Role::Successor.as_str()), Some(Role::Replacement.as_str())];
+        let made = self.peers.iter().find(|container| {
+            container.service().as_ref() == Some(service)
+                && container.label(label::ROLLOUT) == Some(&rollout)
+                && lasting.contains(&container.label(label::ROLE))
+        });
+        made.map(|container| &container.id).or_else(|| self.serving.get(service)).map(ToString::to_string)
     }
 
     fn provider(&self, service: &ServiceName) -> Option<&Container> {
@@ -459,3 +493,7 @@ fn anonymous(service: &Service) -> Vec<String> {
     let mounts = service.mounts.iter().filter(|mount| mount.source == MountSource::Anonymous);
     mounts.map(|mount| mount.target.clone()).collect()
 }
+
+#[cfg(test)]
+#[path = "spec_tests.rs"]
+mod tests;

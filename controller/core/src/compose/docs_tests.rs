@@ -28,7 +28,7 @@ fn section(key: &str) -> usize {
         beginning.is_empty()
             || key.strip_prefix(*beginning).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     };
-    SECTIONS.iter().position(|(_, beginnings)| beginnings.iter().any(|it| begins(it))).unwrap_or_default()
+    SECTIONS.iter().position(|(_, beginnings)| beginnings.iter().any(begins)).unwrap_or_default()
 }
 
 fn page() -> String {

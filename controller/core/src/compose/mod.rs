@@ -58,4 +58,4 @@ mod more_tests;
 #[cfg(test)]
 mod read_tests;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;

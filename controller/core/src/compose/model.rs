@@ -449,6 +449,12 @@ pub struct Logging {
 }
 
 impl Service {
+    /// The services whose network, processes or IPC it shares (`network_mode: service:x` and its kin).
+    pub fn lenders(&self) -> impl Iterator<Item = ServiceName> {
+        let modes = [&self.network_mode, &self.pid, &self.ipc];
+        modes.into_iter().flatten().filter_map(|mode| mode.strip_prefix("service:")).map(ServiceName::new)
+    }
+
     /// Whether it mounts anything that it may write to and that outlives the container.
     pub fn writable_volumes(&self) -> impl Iterator<Item = &Mount> {
         self.mounts.iter().filter(|mount| {

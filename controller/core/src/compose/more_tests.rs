@@ -102,6 +102,10 @@ fn what_cannot_be_shared_is_located() {
     compose.yaml:4:16: `b:` stands where `service` or `service:alias` is expected
     compose.yaml:4:22: `b:x:y` stands where `service` or `service:alias` is expected
     ");
+    insta::assert_snapshot!(of_service("network_mode: service:b\n    ports: ['80:80']\n    hostname: h"), @"
+    compose.yaml:6:15: `hostname` needs a network of the service's own (say it where the network is)
+    compose.yaml:5:12: `ports` needs a network of the service's own (say it where the network is)
+    ");
     insta::assert_snapshot!(of_service("links: [b]\n    network_mode: host"), @"compose.yaml:4:12: links need a network of the service's own");
     insta::assert_snapshot!(refused("services:\n  a: {image: x, volumes_from: [b]}\n  b: {image: x, volumes: [/anonymous]}\n"), @"compose.yaml:2:32: `b` has a volume without a name at `/anonymous` (name it, and mount it in both services)");
     insta::assert_snapshot!(refused("services:\n  a: {image: x, volumes_from: [b]}\n  b: {image: x, links: [a]}\n"), @"compose.yaml:2:6: `depends_on` goes round: a → b → a");

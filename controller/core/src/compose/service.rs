@@ -203,10 +203,27 @@ fn mac_address(fields: &mut Fields<'_>, service: &mut Service) {
     fields.get("mac_address", |node| network::first_mac_address(&mut service.networks, node));
 }
 
+/// What a container without a network of its own cannot say: it belongs to the one whose network it is.
+const OF_A_NETWORK: [&str; 8] =
+    ["dns", "dns_search", "expose", "extra_hosts", "hostname", "links", "mac_address", "ports"];
+
+fn check_borrowed_network(fields: &mut Fields<'_>, service: &Service) {
+    let borrowed = |mode: &String| mode.starts_with("service:") || mode.starts_with("container:");
+    if !service.network_mode.as_ref().is_some_and(borrowed) {
+        return;
+    }
+    for key in OF_A_NETWORK {
+        let Some(node) = fields.node(key) else { continue };
+        let fault = node.fault(format!("`{key}` needs a network of the service's own"));
+        fields.report.faults.push(fault.hint("say it where the network is"));
+    }
+}
+
 /// Namespaces that are shared with another service make it a dependency, as they do for Compose.
 fn namespaces(fields: &mut Fields<'_>, context: &Context<'_>, service: &mut Service) {
     service.pid = fields.text("pid");
     service.ipc = fields.text("ipc");
+    check_borrowed_network(fields, service);
     for (key, mode) in [("network_mode", &service.network_mode), ("pid", &service.pid), ("ipc", &service.ipc)]
     {
         let Some(other) = mode.as_ref().and_then(|mode| mode.strip_prefix("service:")) else { continue };

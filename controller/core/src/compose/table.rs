@@ -18,8 +18,7 @@ pub enum Status {
 use Status::{Honoured, Inert, Refused};
 
 const BUILDKIT: &str = "it needs a BuildKit session";
-const ENGINE_28: &str =
-    "it needs Docker Engine 28; evenkeel speaks the API of 25 (1.44), which 20.10 and 29 understand alike";
+const ENGINE_28: &str = "it needs Docker Engine 28; evenkeel speaks the API of 25 (1.44) at most";
 const ROLLOUT: &str = "Swarm only; the manifest says how a release is rolled out";
 const SWARM: &str = "it means something to Swarm only, not to one engine";
 const WINDOWS: &str = "it exists on Windows only";
@@ -182,7 +181,12 @@ pub(super) const KEYS: &[(&str, Status)] = &[
     ("services.*.depends_on", Honoured),
     ("services.*.depends_on.*.condition", Honoured),
     ("services.*.depends_on.*.required", Honoured),
-    ("services.*.depends_on.*.restart", Honoured),
+    (
+        "services.*.depends_on.*.restart",
+        Inert(
+            "nothing has to be started again with what it depends on: its name leads to the new container at once",
+        ),
+    ),
     ("services.*.deploy", Honoured),
     ("services.*.deploy.endpoint_mode", Refused(SWARM)),
     ("services.*.deploy.labels", Refused(SWARM)),
@@ -296,12 +300,19 @@ pub(super) const KEYS: &[(&str, Status)] = &[
     ("services.*.ports[].target", Honoured),
     (
         "services.*.post_start",
-        Refused("use `rollout.onTakeover` of the manifest for commands after a take-over"),
+        Refused(
+            "it would run in candidates that may never serve, and a crash could lose it; use `rollout.onTakeover` of the manifest, or the entrypoint",
+        ),
     ),
-    ("services.*.pre_start", Refused("evenkeel does not support it yet")),
+    (
+        "services.*.pre_start",
+        Refused("write it as a service of its own, and wait for it with `service_completed_successfully`"),
+    ),
     (
         "services.*.pre_stop",
-        Refused("use `rollout.onTakeover` of the manifest for commands after a take-over"),
+        Refused(
+            "the engine and people stop containers too, without it; handle the stop signal in the entrypoint",
+        ),
     ),
     ("services.*.privileged", Honoured),
     ("services.*.profiles", Honoured),

@@ -13,12 +13,12 @@ use crate::release::{DigestKey, Parts, Release};
 pub(super) const APP: &str = "shop";
 
 /// A commit that holds a Compose file.
-pub(super) fn disk(compose: &str) -> Disk {
+pub(crate) fn disk(compose: &str) -> Disk {
     Disk::with(&[("compose.yaml", compose)])
 }
 
 impl Disk {
-    pub(super) fn file(mut self, path: &str, text: &str) -> Self {
+    pub(crate) fn file(mut self, path: &str, text: &str) -> Self {
         self.tree.insert(path.to_owned(), text.to_owned());
         self
     }
@@ -39,7 +39,7 @@ impl Disk {
         self.read("{}").unwrap_err().to_string()
     }
 
-    pub(super) fn release(&self, compose: &str) -> Release {
+    pub(crate) fn release(&self, compose: &str) -> Release {
         release(self.project(compose))
     }
 }

@@ -5,7 +5,7 @@ use super::deploy::{deploy, writes};
 use super::lint::lint;
 use super::prepare::prepare;
 use super::schema::{SchemaMove, schema_move};
-use super::service::{Action, Work, final_name, work};
+use super::service::{Action, Work, final_name, follow_lenders, work};
 use super::{Effect, Facts, Plan, Step};
 use crate::compose::{Newer, newer, start_order};
 use crate::status::Reason;
@@ -26,11 +26,12 @@ pub struct Blocked {
 /// When something stands in the way that no step can change.
 pub fn make(facts: &Facts<'_>) -> Result<Plan, Blocked> {
     let project = &facts.desired.project;
-    let works: Vec<Work<'_>> = start_order(project)
+    let mut works: Vec<Work<'_>> = start_order(project)
         .iter()
         .filter_map(|name| project.services.get_key_value(name))
         .map(|(name, service)| work(facts, name, service))
         .collect();
+    follow_lenders(&mut works);
     preflight(facts, &works)?;
     let schema = schema_move(facts);
     if let SchemaMove::Blocked(reason, message) = &schema {

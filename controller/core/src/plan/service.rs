@@ -1,5 +1,7 @@
 //! What one service needs: nothing, a repair in place, or a replacement.
 
+use std::collections::BTreeSet;
+
 use super::explain::explain;
 use super::{Class, Effect, Facts, Role, Step, Subject};
 use crate::compose::{Project, RestartPolicy, Service};
@@ -85,7 +87,42 @@ pub(super) fn work<'a>(facts: &Facts<'a>, name: &ServiceName, service: &'a Servi
         }
         action => action,
     };
+    let action = match action {
+        Action::Keep(_) if class != Class::OneShot => {
+            let moved = current.and_then(|container| lender_moved(facts, container));
+            moved.map_or(action, |lender| Action::Replace(elsewhere(&lender)))
+        }
+        action => action,
+    };
     Work { name: name.clone(), service, class, current, others, action }
+}
+
+/// A service whose namespace a container shares, and which another container serves by now.
+fn lender_moved(facts: &Facts<'_>, container: &Container) -> Option<ServiceName> {
+    let shares = container.label(label::SHARES)?;
+    let lenders = shares.split(',').filter_map(|share| share.split_once('='));
+    let mut names = lenders.map(|(name, id)| (ServiceName::new(name), id));
+    names
+        .find(|(name, id)| facts.serving.get(name).is_some_and(|now| now.as_str() != *id))
+        .map(|(name, _)| name)
+}
+
+fn elsewhere(lender: &ServiceName) -> String {
+    format!("it shares a namespace with {lender}, which has another container")
+}
+
+/// What shares a namespace with a service that is replaced is replaced as well. The works are in the order of dependencies.
+pub(super) fn follow_lenders(works: &mut [Work<'_>]) {
+    let mut replaced: BTreeSet<ServiceName> = BTreeSet::new();
+    for work in works {
+        let lender = work.service.lenders().find(|lender| replaced.contains(lender));
+        if let (Some(lender), false, true) = (lender, work.replaced(), work.class != Class::OneShot) {
+            work.action = Action::Replace(elsewhere(&lender));
+        }
+        if work.replaced() {
+            replaced.insert(work.name.clone());
+        }
+    }
 }
 
 /// Whether a container has a limit that the release does not ask for.

@@ -664,3 +664,59 @@ fn adopted_container_comes_back() {
     let after: Vec<_> = world.observed.containers.iter().map(name_and_state).collect();
     assert_eq!(after, before.iter().map(name_and_state).collect::<Vec<_>>());
 }
+
+const SHARED: &str = "services: {vpn: {image: vpn, environment: {A: '1'}}, client: {image: client, network_mode: 'service:vpn'}, other: {image: other}}";
+const PLAIN: &str = "\n  compose: {files: [compose.yaml]}\n";
+
+#[test]
+fn what_lives_in_another_services_network_follows_it() {
+    let (mut world, release_1, _) = first(PLAIN, SHARED, Code::default());
+    let id = |world: &World, service: &str| {
+        let of = |it: &&crate::observed::Container| it.label(label::COMPOSE_SERVICE) == Some(service);
+        world.observed.containers.iter().find(of).unwrap().id.to_string()
+    };
+    let shares = |world: &World| {
+        let of = |it: &&crate::observed::Container| it.label(label::COMPOSE_SERVICE) == Some("client");
+        world.observed.containers.iter().find(of).unwrap().label(label::SHARES).map(str::to_owned)
+    };
+    assert_eq!(shares(&world), Some(format!("vpn={}", id(&world, "vpn"))));
+    nothing_to_do(&mut world, &release_1);
+    let next = release(PLAIN, &SHARED.replace("'1'", "'2'"), "code-2");
+    world.knows(&next, Code::default());
+    insta::assert_snapshot!(told(&deploy(&mut world, &next, 2)), @"
+    deploy:
+      create shop-vpn-1-r2 — environment: A changed
+      rename shop-vpn-1 to shop-vpn-1-000000000002-old — its successor gets the name
+      stop shop-vpn-1-000000000002-old — its successor serves
+      rename shop-vpn-1-r2 to shop-vpn-1 — it serves under its own name
+      start shop-vpn-1 — it takes its place
+      prove shop-vpn-1 — it must work before anything that depends on it moves on
+      create shop-client-1-r2 — it shares a namespace with vpn, which has another container
+      rename shop-client-1 to shop-client-1-000000000003-old — its successor gets the name
+      stop shop-client-1-000000000003-old — its successor serves
+      rename shop-client-1-r2 to shop-client-1 — it serves under its own name
+      start shop-client-1 — it takes its place
+      prove shop-client-1 — it must work before anything that depends on it moves on
+      bake 300 s — the release is watched before the old one goes
+      mark-live — it has shown that it works
+      remove shop-vpn-1-000000000002-old — it is no longer needed
+      remove shop-client-1-000000000003-old — it is no longer needed
+    ");
+    assert_eq!(shares(&world), Some(format!("vpn={}", id(&world, "vpn"))));
+    nothing_to_do(&mut world, &next);
+    let client = world.observed.containers.iter_mut().find(|it| it.label(label::SHARES).is_some()).unwrap();
+    client.labels.insert(label::SHARES.to_owned(), "vpn=gone".to_owned());
+    assert!(repair(&mut world, &next).contains("shares a namespace with vpn"));
+}
+
+#[test]
+fn an_engine_that_is_too_old_is_said_before_anything_is_touched() {
+    let mut world = World::default();
+    let release = release(PLAIN, "services: {api: {image: x, healthcheck: {start_interval: 1s}}}", "code-1");
+    world.knows(&release, Code::default());
+    world.observed.engine_api = Some(41);
+    insta::assert_snapshot!(blocked(&mut world, &release), @"PreflightFailed: `healthcheck.start_interval` of service api needs a Docker Engine with API 1.44, and this one speaks 1.41; update the engine, or leave the key out");
+    world.observed.engine_api = Some(44);
+    let seen = world.look(&release, false);
+    assert!(make(&seen.facts(&release, RolloutId(3))).is_ok());
+}

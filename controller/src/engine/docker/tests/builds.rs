@@ -170,3 +170,14 @@ async fn a_pull_that_fails_says_whether_to_try_again() {
     let error = bench.docker.pull("Not A Reference", &|_| {}).await.expect_err("no reference");
     assert!(matches!(&error, EngineError::PullFailed { transient: false, .. }), "{error:?}");
 }
+
+#[tokio::test]
+async fn limits_hold_while_an_image_is_built() {
+    let bench = Bench::new("ulimits");
+    let tag = bench.image("limited");
+    let context = context(&format!("FROM {DEBIAN}\nRUN test \"$(ulimit -Sn) $(ulimit -Hn)\" = '123 456'\n"));
+    let ulimits = [("nofile".to_owned(), (123, 456))].into();
+    let request =
+        BuildRequest { ulimits, cache_from: vec!["nothing:there".into()], ..request(&tag, &context) };
+    build(&bench, request).await.0.expect("an image");
+}

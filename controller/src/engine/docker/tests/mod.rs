@@ -2,6 +2,7 @@
 
 mod builds;
 mod commands;
+mod compose;
 mod dialect;
 mod facts;
 mod life;
