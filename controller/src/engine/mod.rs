@@ -303,6 +303,12 @@ pub(crate) trait Engine: Send + Sync {
     /// Creates a volume; fine if it exists.
     async fn create_volume(&self, spec: &VolumeSpec) -> Result<(), EngineError>;
 
+    /// How often it has not answered, or broken off, so far. Containers that ended between two counts that differ may have been
+    /// taken along by it.
+    fn outages(&self) -> u64 {
+        0
+    }
+
     /// What happens at the engine, from the first poll on. Commands run in containers are left out. Ends when the connection does.
     fn events(&self) -> BoxStream<'static, Result<EngineEvent, EngineError>>;
 }

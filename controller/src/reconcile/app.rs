@@ -95,6 +95,12 @@ impl Handle {
         self.woken.notify_one();
     }
 
+    /// The same where what failed may go well now: no wait that grew out of it counts any more.
+    pub(super) fn trigger_afresh(&self, reason: &str) {
+        self.reasons.lock().unwrap_or_else(PoisonError::into_inner).fresh = true;
+        self.trigger(reason);
+    }
+
     /// The same by an operator, who starts again at short waits; tells when the pass has ended.
     pub(super) fn trigger_and_wait(&self, reason: &str) -> oneshot::Receiver<()> {
         let (done, receiver) = oneshot::channel();

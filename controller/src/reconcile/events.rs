@@ -10,6 +10,9 @@ use super::daemon::Daemon;
 use crate::engine::{Engine, EngineEvent, EngineInfo};
 use crate::source::Changed;
 
+/// Why everybody looks again after an outage.
+const BACK: &str = "the engine is back (event)";
+
 /// Says once which engine it is, for whoever reads the log of a machine that is not his.
 pub(super) async fn name_engine(engine: Arc<dyn Engine>) {
     match engine.info().await {
@@ -26,7 +29,8 @@ pub(super) async fn engine_events(daemon: Arc<Daemon>) {
     loop {
         let mut events = daemon.engine.events();
         if lost && daemon.engine.info().await.is_ok() {
-            daemon.handles().iter().for_each(|handle| handle.trigger("event: the engine is back"));
+            // Not one of the events that a pass makes by itself, which a failed one forgets.
+            daemon.handles().iter().for_each(|handle| handle.trigger_afresh(BACK));
         }
         loop {
             let event = tokio::select! {

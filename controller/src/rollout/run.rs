@@ -196,7 +196,8 @@ pub(crate) async fn run(order: &Order<'_>) -> End {
         reverting: AtomicBool::new(false),
         lock: Mutex::new(None),
     };
-    match run.advance("deploy").await {
+    let outages = order.context.engine.outages();
+    match excused(order.context, outages, run.advance("deploy").await) {
         Ok(()) => End::Succeeded,
         Err(Failure::Cancelled(why)) if order.parked.is_cancelled() => End::Parked(why),
         Err(Failure::Cancelled(why)) => End::Cancelled(why),
@@ -215,6 +216,19 @@ pub(crate) async fn run(order: &Order<'_>) -> End {
             let lock = run.lock.into_inner();
             revert(order, lock, Verdict { reason, at_fault: true }, message).await
         }
+    }
+}
+
+/// An engine that goes away takes containers along, and what runs in them: nobody is to blame for what failed meanwhile, and
+/// it is tried again.
+fn excused(context: &Context, outages: u64, result: Result<(), Failure>) -> Result<(), Failure> {
+    match result {
+        Err(Failure::Release { message, .. }) if context.engine.outages() != outages => {
+            let message =
+                format!("the Docker Engine was away meanwhile, so that it is tried again: {message}");
+            Err(Failure::transient(Reason::EngineUnreachable, message))
+        }
+        result => result,
     }
 }
 
@@ -259,11 +273,12 @@ async fn revert(order: &Order<'_>, lock: Option<Box<dyn Held>>, verdict: Verdict
         reverting: AtomicBool::new(true),
         lock: Mutex::new(lock),
     };
+    let outages = context.engine.outages();
     let undone = match &order.previous {
         Some(_) => run.advance("revert").await,
         None => run.undo().await,
     };
-    match undone {
+    match excused(context, outages, undone) {
         Ok(()) => reverted(&run, order, verdict, message).await,
         Err(Failure::Cancelled(why)) => End::Parked(why),
         // What a preflight misses (a database that is just starting, a network that somebody removed) may come back.

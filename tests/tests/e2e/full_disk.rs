@@ -84,6 +84,7 @@ impl Stage {
 #[test]
 fn it_fills_up_in_the_middle_of_a_deployment() {
     let mut stage = Stage::set(|world| Disk::small(world, 112));
+    while_nothing_goes_on(&mut stage);
     let mut good = stage.world.repo.head();
     // While the context is made or the ledger written, and before the backup.
     let moments = [("build", Side::Begun), ("rehearse", Side::Done)];
@@ -92,7 +93,7 @@ fn it_fills_up_in_the_middle_of_a_deployment() {
         let (commit, version, schema) = match step {
             "rehearse" => (stage.world.commit_overlay("add-column"), "1.1.0".to_owned(), "0002"),
             _ => {
-                let version = format!("1.0.{}", count + 1);
+                let version = format!("1.0.{}", count + 2);
                 (stage.world.commit_version(&version), version, "0001")
             }
         };
@@ -110,9 +111,8 @@ fn it_fills_up_in_the_middle_of_a_deployment() {
     }
 }
 
-#[test]
-fn it_fills_up_while_nothing_goes_on() {
-    let mut stage = Stage::set(|world| Disk::small(world, 112));
+/// Nothing new begins, also after a restart; the commit is rolled out once there is room.
+fn while_nothing_goes_on(stage: &mut Stage) {
     let load = Load::start(&stage.world.url(""), 10);
     stage.disk.fill();
     let commit = stage.world.commit_version("1.0.1");

@@ -27,6 +27,7 @@ mod wire;
 mod tests;
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -53,6 +54,7 @@ pub(crate) struct Docker {
     address: Address,
     client: Arc<OnceLock<bollard::Docker>>,
     dialect: Dialect,
+    outages: Arc<AtomicU64>,
 }
 
 impl fmt::Debug for Docker {
@@ -70,7 +72,7 @@ impl fmt::Debug for Docker {
 pub(crate) fn connect(endpoint: Option<&str>) -> Result<Docker, EngineError> {
     let from_environment = std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty());
     let address = Address::parse(endpoint.or(from_environment.as_deref()))?;
-    Ok(Docker { address, client: Arc::default(), dialect: Dialect::default() })
+    Ok(Docker { address, client: Arc::default(), dialect: Dialect::default(), outages: Arc::default() })
 }
 
 impl Docker {
@@ -109,6 +111,9 @@ impl Docker {
         let error = errors::classify(&self.address, action, error);
         if errors::unsettles(&error) {
             self.dialect.forget();
+        }
+        if matches!(error, EngineError::Unreachable { .. }) {
+            self.outages.fetch_add(1, Ordering::Relaxed);
         }
         error
     }
@@ -226,6 +231,10 @@ impl Engine for Docker {
 
     async fn create_volume(&self, spec: &VolumeSpec) -> Result<(), EngineError> {
         self.make_volume(spec).await
+    }
+
+    fn outages(&self) -> u64 {
+        self.outages.load(Ordering::Relaxed)
     }
 
     fn events(&self) -> BoxStream<'static, Result<EngineEvent, EngineError>> {
