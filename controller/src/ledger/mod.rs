@@ -10,6 +10,7 @@ mod containers;
 mod error;
 mod events;
 mod facts;
+mod instance;
 mod lock;
 mod migrations;
 mod open;

@@ -5,6 +5,7 @@ use evenkeel_core::status::Reason;
 
 use crate::engine::EngineError;
 use crate::ledger::LedgerError;
+use crate::owner::OwnerError;
 use crate::verify::VerifyError;
 
 /// Why a step, and with it the rollout, did not go on.
@@ -83,6 +84,21 @@ impl From<EngineError> for Failure {
 impl From<LedgerError> for Failure {
     fn from(error: LedgerError) -> Self {
         Self::transient(Reason::EngineUnreachable, error.to_string())
+    }
+}
+
+impl From<OwnerError> for Failure {
+    fn from(error: OwnerError) -> Self {
+        let message = error.to_string();
+        match error {
+            // A record that does not say whose it is, is somebody's all the same.
+            OwnerError::Elsewhere(_) | OwnerError::Engine(EngineError::Refused { .. }) => {
+                Self::Blocked { reason: Reason::OwnedElsewhere, message }
+            }
+            OwnerError::Engine(error) => error.into(),
+            OwnerError::Ledger(error) => error.into(),
+            OwnerError::NoPlace { .. } => Self::Blocked { reason: Reason::PreflightFailed, message },
+        }
     }
 }
 

@@ -60,7 +60,7 @@ pub(crate) struct Order<'a> {
     pub(crate) repair: bool,
     /// Cancelled when a newer release is wanted.
     pub(crate) cancel: CancellationToken,
-    /// Cancelled when the process goes down.
+    /// Cancelled when the process goes down, or when the project is another's by now.
     pub(crate) parked: CancellationToken,
 }
 

@@ -173,7 +173,7 @@ async fn recorded(
     let images: Arc<Mutex<Vec<Image>>> = Arc::default();
     let sink = Arc::clone(&images);
     let take = move |image| sink.lock().unwrap().push(image);
-    let how = Circumstances { sink: Some(Box::new(take)), mishap: None };
+    let how = Circumstances { sink: Some(Box::new(take)), ..Circumstances::default() };
     let (end, process) = stage.run(image, tip, how, idle).await?;
     let images = std::mem::take(&mut *images.lock().unwrap());
     Ok((images, process, end))
@@ -229,7 +229,7 @@ async fn every_mishap(reference: &Reference<'_>, figures: &mut Figures) {
     for at in (reference.figures.effects % stride as u64..reference.figures.effects).step_by(stride) {
         for mishap in [Mishap::Refused, Mishap::LostReply] {
             figures.mishaps += 1;
-            let how = Circumstances { mishap: Some((at, mishap)), sink: None };
+            let how = Circumstances { mishap: Some((at, mishap)), ..Circumstances::default() };
             if let Err(why) = reference.restart(&reference.beginning, how, 0).await {
                 let name = reference.stage.story.name;
                 figures.failures.push(format!("{name}: {mishap:?} at effect {at}: {why}"));

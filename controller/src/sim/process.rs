@@ -1,6 +1,7 @@
 //! evenkeel itself: started on what a crash left, and driven pass by pass.
 
 use std::cell::RefCell;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use super::image::{Image, Recorder};
 use super::machine::{Machine, Mishap};
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
+use crate::owner::{Ownership, Surroundings};
 use crate::reconcile::Driver;
 use crate::rollout::{Context, Helpers, Live};
 use crate::source::{Source, Watches};
@@ -53,6 +55,8 @@ pub(super) struct Circumstances {
     pub(super) mishap: Option<(u64, Mishap)>,
     /// Crash images are taken.
     pub(super) sink: Option<Box<dyn FnMut(Image) + Send>>,
+    /// Where the host's locks are, for several processes on one; a place of its own otherwise.
+    pub(super) locks: Option<PathBuf>,
 }
 
 /// A running evenkeel.
@@ -70,20 +74,35 @@ impl Process {
         let data_dir = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
         image.lay_out(data_dir.path());
         let mut machine = Machine::new(image.world.clone());
+        let locks = how.locks.unwrap_or_else(|| data_dir.path().join("locks"));
         if let Some((at, mishap)) = how.mishap {
             machine = machine.with_mishap(at, mishap);
         }
         if let Some(sink) = how.sink {
             machine = machine.recorded_by(Recorder::new(data_dir.path(), sink));
         }
+        Self::on(machine, data_dir, locks, shared, tip)
+    }
+
+    /// Starts another one on the same world, with what is in the image as its data directory.
+    pub(super) fn beside(machine: Machine, image: &Image, locks: PathBuf, shared: &Shared, tip: &Revision) -> Self {
+        let data_dir = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
+        image.lay_out(data_dir.path());
+        Self::on(machine, data_dir, locks, shared, tip)
+    }
+
+    fn on(machine: Machine, data_dir: TempDir, locks: PathBuf, shared: &Shared, tip: &Revision) -> Self {
         MACHINE.set(Some(machine.clone()));
         let ledger = Ledger::open_with_clock(data_dir.path(), clock).unwrap();
         let app = AppName::new("shop");
+        let surroundings = Surroundings { host: "simulated".to_owned(), lock_places: vec![locks] };
+        let ownership = Ownership::new(ledger.clone(), data_dir.path().to_owned(), surroundings).unwrap();
         let context = Context {
             engine: Arc::new(machine.clone()),
             databases: Arc::new(machine.clone()),
             wire: Arc::new(machine.clone()),
             ledger: ledger.clone(),
+            ownership: Arc::new(ownership),
             source: Arc::clone(&shared.source),
             app: app.clone(),
             data_dir: data_dir.path().to_owned(),

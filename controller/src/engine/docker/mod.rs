@@ -16,6 +16,7 @@ mod lifecycle;
 mod lines;
 mod logs;
 mod networks;
+mod owner;
 mod path;
 mod trace;
 mod version;
@@ -38,7 +39,7 @@ use futures_util::stream::BoxStream;
 
 use super::{
     BuildRequest, Engine, EngineError, EngineEvent, EngineInfo, Exec, ExecOutcome, LogLine, NetworkSpec,
-    Progress, VolumeSpec,
+    Owner, Progress, VolumeSpec,
 };
 use address::Address;
 use version::Dialect;
@@ -225,6 +226,18 @@ impl Engine for Docker {
 
     async fn create_volume(&self, spec: &VolumeSpec) -> Result<(), EngineError> {
         self.make_volume(spec).await
+    }
+
+    async fn owner(&self, project: &ProjectName) -> Result<Option<Owner>, EngineError> {
+        self.owner_on_record(project).await
+    }
+
+    async fn claim(&self, project: &ProjectName, owner: &Owner) -> Result<Owner, EngineError> {
+        self.put_on_record(project, owner).await
+    }
+
+    async fn disown(&self, project: &ProjectName, owner: &Owner) -> Result<(), EngineError> {
+        self.take_off_record(project, owner).await
     }
 
     fn events(&self) -> BoxStream<'static, Result<EngineEvent, EngineError>> {
