@@ -7,9 +7,6 @@ mod error;
 mod lock;
 mod surroundings;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};

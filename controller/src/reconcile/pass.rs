@@ -1,5 +1,6 @@
 //! One pass over one application.
 
+use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -212,13 +213,16 @@ async fn rollout(
         handle.keep_looking(target),
         handle.keep_owning(&order),
     );
-    let end = watched(run(&order), watch).await;
+    let end = watched(Box::pin(run(&order)), watch).await;
     record(handle, &order, end).await
 }
 
 /// Carries something out while others watch. It is never dropped in the middle: only the watchers are.
-async fn watched<T, W>(work: impl Future<Output = T>, watch: impl Future<Output = W>) -> T {
-    tokio::pin!(work, watch);
+async fn watched<T, W>(
+    mut work: Pin<Box<impl Future<Output = T>>>,
+    watch: impl Future<Output = W>,
+) -> T {
+    tokio::pin!(watch);
     tokio::select! {
         end = &mut work => end,
         _ = &mut watch => work.await,
@@ -345,7 +349,8 @@ async fn finish_revert(handle: &Arc<Handle>, open: &OpenRollout) -> Result<Next,
         parked: handle.parked.child_token(),
     };
     let why = open.reverting.clone().unwrap_or_default();
-    let end = watched(resume_as_revert(&order, &why), handle.keep_owning(&order)).await;
+    let revert = Box::pin(resume_as_revert(&order, &why));
+    let end = watched(revert, handle.keep_owning(&order)).await;
     record(handle, &order, end).await.map(|next| match next {
         Next::Settled => Next::Again,
         next => next,

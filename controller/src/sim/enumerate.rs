@@ -164,7 +164,7 @@ fn figures(process: &Process, beginning: &Image, points: usize) -> Figures {
 }
 
 /// A run with an image wherever something has become durable.
-async fn recorded(
+pub(super) async fn recorded(
     stage: &Stage<'_>,
     image: &Image,
     tip: usize,
@@ -272,7 +272,7 @@ fn tell_all(stories: &[Story], then: impl AsyncFn(&Reference<'_>, &mut Figures) 
 }
 
 /// A thread's runtime: its clock stands still while there is something to do, and jumps when there is not.
-fn block_on<T>(work: impl Future<Output = T>) -> T {
+pub(super) fn block_on<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
     runtime.unwrap().block_on(work)
 }

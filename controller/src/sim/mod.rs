@@ -13,6 +13,7 @@ mod host;
 mod image;
 mod machine;
 mod oracle;
+mod owner;
 mod process;
 mod stage;
 mod stories;

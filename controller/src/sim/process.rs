@@ -59,43 +59,59 @@ pub(super) struct Circumstances {
     pub(super) locks: Option<PathBuf>,
 }
 
+fn temporary() -> TempDir {
+    TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap()
+}
+
+/// A data directory as an image has it.
+fn directory(image: &Image) -> TempDir {
+    let directory = temporary();
+    image.lay_out(directory.path());
+    directory
+}
+
 /// A running evenkeel.
 pub(super) struct Process {
     pub(super) machine: Machine,
     pub(super) ledger: Ledger,
     pub(super) app: AppName,
-    driver: Driver,
+    pub(super) driver: Driver,
     data_dir: TempDir,
+    _locks: Option<TempDir>,
 }
 
 impl Process {
     /// Starts it on what is there, following a commit.
     pub(super) fn start(image: &Image, shared: &Shared, tip: &Revision, how: Circumstances) -> Self {
-        let data_dir = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
-        image.lay_out(data_dir.path());
+        let data_dir = directory(image);
         let mut machine = Machine::new(image.world.clone());
-        let locks = how.locks.unwrap_or_else(|| data_dir.path().join("locks"));
         if let Some((at, mishap)) = how.mishap {
             machine = machine.with_mishap(at, mishap);
         }
         if let Some(sink) = how.sink {
             machine = machine.recorded_by(Recorder::new(data_dir.path(), sink));
         }
-        Self::on(machine, data_dir, locks, shared, tip)
+        Self::on(machine, data_dir, how.locks, shared, tip)
     }
 
-    /// Starts another one on the same world, with what is in the image as its data directory.
-    pub(super) fn beside(machine: Machine, image: &Image, locks: PathBuf, shared: &Shared, tip: &Revision) -> Self {
-        let data_dir = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
-        image.lay_out(data_dir.path());
-        Self::on(machine, data_dir, locks, shared, tip)
+    /// Starts another one on the same world, with the data directory of an image.
+    pub(super) fn beside(&self, image: &Image, shared: &Shared, tip: &Revision, locks: PathBuf) -> Self {
+        Self::on(self.machine.clone(), directory(image), Some(locks), shared, tip)
     }
 
-    fn on(machine: Machine, data_dir: TempDir, locks: PathBuf, shared: &Shared, tip: &Revision) -> Self {
+    fn on(
+        machine: Machine,
+        data_dir: TempDir,
+        locks: Option<PathBuf>,
+        shared: &Shared,
+        tip: &Revision,
+    ) -> Self {
+        let own = locks.is_none().then(temporary);
+        let lock_places = locks.into_iter().chain(own.as_ref().map(|own| own.path().to_owned())).collect();
         MACHINE.set(Some(machine.clone()));
         let ledger = Ledger::open_with_clock(data_dir.path(), clock).unwrap();
         let app = AppName::new("shop");
-        let surroundings = Surroundings { host: "simulated".to_owned(), lock_places: vec![locks] };
+        let surroundings = Surroundings { host: "simulated".to_owned(), lock_places };
         let ownership = Ownership::new(ledger.clone(), data_dir.path().to_owned(), surroundings).unwrap();
         let context = Context {
             engine: Arc::new(machine.clone()),
@@ -113,7 +129,7 @@ impl Process {
         };
         let key = ledger.digest_key().unwrap();
         let driver = Driver::new(context, key, Arc::clone(&shared.watches), tip.clone());
-        Self { machine, ledger, app, driver, data_dir }
+        Self { machine, ledger, app, driver, data_dir, _locks: own }
     }
 
     /// Passes until nothing is left to do, nor a minute later.
@@ -145,7 +161,7 @@ impl Process {
         Ok(())
     }
 
-    fn rollouts(&self) -> usize {
+    pub(super) fn rollouts(&self) -> usize {
         self.ledger.history(Some(&self.app), 1_000).map_or(0, |history| history.len())
     }
 

@@ -15,4 +15,5 @@ mod in_container;
 mod kill9;
 mod monitoring;
 mod outside;
+mod owner;
 mod story;
