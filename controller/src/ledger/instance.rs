@@ -32,10 +32,8 @@ impl Ledger {
     /// Whether an operator let go of a project, and has not taken it up since.
     pub(crate) fn has_let_go(&self, project: &ProjectName) -> Result<bool, LedgerError> {
         let key = let_go_key(project);
-        self.read(|tx| {
-            tx.query_row("SELECT 1 FROM meta WHERE key = ?1", [key], |_| Ok(())).optional()
-        })
-        .map(|found| found.is_some())
+        self.read(|tx| tx.query_row("SELECT 1 FROM meta WHERE key = ?1", [key], |_| Ok(())).optional())
+            .map(|found| found.is_some())
     }
 
     /// Rollouts from now on have higher numbers than this one: it names containers of another ledger, for which its own must not be
@@ -47,7 +45,10 @@ impl Ledger {
                 params![number],
             )?;
             if raised == 0 {
-                tx.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('rollouts', ?1)", params![number])?;
+                tx.execute(
+                    "INSERT INTO sqlite_sequence (name, seq) VALUES ('rollouts', ?1)",
+                    params![number],
+                )?;
             }
             Ok(())
         })

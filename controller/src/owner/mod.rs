@@ -97,7 +97,11 @@ impl Ownership {
     ///
     /// # Errors
     /// [`OwnerError::Elsewhere`] if another is on record than the one that was named, or its process lives on this host.
-    pub(crate) async fn take_over(&self, of: Of<'_>, from: Option<&InstanceId>) -> Result<String, OwnerError> {
+    pub(crate) async fn take_over(
+        &self,
+        of: Of<'_>,
+        from: Option<&InstanceId>,
+    ) -> Result<String, OwnerError> {
         let done = match of.engine.owner(of.project).await? {
             Some(owner) if owner.id == self.id => {
                 self.hold(of).await?;
@@ -164,10 +168,8 @@ impl Ownership {
         if self.held().contains_key(of.project) {
             return Ok(());
         }
-        let engine = self
-            .engine_id
-            .get_or_try_init(|| async { of.engine.info().await.map(|info| info.id) })
-            .await?;
+        let engine =
+            self.engine_id.get_or_try_init(|| async { of.engine.info().await.map(|info| info.id) }).await?;
         let mut held = self.held();
         if held.contains_key(of.project) {
             return Ok(());

@@ -48,7 +48,11 @@ impl Driver {
     }
 
     /// An operator makes it the owner of a project.
-    pub(crate) async fn claim(&self, project: &ProjectName, from: Option<&InstanceId>) -> Result<String, String> {
+    pub(crate) async fn claim(
+        &self,
+        project: &ProjectName,
+        from: Option<&InstanceId>,
+    ) -> Result<String, String> {
         self.0.claim(project, from).await.map_err(|error| error.to_string())
     }
 

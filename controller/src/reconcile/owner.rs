@@ -40,7 +40,9 @@ impl Handle {
                     order.parked.cancel();
                     order.cancel.cancel();
                 }
-                Err(error) => tracing::debug!(app = %self.name, %error, "whose the project is cannot be told"),
+                Err(error) => {
+                    tracing::debug!(app = %self.name, %error, "whose the project is cannot be told")
+                }
             }
         }
     }

@@ -218,10 +218,7 @@ async fn rollout(
 }
 
 /// Carries something out while others watch. It is never dropped in the middle: only the watchers are.
-async fn watched<T, W>(
-    mut work: Pin<Box<impl Future<Output = T>>>,
-    watch: impl Future<Output = W>,
-) -> T {
+async fn watched<T, W>(mut work: Pin<Box<impl Future<Output = T>>>, watch: impl Future<Output = W>) -> T {
     tokio::pin!(watch);
     tokio::select! {
         end = &mut work => end,

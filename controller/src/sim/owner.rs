@@ -144,7 +144,12 @@ fn wherever_the_owner_crashed_nobody_else_does_anything_until_an_operator_says_s
             let (effects, rollouts) = (second.machine.effects(), first.rollouts());
             first.driver.pass("start").await;
             assert!(first.elsewhere().contains(second.id().as_str()), "at {}", image.place);
-            assert_eq!((second.machine.effects(), first.rollouts()), (effects, rollouts), "at {}", image.place);
+            assert_eq!(
+                (second.machine.effects(), first.rollouts()),
+                (effects, rollouts),
+                "at {}",
+                image.place
+            );
         }
     });
 }

@@ -125,8 +125,7 @@ fn standing(facts: &Facts<'_>, name: &ServiceName, container: &Container) -> (bo
     let serves = container.running() && missing_networks(facts, name, container).is_empty();
     let stands_in = container.label(label::ROLE) == Some(Role::StandIn.as_str());
     let project = &facts.desired.project;
-    let right =
-        project.services.get(name).map(|service| final_name(project, name, service, Some(container)));
+    let right = project.services.get(name).map(|service| final_name(project, name, service, Some(container)));
     (!serves, stands_in, right.as_ref() != Some(&container.name))
 }
 
