@@ -37,8 +37,9 @@ impl OwnerError {
     pub(super) fn owned(of: Of<'_>, owner: &Owner) -> Self {
         let Of { app, project, .. } = of;
         Self::Elsewhere(format!(
-            "project {project} is looked after by {}; nothing is done to it from here. Two must not follow it: take it out of one \
-             of them. If that one is gone for good: `evenkeel claim {app} --from {}`",
+            "project {project} is looked after by {}; nothing is done to it from here. Let one alone follow it: take the \
+             application out of the sources here, or let go of it there (`evenkeel disown`). If that one is gone for good: \
+             `evenkeel claim {app} --from {}`",
             introduced(owner),
             owner.id
         ))

@@ -92,8 +92,12 @@ impl From<OwnerError> for Failure {
         let message = error.to_string();
         match error {
             // A record that does not say whose it is, is somebody's all the same.
-            OwnerError::Elsewhere(_) | OwnerError::Engine(EngineError::Refused { .. }) => {
+            OwnerError::Elsewhere(_) | OwnerError::Engine(EngineError::Refused { status: 409, .. }) => {
                 Self::Blocked { reason: Reason::OwnedElsewhere, message }
+            }
+            // No release is at fault when the engine does not say whose a project is.
+            OwnerError::Engine(EngineError::Refused { .. }) => {
+                Self::transient(Reason::EngineUnreachable, message)
             }
             OwnerError::Engine(error) => error.into(),
             OwnerError::Ledger(error) => error.into(),

@@ -16,6 +16,7 @@ use super::process::{Circumstances, Process};
 use super::stage::{Stage, history, told};
 use super::stories::{Story, all};
 use super::world::World;
+use crate::engine::Owner;
 
 /// Between two looks of somebody who has no reason to look.
 const LOOK: Duration = Duration::from_secs(61);
@@ -177,6 +178,29 @@ fn a_schema_that_the_owner_moved_is_never_taken_down_by_who_takes_over() {
             let world = second.machine.snapshot();
             assert_eq!((scripts(&world), world.violations.len()), (2, 0), "at {}", image.place);
         }
+    });
+}
+
+/// Not even what it was putting back when it crashed.
+#[test]
+fn whoever_was_taken_over_from_finishes_nothing() {
+    let story = story("code fails its bake on a fenced migration");
+    block_on(async {
+        let town = Town::of(&story);
+        let mut reverting = 0;
+        for mut image in crashes(&town).await.into_iter().step_by(3) {
+            image.world.locks.clear();
+            let other = Owner { id: "another".into(), ..image.world.owners[&project()].clone() };
+            image.world.owners.insert(project(), other);
+            let first = town.first(&image, story.tip);
+            let open = first.ledger.open_rollout(&first.app).unwrap();
+            reverting += usize::from(open.is_some_and(|open| open.reverting.is_some()));
+            let rollouts = first.rollouts();
+            first.driver.pass("start").await;
+            assert!(first.elsewhere().contains("another"), "at {}", image.place);
+            assert_eq!((first.machine.effects(), first.rollouts()), (0, rollouts), "at {}", image.place);
+        }
+        assert!(reverting > 0, "it was putting nothing back");
     });
 }
 
