@@ -8,6 +8,7 @@ mod engine;
 mod ledger;
 mod life;
 mod metrics;
+mod owner;
 mod reconcile;
 mod rollout;
 #[cfg(test)]
@@ -28,6 +29,7 @@ use cli::{Arguments, CliError, Command};
 use config::Config;
 use life::Life;
 use metrics::Metrics;
+use owner::Surroundings;
 use reconcile::Daemon;
 
 /// How long what is under way may take to come to a point where it can be taken up again. Docker kills after its own grace
@@ -54,7 +56,7 @@ async fn live(config: Arc<Config>) -> Result<ExitCode, CliError> {
     let life = Life::default();
     let metrics = Arc::new(Metrics::new(cli::VERSION, cli::REVISION)?);
     // First, because it takes the lock on the data directory: whoever gets past it is alone there.
-    let control = Daemon::start(config.clone(), metrics.clone(), life.clone()).await?;
+    let control = Daemon::start(config.clone(), Surroundings::look()?, metrics.clone(), life.clone()).await?;
     serve(&config, Api { control, metrics, webhook_secret: config.webhook.secret_file.clone() }, &life)
         .await?;
     let signal = signals.next().await;

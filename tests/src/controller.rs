@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use crate::command::{Finished, command, must, run};
 use crate::metrics::Scrape;
 use crate::report::{Rollout, Status};
-use crate::world::World;
+use crate::world::{Port, World};
 
 /// Seconds that a controller has for its orderly end.
 const GRACE: Duration = Duration::from_secs(30);
@@ -20,6 +20,8 @@ const GRACE: Duration = Duration::from_secs(30);
 pub struct Controller {
     child: Child,
     setup: Setup,
+    /// Its port, where that is none of the world's.
+    _port: Option<Port>,
     /// The name of the application that tests look at by default.
     pub app: String,
 }
@@ -45,7 +47,16 @@ impl Controller {
             environment.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let (repo, directory) = (world.repo.path().to_owned(), world.directory().to_owned());
         let setup = Setup { repo, directory, port: world.ports.controller.number(), environment };
-        Self { child: setup.spawn(), setup, app: world.names.app.clone() }
+        Self { child: setup.spawn(), setup, _port: None, app: world.names.app.clone() }
+    }
+
+    /// Starts another one on the same world, with a data directory of its own.
+    pub fn beside(world: &World) -> Self {
+        let (repo, directory) = (world.repo.path().to_owned(), world.directory().join("beside"));
+        std::fs::create_dir(&directory).expect("a world's directory can be written");
+        let port = Port::claim();
+        let setup = Setup { repo, directory, port: port.number(), environment: Vec::new() };
+        Self { child: setup.spawn(), setup, _port: Some(port), app: world.names.app.clone() }
     }
 
     /// `kill -9`, without a word of warning.

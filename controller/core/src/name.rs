@@ -86,6 +86,10 @@ name!(
     SchemaRevision
 );
 name!(
+    /// An installation of evenkeel, as 16 hexadecimal digits: made at random with its ledger.
+    InstanceId
+);
+name!(
     /// A container's full id, as the engine gives it.
     ContainerId
 );

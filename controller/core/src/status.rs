@@ -77,6 +77,7 @@ pub enum Reason {
     Suspended,
     WindowClosed,
     EngineUnreachable,
+    OwnedElsewhere,
 }
 
 /// Something that holds now.

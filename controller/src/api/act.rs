@@ -8,7 +8,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use evenkeel_core::name::AppName;
+use evenkeel_core::name::{AppName, InstanceId};
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc};
@@ -35,6 +35,8 @@ pub(super) struct Options {
     wait: bool,
     #[serde(default)]
     restored: bool,
+    #[serde(default)]
+    from: Option<InstanceId>,
 }
 
 type Outcome = Result<String, ControlError>;
@@ -61,6 +63,20 @@ pub(super) async fn suspend(State(api): State<Api>, Path(app): Path<AppName>) ->
 pub(super) async fn resume(State(api): State<Api>, Path(app): Path<AppName>) -> Response {
     let control = api.control.clone();
     stream(&api, app.clone(), async move { control.resume(app).await })
+}
+
+pub(super) async fn claim(
+    State(api): State<Api>,
+    Path(app): Path<AppName>,
+    Query(options): Query<Options>,
+) -> Response {
+    let control = api.control.clone();
+    stream(&api, app.clone(), async move { control.claim(app, options.from).await })
+}
+
+pub(super) async fn disown(State(api): State<Api>, Path(app): Path<AppName>) -> Response {
+    let control = api.control.clone();
+    stream(&api, app.clone(), async move { control.disown(app).await })
 }
 
 pub(super) async fn backups(State(api): State<Api>, Path(app): Path<AppName>) -> Response {

@@ -1,7 +1,7 @@
 //! What the daemon can be asked: the border between the API and the reconciler.
 
 use async_trait::async_trait;
-use evenkeel_core::name::{AppName, ReleaseDigest, Revision};
+use evenkeel_core::name::{AppName, InstanceId, ReleaseDigest, Revision};
 use evenkeel_core::plan::Strategy;
 use evenkeel_core::status::{Phase, RolloutRecord, Status};
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,12 @@ pub(crate) trait Control: Send + Sync {
 
     /// Ends a suspension.
     async fn resume(&self, app: AppName) -> Result<String, ControlError>;
+
+    /// Makes this evenkeel the owner of the application's project: where nobody is, or in the place of the one that is named.
+    async fn claim(&self, app: AppName, from: Option<InstanceId>) -> Result<String, ControlError>;
+
+    /// Lets a suspended application's project go, until it is claimed again.
+    async fn disown(&self, app: AppName) -> Result<String, ControlError>;
 
     /// An application's backups, the newest first.
     async fn backups(&self, app: AppName) -> Result<Vec<serde_json::Value>, ControlError>;

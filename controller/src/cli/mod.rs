@@ -2,6 +2,7 @@
 
 mod act;
 mod backup;
+mod claim;
 mod client;
 mod env;
 mod error;
@@ -72,6 +73,10 @@ pub(crate) enum Command {
     Suspend(act::Act),
     /// End a suspension
     Resume(act::Act),
+    /// Make this evenkeel the one that looks after an application's project, where another is or was
+    Claim(claim::Claim),
+    /// Let a suspended application's project go, so that another evenkeel can look after it
+    Disown(act::Act),
     /// List, make, verify and restore backups
     #[command(subcommand)]
     Backup(backup::Backup),
@@ -110,7 +115,10 @@ impl Command {
             Self::History(command) => command.shared.output,
             Self::Events(command) => command.shared.output,
             Self::Sync(command) => command.act.shared.output,
-            Self::Retry(act) | Self::Suspend(act) | Self::Resume(act) => act.shared.output,
+            Self::Retry(act) | Self::Suspend(act) | Self::Resume(act) | Self::Disown(act) => {
+                act.shared.output
+            }
+            Self::Claim(command) => command.act.shared.output,
             Self::Backup(command) => command.shared().output,
         }
     }
@@ -133,6 +141,8 @@ async fn dispatch_to(command: Command, out: &mut Out) -> Result<ExitCode, CliErr
         Command::Retry(act) => act.run("retry", out).await,
         Command::Suspend(act) => act.run("suspend", out).await,
         Command::Resume(act) => act.run("resume", out).await,
+        Command::Claim(command) => command.run(out).await,
+        Command::Disown(act) => act.run("disown", out).await,
         Command::Backup(command) => command.run(out).await,
         Command::Events(command) => command.run(out).await,
         Command::Schema(command) => command.run(out),

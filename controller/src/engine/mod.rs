@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use evenkeel_core::compose::RestartPolicy;
 use evenkeel_core::container::{ContainerSpec, Endpoint};
-use evenkeel_core::name::{ContainerId, ImageId, ProjectName};
+use evenkeel_core::name::{ContainerId, ImageId, InstanceId, ProjectName};
 use evenkeel_core::observed::{Container, Image, NetworkState};
 use futures_util::stream::BoxStream;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -122,6 +122,19 @@ pub(crate) struct VolumeSpec {
     pub options: BTreeMap<String, String>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
+}
+
+/// Who looks after a Compose project: one evenkeel, by the ledger in its data directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Owner {
+    /// Its installation: all that ownership is decided by.
+    pub id: InstanceId,
+    /// The host that it ran on when it was put on record.
+    pub host: String,
+    /// Its data directory, then.
+    pub data_dir: String,
+    /// Since when.
+    pub since: jiff::Timestamp,
 }
 
 /// A build.
@@ -308,6 +321,17 @@ pub(crate) trait Engine: Send + Sync {
     fn outages(&self) -> u64 {
         0
     }
+
+    /// Who is on record at the engine as the one who looks after a project; `None` if nobody. A record that does not say whose it
+    /// is, is an error.
+    async fn owner(&self, project: &ProjectName) -> Result<Option<Owner>, EngineError>;
+
+    /// Puts an owner on record where there is none, atomically; the one who is on record then, which may be another. The record
+    /// outlives the process.
+    async fn claim(&self, project: &ProjectName, owner: &Owner) -> Result<Owner, EngineError>;
+
+    /// Takes this owner off the record; fine if the record is gone. That of anybody else is not touched, which is an error.
+    async fn disown(&self, project: &ProjectName, owner: &Owner) -> Result<(), EngineError>;
 
     /// What happens at the engine, from the first poll on. Commands run in containers are left out. Ends when the connection does.
     fn events(&self) -> BoxStream<'static, Result<EngineEvent, EngineError>>;

@@ -1,6 +1,6 @@
 //! The ledger's own schema, one migration a version, applied in order and each in one transaction.
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 /// The migrations; the version is how many of them have been applied. Never edit one that was released: add another.
 const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001.sql")];
@@ -13,19 +13,30 @@ pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
-/// Applies what is missing; `key` becomes the installation's digest key where there is none yet.
-pub(super) fn apply(connection: &mut Connection, key: &[u8]) -> rusqlite::Result<()> {
+/// What an installation makes at random, once.
+pub(super) struct Random {
+    /// Its digest key.
+    pub(super) key: [u8; 32],
+    /// Its own name.
+    pub(super) instance: [u8; 8],
+}
+
+/// Applies what is missing; what is `random` becomes the installation's where it has none yet.
+pub(super) fn apply(connection: &mut Connection, random: &Random) -> rusqlite::Result<()> {
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version = version(&tx)?;
     for (number, sql) in (1..=NEWEST).zip(MIGRATIONS).filter(|(number, _)| *number > version) {
         tx.execute_batch(sql)?;
         tx.pragma_update(None, "user_version", number)?;
     }
-    keep_key(&tx, key)?;
+    let Random { key, instance } = random;
+    keep(&tx, "digest_key", key)?;
+    // A ledger of before there were such names gets one like a new one: the form of the file is the same.
+    keep(&tx, super::instance::ID, instance)?;
     tx.commit()
 }
 
-fn keep_key(tx: &Transaction<'_>, key: &[u8]) -> rusqlite::Result<()> {
-    tx.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('digest_key', ?1)", [key])?;
+fn keep(tx: &Transaction<'_>, key: &str, value: &[u8]) -> rusqlite::Result<()> {
+    tx.execute("INSERT OR IGNORE INTO meta (key, value) VALUES (?1, ?2)", params![key, value])?;
     Ok(())
 }

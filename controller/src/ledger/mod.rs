@@ -11,6 +11,7 @@ mod containers;
 mod error;
 mod events;
 mod facts;
+mod instance;
 mod lock;
 mod mark;
 mod migrations;

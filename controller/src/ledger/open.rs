@@ -9,6 +9,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use super::lock::Lock;
+use super::migrations::Random;
 use super::{LedgerError, check, migrations};
 
 /// The file's name in the data directory.
@@ -57,8 +58,8 @@ fn connect(dir: &Path, file: &Path) -> Result<Connection, LedgerError> {
     refuse_newer(&connection, file)?;
     check::damaged(&connection, file)?;
     check::short(&mut connection, dir, file)?;
-    let key = random_key()?;
-    migrations::apply(&mut connection, &key).map_err(sqlite)?;
+    let random = Random { key: random()?, instance: random()? };
+    migrations::apply(&mut connection, &random).map_err(sqlite)?;
     Ok(connection)
 }
 
@@ -78,11 +79,11 @@ fn refuse_newer(connection: &Connection, file: &Path) -> Result<(), LedgerError>
     Ok(())
 }
 
-fn random_key() -> Result<[u8; 32], LedgerError> {
+fn random<const LENGTH: usize>() -> Result<[u8; LENGTH], LedgerError> {
     let source = Path::new("/dev/urandom");
-    let mut key = [0; 32];
+    let mut bytes = [0; LENGTH];
     File::open(source)
-        .and_then(|mut random| random.read_exact(&mut key))
+        .and_then(|mut random| random.read_exact(&mut bytes))
         .map_err(|error| LedgerError::from_io("read random bytes from", source, error))?;
-    Ok(key)
+    Ok(bytes)
 }

@@ -5,10 +5,10 @@ use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
 use evenkeel_core::database::Reason as BackupReason;
-use evenkeel_core::name::{AppName, RolloutId};
+use evenkeel_core::name::{AppName, InstanceId, ProjectName, RolloutId};
 use evenkeel_core::plan::{Hints, Plan, make};
 use evenkeel_core::release::Release;
-use evenkeel_core::status::{RolloutRecord, Status};
+use evenkeel_core::status::{Reason, RolloutRecord, Status};
 use tokio::sync::broadcast;
 
 use super::app::Handle;
@@ -29,7 +29,9 @@ fn ledger(error: LedgerError) -> ControlError {
 fn failure(error: Failure) -> ControlError {
     let status = match error {
         Failure::Transient { .. } => ControlStatus::Unavailable,
-        Failure::Cancelled(_) => ControlStatus::Conflict,
+        Failure::Cancelled(_) | Failure::Blocked { reason: Reason::OwnedElsewhere, .. } => {
+            ControlStatus::Conflict
+        }
         Failure::Release { .. } | Failure::Blocked { .. } => ControlStatus::Failed,
     };
     ControlError::new(status, error.to_string())
@@ -135,6 +137,26 @@ impl Control for Daemon {
         Ok(format!("{app} follows its branch again"))
     }
 
+    async fn claim(&self, app: AppName, from: Option<InstanceId>) -> Result<String, ControlError> {
+        let handle = self.handle(&app)?;
+        let _turn = turn(&handle).await?;
+        let done = handle.claim(&project(&handle)?, from.as_ref()).await.map_err(failure)?;
+        handle.trigger("operator: claim");
+        Ok(done)
+    }
+
+    async fn disown(&self, app: AppName) -> Result<String, ControlError> {
+        let handle = self.handle(&app)?;
+        if self.ledger.app(&app).map_err(ledger)?.suspended.is_none() {
+            let refusal = ControlError::new(ControlStatus::Conflict, format!("{app} is not suspended"));
+            return Err(refusal.hint(format!("`evenkeel suspend {app}` first: nothing may be under way")));
+        }
+        let _turn = turn(&handle).await?;
+        handle.disown(&project(&handle)?).await.map_err(failure)?;
+        handle.trigger("operator: disown");
+        Ok(format!("{app} is let go of: nothing is done to it from here until `evenkeel claim {app}`"))
+    }
+
     async fn backups(&self, app: AppName) -> Result<Vec<serde_json::Value>, ControlError> {
         self.handle(&app)?;
         Ok(self.ledger.backups(&app).map_err(ledger)?.into_iter().map(|backup| backup.json).collect())
@@ -144,6 +166,7 @@ impl Control for Daemon {
         let handle = self.handle(&app)?;
         let release = live_release(&handle)?;
         let _turn = turn(&handle).await?;
+        handle.owns(&release).await.map_err(failure)?;
         let backup = rollout::backup_now(&handle.context, &release, None, BackupReason::Manual)
             .await
             .map_err(failure)?;
@@ -153,6 +176,7 @@ impl Control for Daemon {
     async fn verify_backup(&self, app: AppName, id: String, restored: bool) -> Result<String, ControlError> {
         let handle = self.handle(&app)?;
         let release = live_release(&handle)?;
+        handle.owns(&release).await.map_err(failure)?;
         let backup = rollout::verify_now(&handle.context, &release, &id, restored).await.map_err(failure)?;
         Ok(format!("backup {id} is good: {:?}, {} rows", backup.level, backup.total_rows()))
     }
@@ -161,6 +185,7 @@ impl Control for Daemon {
         let handle = self.handle(&app)?;
         let release = live_release(&handle)?;
         let _turn = turn(&handle).await?;
+        handle.owns(&release).await.map_err(failure)?;
         let kept = rollout::restore_now(&handle.context, &release, &id).await.map_err(failure)?;
         handle.trigger("operator: restore");
         Ok(format!("backup {id} is restored; what was there before is kept as database {kept}"))
@@ -190,6 +215,19 @@ async fn turn(handle: &Handle) -> Result<tokio::sync::MutexGuard<'_, ()>, Contro
     tokio::time::timeout(LOOK, handle.turn.lock()).await.map_err(|_| {
         ControlError::new(ControlStatus::Conflict, format!("{} is being rolled out", handle.name))
             .hint("wait for its end")
+    })
+}
+
+/// The Compose project of an application, as it was last read.
+fn project(handle: &Handle) -> Result<ProjectName, ControlError> {
+    let read = handle.project.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let live = || Ok(live(handle).map_err(failure)?.map(|release| release.project.name));
+    read.map(ProjectName::new).map_or_else(live, |read| Ok(Some(read)))?.ok_or_else(|| {
+        ControlError::new(
+            ControlStatus::Conflict,
+            format!("the Compose project of {} is not known yet", handle.name),
+        )
+        .hint("`evenkeel status` says why")
     })
 }
 

@@ -18,6 +18,7 @@ use crate::engine::{Engine, EngineError};
 use crate::ledger::{Ledger, LedgerError};
 use crate::life::Life;
 use crate::metrics::Metrics;
+use crate::owner::{Ownership, Surroundings};
 use crate::rollout::{Context, Helpers, Live};
 use crate::source::{Changed, Credentials, Source, SourceConfig, SourceError, Target, Watches};
 use crate::verify::Sockets;
@@ -67,6 +68,7 @@ pub(crate) struct Daemon {
     pub(super) apps: RwLock<BTreeMap<AppName, Arc<Handle>>>,
     pub(super) progress: broadcast::Sender<ProgressLine>,
     watches: Arc<Watches>,
+    ownership: Arc<Ownership>,
     key: DigestKey,
     data_dir: PathBuf,
 }
@@ -75,6 +77,7 @@ impl Daemon {
     /// Opens the ledger, and starts following.
     pub(crate) async fn start(
         config: Arc<Config>,
+        surroundings: Surroundings,
         metrics: Arc<Metrics>,
         life: Life,
     ) -> Result<Arc<dyn Control>, StartError> {
@@ -89,8 +92,10 @@ impl Daemon {
         for source in &config.sources {
             sources.push(Arc::new(followed(source, &data_dir)?));
         }
+        let ownership = Ownership::new(ledger.clone(), data_dir.clone(), surroundings)?;
         let daemon = Arc::new(Self {
             key: ledger.digest_key()?,
+            ownership: Arc::new(ownership),
             ledger,
             engine,
             metrics,
@@ -154,6 +159,7 @@ impl Daemon {
             databases: Arc::new(Postgres),
             wire: Arc::new(Sockets),
             ledger: self.ledger.clone(),
+            ownership: Arc::clone(&self.ownership),
             source: Arc::clone(&followed.source),
             app: app.clone(),
             data_dir: self.data_dir.clone(),

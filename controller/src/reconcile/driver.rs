@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use evenkeel_core::name::Revision;
+use evenkeel_core::name::{InstanceId, ProjectName, Revision};
 use evenkeel_core::release::DigestKey;
+use evenkeel_core::status::Condition;
 use tokio_util::sync::CancellationToken;
 
 use super::app::{Handle, Next, Start, Tip};
@@ -44,10 +45,30 @@ impl Driver {
 
     /// One pass; how long the worker would wait before it looks again without a reason, where it would not just idle.
     pub(crate) async fn pass(&self, reason: &str) -> Option<Duration> {
-        match reconcile(&self.0, reason).await {
+        // Boxed: a test makes many passes in one function, and its stack is small.
+        match Box::pin(reconcile(&self.0, reason)).await {
             Next::Settled | Next::LookAt(_) => None,
             Next::Retry(first) => Some(first),
             Next::Again => Some(Duration::ZERO),
         }
+    }
+
+    /// What holds, as status shows it.
+    pub(crate) fn conditions(&self) -> Vec<Condition> {
+        self.0.status().map(|status| status.conditions).unwrap_or_default()
+    }
+
+    /// An operator makes it the owner of a project.
+    pub(crate) async fn claim(
+        &self,
+        project: &ProjectName,
+        from: Option<&InstanceId>,
+    ) -> Result<String, String> {
+        self.0.claim(project, from).await.map_err(|error| error.to_string())
+    }
+
+    /// An operator has it let a project go.
+    pub(crate) async fn disown(&self, project: &ProjectName) -> Result<(), String> {
+        self.0.disown(project).await.map_err(|error| error.to_string())
     }
 }

@@ -9,6 +9,7 @@ mod desired;
 mod driver;
 mod events;
 mod follow;
+mod owner;
 mod pass;
 mod retention;
 mod validate;

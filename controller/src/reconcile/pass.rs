@@ -1,5 +1,6 @@
 //! One pass over one application.
 
+use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ pub(super) async fn reconcile(handle: &Arc<Handle>, reason: &str) -> Next {
     handle.begin_pass();
     let next = match pass(handle, reason).await {
         Ok(next) => next,
+        Err(Failure::Blocked { reason: Reason::OwnedElsewhere, message }) => stand_aside(handle, &message),
         Err(failure) => {
             tracing::warn!(app = %handle.name, error = %failure, "the pass did not come to its end");
             if let Failure::Transient { reason, message }
@@ -38,6 +40,15 @@ pub(super) async fn reconcile(handle: &Arc<Handle>, reason: &str) -> Next {
     };
     handle.forget_passing_conditions();
     next
+}
+
+/// Another evenkeel's project is looked at now and then: whose it is may change.
+fn stand_aside(handle: &Handle, message: &str) -> Next {
+    if let Err(error) = handle.stand_aside(message) {
+        tracing::error!(app = %handle.name, %error, "the ledger cannot be written");
+    }
+    handle.context.say(Phase::Idle, "");
+    Next::Settled
 }
 
 async fn pass(handle: &Arc<Handle>, reason: &str) -> Result<Next, Failure> {
@@ -62,6 +73,7 @@ async fn pass(handle: &Arc<Handle>, reason: &str) -> Result<Next, Failure> {
         now: ledger.now(),
     });
     handle.saw(&desired, &chosen.conditions);
+    handle.owns(chosen.target.unwrap_or(&desired)).await?;
     go(handle, &desired, &chosen, reason).await
 }
 
@@ -93,6 +105,7 @@ async fn go(
     if is_live {
         count_drift(handle, &plan);
     }
+    handle.owns(target).await?;
     handle.forget_passing_conditions();
     let began = std::time::Instant::now();
     let wanted = Wanted { target, read: &desired.revision };
@@ -194,23 +207,24 @@ async fn rollout(
         previous: live.filter(|_| !repair),
         repair,
         cancel: cancel.clone(),
-        parked: handle.parked.clone(),
+        parked: handle.parked.child_token(),
     };
-    let end = {
-        let watch = futures_util::future::join(
-            super::follow::cancel_when_superseded(handle, wanted.read, target, &cancel),
-            handle.keep_looking(target),
-        );
-        tokio::pin!(watch);
-        let run = run(&order);
-        tokio::pin!(run);
-        // The rollout is never dropped in the middle: only the watcher is.
-        tokio::select! {
-            end = &mut run => end,
-            _ = &mut watch => run.await,
-        }
-    };
+    let watch = futures_util::future::join3(
+        super::follow::cancel_when_superseded(handle, wanted.read, target, &cancel),
+        handle.keep_looking(target),
+        handle.keep_owning(&order),
+    );
+    let end = watched(Box::pin(run(&order)), watch).await;
     record(handle, &order, end).await
+}
+
+/// Carries something out while others watch. It is never dropped in the middle: only the watchers are.
+async fn watched<T, W>(mut work: Pin<Box<impl Future<Output = T>>>, watch: impl Future<Output = W>) -> T {
+    tokio::pin!(watch);
+    tokio::select! {
+        end = &mut work => end,
+        _ = &mut watch => work.await,
+    }
 }
 
 /// Puts the end of a rollout on record, and says what is next.
@@ -317,6 +331,7 @@ async fn finish_revert(handle: &Arc<Handle>, open: &OpenRollout) -> Result<Next,
         ledger.finish_rollout(open.id, Outcome::RevertFailed, Some("the ledger has lost the release"))?;
         return Ok(Next::Again);
     };
+    handle.owns(&release).await?;
     sweep(&handle.context, &release).await?;
     let previous = match &open.previous {
         Some(digest) => ledger.release(&handle.name, digest)?,
@@ -329,10 +344,11 @@ async fn finish_revert(handle: &Arc<Handle>, open: &OpenRollout) -> Result<Next,
         previous,
         repair: false,
         cancel: CancellationToken::new(),
-        parked: handle.parked.clone(),
+        parked: handle.parked.child_token(),
     };
     let why = open.reverting.clone().unwrap_or_default();
-    let end = resume_as_revert(&order, &why).await;
+    let revert = Box::pin(resume_as_revert(&order, &why));
+    let end = watched(revert, handle.keep_owning(&order)).await;
     record(handle, &order, end).await.map(|next| match next {
         Next::Settled => Next::Again,
         next => next,
@@ -373,6 +389,7 @@ async fn desired_release(handle: &Arc<Handle>) -> Result<Option<Release>, Failur
 async fn keep_live(handle: &Arc<Handle>) -> Result<Next, Failure> {
     let Some(live) = live(handle)? else { return Ok(Next::Settled) };
     let chosen = Chosen { target: Some(&live), conditions: Vec::new(), look_again: None };
+    handle.owns(&live).await?;
     go(handle, &live, &chosen, "drift").await
 }
 

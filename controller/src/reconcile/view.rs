@@ -115,6 +115,7 @@ impl Handle {
         };
         let sync = match (&view.desired, &record.live_release) {
             (None, _) => Sync::Unknown,
+            _ if is_elsewhere(&conditions) => Sync::Unknown,
             _ if conditions.iter().any(astray) => Sync::OutOfSync,
             (Some(desired), Some(live)) if desired == live => Sync::Synced,
             _ => Sync::OutOfSync,
@@ -182,6 +183,11 @@ fn service_health(container: Option<&Container>, proven: bool, one_shot: bool) -
     }
 }
 
+/// Another evenkeel looks after it, so that nothing of it is known here.
+fn is_elsewhere(conditions: &[Condition]) -> bool {
+    conditions.iter().any(|condition| condition.reason == Reason::OwnedElsewhere)
+}
+
 /// The worst service wins.
 fn health(view: &View, record: &AppRecord, phase: Phase, conditions: &[Condition]) -> HealthWord {
     let bad = |reason: Reason| {
@@ -193,6 +199,9 @@ fn health(view: &View, record: &AppRecord, phase: Phase, conditions: &[Condition
                 | Reason::EngineUnreachable
         )
     };
+    if is_elsewhere(conditions) {
+        return HealthWord::Unknown;
+    }
     if conditions.iter().any(|condition| bad(condition.reason)) {
         return HealthWord::Degraded;
     }
@@ -220,6 +229,10 @@ fn next(handle: &Handle, record: &AppRecord, sync: Sync, phase: Phase, condition
     let has = |reason: Reason| conditions.iter().find(|condition| condition.reason == reason);
     if phase != Phase::Idle {
         return handle.context.live().message;
+    }
+    if is_elsewhere(conditions) {
+        return "stands aside for the project's owner, and looks every minute; `evenkeel claim` makes it the owner"
+            .to_owned();
     }
     if has(Reason::RevertFailed).is_some() {
         return "stopped: what serves is kept; waits for a new commit or `evenkeel retry`".to_owned();

@@ -13,6 +13,7 @@ use crate::database::Databases;
 use crate::engine::Engine;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
+use crate::owner::Ownership;
 use crate::source::Source;
 use crate::verify::Wire;
 
@@ -36,6 +37,8 @@ pub(crate) struct Context {
     pub(crate) wire: Arc<dyn Wire>,
     /// The ledger.
     pub(crate) ledger: Ledger,
+    /// Whose projects are.
+    pub(crate) ownership: Arc<Ownership>,
     /// The repository that the application comes from.
     pub(crate) source: Arc<Source>,
     /// The application.

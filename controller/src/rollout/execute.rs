@@ -140,7 +140,8 @@ impl Run<'_> {
         }
         if self.parked.is_cancelled() {
             return Err(Failure::Cancelled(
-                "evenkeel is going down; the rollout goes on when it is back".to_owned(),
+                "evenkeel is going down, or the project is no longer its own; the rollout goes on when that is over"
+                    .to_owned(),
             ));
         }
         Ok(())

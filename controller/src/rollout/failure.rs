@@ -5,6 +5,7 @@ use evenkeel_core::status::Reason;
 
 use crate::engine::EngineError;
 use crate::ledger::LedgerError;
+use crate::owner::OwnerError;
 use crate::verify::VerifyError;
 
 /// Why a step, and with it the rollout, did not go on.
@@ -83,6 +84,25 @@ impl From<EngineError> for Failure {
 impl From<LedgerError> for Failure {
     fn from(error: LedgerError) -> Self {
         Self::transient(Reason::PreflightFailed, error.to_string())
+    }
+}
+
+impl From<OwnerError> for Failure {
+    fn from(error: OwnerError) -> Self {
+        let message = error.to_string();
+        match error {
+            // A record that does not say whose it is, is somebody's all the same.
+            OwnerError::Elsewhere(_) | OwnerError::Engine(EngineError::Refused { status: 409, .. }) => {
+                Self::Blocked { reason: Reason::OwnedElsewhere, message }
+            }
+            // No release is at fault when the engine does not say whose a project is.
+            OwnerError::Engine(EngineError::Refused { .. }) => {
+                Self::transient(Reason::EngineUnreachable, message)
+            }
+            OwnerError::Engine(error) => error.into(),
+            OwnerError::Ledger(error) => error.into(),
+            OwnerError::NoPlace { .. } => Self::Blocked { reason: Reason::PreflightFailed, message },
+        }
     }
 }
 

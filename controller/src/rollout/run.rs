@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use evenkeel_core::name::{RolloutId, ServiceName};
 use evenkeel_core::plan::{
-    Before, Direction, Effect, Hints, Plan, Stage, Strategy, Subject, adopted, before, make, undo, unrecorded,
+    Before, Direction, Effect, Hints, Plan, Stage, Strategy, Subject, adopted, before, inherited, make, undo,
+    unrecorded,
 };
 use evenkeel_core::release::Release;
 use evenkeel_core::status::{Outcome, Phase, Reason};
@@ -60,7 +61,7 @@ pub(crate) struct Order<'a> {
     pub(crate) repair: bool,
     /// Cancelled when a newer release is wanted.
     pub(crate) cancel: CancellationToken,
-    /// Cancelled when the process goes down.
+    /// Cancelled when the process goes down, or when the project is another's by now.
     pub(crate) parked: CancellationToken,
 }
 
@@ -162,6 +163,11 @@ impl Run<'_> {
         for (service, id) in unrecorded(&gathered.facts(self.target, self.id)) {
             ledger.set_serving(app, &service, &id)?;
             gathered.serving.insert(service, id);
+        }
+        for Subject { service, name, id } in inherited(&gathered.facts(self.target, self.id)) {
+            let Some(id) = id else { continue };
+            ledger.record_container(app, &service, &id, &name, None, "inherited")?;
+            gathered.known.insert(id);
         }
         Ok(gathered)
     }

@@ -63,7 +63,7 @@ async fn crash(reference: &Reference<'_>, state: &State, figures: &mut Figures) 
     let states: States = reference.states.clone();
     let crashes = state.crashes + 1;
     let sink = move |moment: &Moment<'_>| states.add(moment, crashes, || moment.image());
-    let how = Circumstances { sink: Some(Box::new(sink)), fault: None };
+    let how = Circumstances { sink: Some(Box::new(sink)), ..Circumstances::default() };
     figures.states += 1;
     figures.crashes = figures.crashes.max(state.crashes);
     let idle = if figures.states.is_multiple_of(ALL_IDLE_PASSES_EVERY) { IDLE } else { 0 };

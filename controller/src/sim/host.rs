@@ -18,7 +18,7 @@ use super::machine::{Machine, Trouble};
 use super::world::{Instance, NONE, World};
 use crate::engine::{
     BuildRequest, Engine, EngineError, EngineEvent, EngineInfo, Exec, ExecOutcome, LogLine, NetworkSpec,
-    Progress, VolumeSpec,
+    Owner, Progress, VolumeSpec,
 };
 
 /// An engine that does not do what it is asked for, whatever that is.
@@ -441,6 +441,30 @@ impl Engine for Machine {
         self.change(format!("create volume {}", spec.name), |world| {
             world.volumes.entry(spec.name.clone()).or_default();
             Ok(())
+        })
+        .await
+    }
+
+    async fn owner(&self, project: &ProjectName) -> Result<Option<Owner>, EngineError> {
+        Ok(self.look(|world| world.owners.get(project).cloned()))
+    }
+
+    async fn claim(&self, project: &ProjectName, owner: &Owner) -> Result<Owner, EngineError> {
+        self.change(format!("put the owner of {project} on record"), |world| {
+            Ok(world.owners.entry(project.clone()).or_insert_with(|| owner.clone()).clone())
+        })
+        .await
+    }
+
+    async fn disown(&self, project: &ProjectName, owner: &Owner) -> Result<(), EngineError> {
+        self.change(format!("take the owner of {project} off the record"), |world| {
+            match world.owners.get(project) {
+                Some(found) if found != owner => Err("it is another's record".to_owned()),
+                _ => {
+                    world.owners.remove(project);
+                    Ok(())
+                }
+            }
         })
         .await
     }

@@ -26,6 +26,11 @@ impl Image {
         Self { world: World::new(), files: Arc::default(), place: "the beginning".to_owned(), rollouts: 0 }
     }
 
+    /// The world alone, for somebody without any data directory.
+    pub(super) fn of(world: &World) -> Self {
+        Self { world: world.clone(), ..Self::blank() }
+    }
+
     pub(super) fn take(world: &World, data_dir: &Path, place: String) -> Self {
         let mut files = Vec::new();
         read(data_dir, data_dir, &mut files);

@@ -87,7 +87,7 @@ pub(super) fn likeness(world: &World, records: &Records) -> String {
         let alive = world.find(backend.client.as_str()).is_some_and(|it| it.since.is_some());
         format!("{:?} {left} {} {alive} {}", backend.work, backend.orphaned, backend.address)
     }));
-    text.push(format!("{} {:?}", hooked(world), world.violations));
+    text.push(format!("{} {:?} {:?}", hooked(world), world.violations, world.owners));
     let mut text = text.join("\n") + "\n\n" + &records.text();
     for it in &world.containers {
         text = text.replace(it.seen.id.as_str(), &format!("id of {}", it.seen.name));
@@ -111,7 +111,8 @@ fn container(world: &World, it: &Instance, known: bool) -> String {
     let since = it.since.map(|since| age(world.clock.saturating_sub(since)));
     let cluster = it.cluster.as_ref().map(|cluster| databases(&cluster.databases));
     format!(
-        "{} {:?} {:?} {} {:?} {} {:?} {places:?} {links:?} {:?} {} {} {:?} {since:?} {:?} {:?} {cluster:?} {known} {}",
+        "{} {:?} {:?} {} {:?} {} {:?} {places:?} {links:?} {:?} {} {} {:?} {since:?} {:?} {:?} {cluster:?} {known} {} \
+         {:?} {} {}",
         seen.name,
         seen.label(label::CONFIG),
         seen.label(label::ROLE),
@@ -126,6 +127,9 @@ fn container(world: &World, it: &Instance, known: bool) -> String {
         std::mem::discriminant(&it.tool),
         it.saw.as_ref().map(Vec::len),
         it.output.len(),
+        it.torn.keys(),
+        it.again_at.is_some(),
+        seen.restart_count,
     )
 }
 

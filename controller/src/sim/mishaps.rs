@@ -22,7 +22,7 @@ pub(super) async fn every_mishap(reference: &Reference<'_>, figures: &mut Figure
         .step_by(usize::try_from(stride).unwrap_or(1))
     {
         figures.mishaps += 1;
-        let how = Circumstances { fault: Some(fault), sink: None };
+        let how = Circumstances { fault: Some(fault), ..Circumstances::default() };
         if let Err(why) = reference.restart(&reference.beginning, how, 0).await {
             let name = reference.stage.story.name;
             figures.failures.push(format!("{name}: {fault:?}: {why}"));

@@ -1,6 +1,7 @@
 //! evenkeel itself: started on what a crash left, and driven pass by pass.
 
 use std::cell::RefCell;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use super::image::{Image, Recorder, Sink};
 use super::machine::{Fault, Machine};
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
+use crate::owner::{Ownership, Surroundings};
 use crate::reconcile::Driver;
 use crate::rollout::{Context, Helpers, Live};
 use crate::source::{Source, Watches};
@@ -54,6 +56,19 @@ pub(super) struct Circumstances {
     pub(super) fault: Option<Fault>,
     /// Who hears of every moment at which something has become durable.
     pub(super) sink: Option<Sink>,
+    /// Where the host's locks are, for several processes on one; a place of its own otherwise.
+    pub(super) locks: Option<PathBuf>,
+}
+
+fn temporary() -> TempDir {
+    TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap()
+}
+
+/// A data directory as an image has it.
+fn directory(image: &Image) -> TempDir {
+    let directory = temporary();
+    image.lay_out(directory.path());
+    directory
 }
 
 /// A running evenkeel.
@@ -63,32 +78,53 @@ pub(super) struct Process {
     pub(super) app: AppName,
     pub(super) driver: Driver,
     data_dir: TempDir,
+    _locks: Option<TempDir>,
 }
 
 impl Process {
     /// Starts it on what is there, following a commit.
     pub(super) fn start(image: &Image, shared: &Shared, tip: &Revision, how: Circumstances) -> Self {
-        let data_dir = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
-        image.lay_out(data_dir.path());
+        let data_dir = directory(image);
         let mut machine = Machine::new(image.world.clone());
         if let Some(fault) = how.fault {
             machine = machine.with_fault(fault);
         }
+        let process = Self::on(machine, data_dir, how.locks, shared, tip);
+        if let Some(sink) = how.sink {
+            process.machine.recorded_by(Recorder::new(process.data_dir.path(), sink));
+        }
+        process
+    }
+
+    /// Starts another one on the same world, with the data directory of an image.
+    pub(super) fn beside(&self, image: &Image, shared: &Shared, tip: &Revision, locks: PathBuf) -> Self {
+        Self::on(self.machine.clone(), directory(image), Some(locks), shared, tip)
+    }
+
+    fn on(
+        machine: Machine,
+        data_dir: TempDir,
+        locks: Option<PathBuf>,
+        shared: &Shared,
+        tip: &Revision,
+    ) -> Self {
+        let own = locks.is_none().then(temporary);
+        let lock_places = locks.into_iter().chain(own.as_ref().map(|own| own.path().to_owned())).collect();
         MACHINE.set(Some(machine.clone()));
         let ledger = Ledger::open_with_clock(data_dir.path(), clock).unwrap();
-        if let Some(sink) = how.sink {
-            machine.recorded_by(Recorder::new(data_dir.path(), sink));
-        }
         machine.with_ledger({
             let ledger = ledger.clone();
             move |refuse| ledger.refuse_writes(refuse)
         });
         let app = AppName::new("shop");
+        let surroundings = Surroundings { host: "simulated".to_owned(), lock_places };
+        let ownership = Ownership::new(ledger.clone(), data_dir.path().to_owned(), surroundings).unwrap();
         let context = Context {
             engine: Arc::new(machine.clone()),
             databases: Arc::new(machine.clone()),
             wire: Arc::new(machine.clone()),
             ledger: ledger.clone(),
+            ownership: Arc::new(ownership),
             source: Arc::clone(&shared.source),
             app: app.clone(),
             data_dir: data_dir.path().to_owned(),
@@ -99,7 +135,7 @@ impl Process {
         };
         let key = ledger.digest_key().unwrap();
         let driver = Driver::new(context, key, Arc::clone(&shared.watches), tip.clone());
-        Self { machine, ledger, app, driver, data_dir }
+        Self { machine, ledger, app, driver, data_dir, _locks: own }
     }
 
     /// Passes until nothing is left to do, nor a minute later.
@@ -132,7 +168,7 @@ impl Process {
         Ok(())
     }
 
-    fn rollouts(&self) -> usize {
+    pub(super) fn rollouts(&self) -> usize {
         self.ledger.history(Some(&self.app), 1_000).map_or(0, |history| history.len())
     }
 

@@ -38,7 +38,7 @@ impl<'a> Reference<'a> {
                 images.lock().unwrap().push(image);
             }
         };
-        let how = Circumstances { sink: Some(Box::new(sink)), fault: None };
+        let how = Circumstances { sink: Some(Box::new(sink)), ..Circumstances::default() };
         let (end, process) = stage.run(&beginning, story.tip, how, IDLE).await?;
         let images = std::mem::take(&mut *images.lock().unwrap());
         let live = process.ledger.app(&process.app).unwrap().live_revision;
@@ -76,6 +76,22 @@ fn figures(process: &Process, beginning: &Image, points: usize) -> Figures {
         covered: steps.iter().map(|step| step.step.clone()).collect(),
         ..Figures::default()
     }
+}
+
+/// A run with an image of every moment at which something has become durable.
+pub(super) async fn recorded(
+    stage: &Stage<'_>,
+    image: &Image,
+    tip: usize,
+    idle: usize,
+) -> Result<(Vec<Image>, Process, End), String> {
+    let images: Arc<Mutex<Vec<Image>>> = Arc::default();
+    let sink = Arc::clone(&images);
+    let take = move |moment: &Moment<'_>| sink.lock().unwrap().push(moment.image());
+    let how = Circumstances { sink: Some(Box::new(take)), ..Circumstances::default() };
+    let (end, process) = stage.run(image, tip, how, idle).await?;
+    let images = std::mem::take(&mut *images.lock().unwrap());
+    Ok((images, process, end))
 }
 
 /// What crashes leave, each once.

@@ -22,7 +22,7 @@ pub(super) const IDLE: usize = 20;
 pub(super) struct Stage<'a> {
     pub(super) story: &'a Story,
     pub(super) revisions: Vec<Revision>,
-    shared: Shared,
+    pub(super) shared: Shared,
     _repo: Repo,
 }
 

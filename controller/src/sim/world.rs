@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use evenkeel_core::compose::RestartPolicy;
 use evenkeel_core::container::{ContainerSpec, Endpoint};
-use evenkeel_core::name::{ContainerId, ImageId};
+use evenkeel_core::name::{ContainerId, ImageId, ProjectName};
 use evenkeel_core::observed::{Container, Health, HealthStatus, Joined, NetworkState, State};
 
 use super::cluster::{Backend, Cluster, Database};
 use super::code::{Fault, Program, Script};
+use crate::engine::Owner;
 
 /// How finely time passes while something is going on.
 const STEP: Duration = Duration::from_millis(250);
@@ -40,6 +41,8 @@ pub(super) struct World {
     pub(super) volumes: BTreeMap<String, Option<Cluster>>,
     pub(super) images: BTreeMap<ImageId, Program>,
     pub(super) tags: BTreeMap<String, ImageId>,
+    /// Who looks after a project, on record.
+    pub(super) owners: BTreeMap<ProjectName, Owner>,
     /// Sessions of migrations.
     pub(super) backends: Vec<Backend>,
     /// Who holds a database: server and name to the number of the holder.

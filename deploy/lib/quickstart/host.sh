@@ -33,6 +33,9 @@ refuse_foreign() {
         [[ -z $(of_project volume "$project") ]] ||
             give_up "volumes of a Compose project '$project' exist here that no earlier run made" \
                 "The example uses that name. Look: docker volume ls --filter label=com.docker.compose.project=$project"
+        [[ -z $(docker volume ls -q --filter "label=evenkeel.owner.project=$project") ]] ||
+            give_up "an evenkeel that no earlier run made looks after a Compose project '$project' here" \
+                "The example uses that name. Look: docker volume inspect evenkeel-owner-$project"
     done
     for port in "${ports[@]}"; do
         ! port_is_taken "$port" ||
@@ -86,6 +89,8 @@ remove_projects() {
         of_project container "$project" | xargs -r docker rm -fv >/dev/null
         of_project volume "$project" | xargs -r docker volume rm >/dev/null
         of_project network "$project" | xargs -r docker network rm >/dev/null
+        # evenkeel's record of who looks after the project: an empty volume.
+        docker volume ls -q --filter "label=evenkeel.owner.project=$project" | xargs -r docker volume rm >/dev/null
     done
 }
 

@@ -39,6 +39,16 @@ impl Guard {
                 &["rmi", "-f"],
             );
         }
+        self.remove_locks();
+    }
+
+    /// Whoever held them has ended.
+    fn remove_locks(&self) {
+        for file in std::fs::read_dir("/run/evenkeel").into_iter().flatten().flatten() {
+            if file.file_name().to_string_lossy().starts_with(&self.names.id) {
+                let _ = std::fs::remove_file(file.path());
+            }
+        }
     }
 }
 

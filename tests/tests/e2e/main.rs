@@ -16,4 +16,5 @@ mod harness;
 mod in_container;
 mod monitoring;
 mod outside;
+mod owner;
 mod story;

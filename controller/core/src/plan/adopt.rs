@@ -16,8 +16,14 @@ pub fn adopted(facts: &Facts<'_>) -> Vec<Subject> {
     all(facts).into_iter().filter(|(_, it)| foreign(it)).map(|(name, it)| subject(&name, it)).collect()
 }
 
-/// Containers that serve though the ledger does not say so: the process ended in between, or Compose made them. Candidates are
-/// given the names of what the ledger says serves.
+/// Containers of the application that another ledger's evenkeel made. Once one of a service is recorded, none of it is told any
+/// more: which one serves ([`unrecorded`]) has to be on record before.
+pub fn inherited(facts: &Facts<'_>) -> Vec<Subject> {
+    all(facts).into_iter().filter(|(_, it)| facts.stranger(it)).map(|(name, it)| subject(&name, it)).collect()
+}
+
+/// Containers that serve though the ledger does not say so: the process ended in between, or Compose or another ledger's evenkeel
+/// made them. Candidates are given the names of what the ledger says serves.
 pub fn unrecorded(facts: &Facts<'_>) -> BTreeMap<ServiceName, ContainerId> {
     let services = facts.desired.project.services.iter().map(|(name, service)| work(facts, name, service));
     services
@@ -27,7 +33,7 @@ pub fn unrecorded(facts: &Facts<'_>) -> BTreeMap<ServiceName, ContainerId> {
             let first_met = !facts.serving.contains_key(&work.name)
                 && current.running()
                 && current.label(label::ROLE).is_none();
-            (taken_over || first_met).then(|| (work.name, current.id.clone()))
+            (taken_over || first_met || facts.stranger(current)).then(|| (work.name, current.id.clone()))
         })
         .filter(|(name, id)| facts.serving.get(name) != Some(id))
         .collect()

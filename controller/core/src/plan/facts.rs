@@ -6,7 +6,7 @@ use crate::compose::{MountSource, Service};
 use crate::container::label;
 use crate::database::{Difference, SchemaWord, Scripts};
 use crate::name::{ContainerId, ReleaseDigest, RolloutId, SchemaRevision, ServiceName};
-use crate::observed::{Container, Image, NetworkState};
+use crate::observed::{Container, Image, NetworkState, State};
 use crate::release::{Outputs, Release};
 
 /// What the engine shows.
@@ -169,6 +169,22 @@ impl<'a> Facts<'a> {
     fn ours(&self, container: &Container) -> bool {
         container.label(label::APP) == Some(self.desired.app.as_str())
             && container.label(label::ROLLOUT).is_some()
+    }
+
+    /// Whether another ledger's evenkeel made it, and this ledger knows of nothing that it made itself for the service: then it is
+    /// adopted like what Compose made.
+    pub(super) fn stranger(&self, container: &Container) -> bool {
+        let rollout = self.rollout.to_string();
+        let made_here = |it: &Container| {
+            self.known.contains(&it.id)
+                && it.label(label::ROLLOUT).is_some()
+                && it.service() == container.service()
+        };
+        self.ours(container)
+            && container.label(label::ROLE).is_some()
+            && container.label(label::ROLLOUT) != Some(&rollout)
+            && !matches!(container.state, State::Created | State::Dead | State::Removing)
+            && !self.observed.containers.iter().any(made_here)
     }
 
     fn adoptable(&self, container: &Container, service: &ServiceName) -> bool {

@@ -14,7 +14,7 @@ mod step;
 mod tests;
 mod undo;
 
-pub use adopt::{adopted, before, unrecorded};
+pub use adopt::{adopted, before, inherited, unrecorded};
 pub use explain::differences;
 pub use facts::*;
 pub use lint::lint;

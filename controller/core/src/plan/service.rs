@@ -146,10 +146,24 @@ fn current<'a>(facts: &Facts<'a>, name: &ServiceName, containers: &[&'a Containe
         .clone()
         .find(|container| container.running() && missing_networks(facts, name, container).is_empty());
     let set_aside = fitting.clone().find(|container| container.state == State::Exited && recorded.is_some());
-    let mut adopted: Vec<_> =
-        containers.iter().filter(|container| container.label(label::ROLE).is_none()).collect();
-    adopted.sort_by_key(|container| !container.running());
+    let is_adopted =
+        |container: &&&Container| container.label(label::ROLE).is_none() || facts.stranger(container);
+    let mut adopted: Vec<_> = containers.iter().filter(is_adopted).collect();
+    adopted.sort_by_key(|container| (standing(facts, name, container), !container.running()));
     joined.or(set_aside).copied().or(recorded).or_else(|| adopted.first().map(|container| **container))
+}
+
+/// How far a container that another evenkeel made is from being the one that serves, as the course of a take-over has it: what
+/// runs on its networks, before a stand-in, before whatever has the name.
+fn standing(facts: &Facts<'_>, name: &ServiceName, container: &Container) -> (bool, bool, bool) {
+    if !facts.stranger(container) {
+        return (false, false, false);
+    }
+    let serves = container.running() && missing_networks(facts, name, container).is_empty();
+    let stands_in = container.label(label::ROLE) == Some(Role::StandIn.as_str());
+    let project = &facts.desired.project;
+    let right = project.services.get(name).map(|service| final_name(project, name, service, Some(container)));
+    (!serves, stands_in, right.as_ref() != Some(&container.name))
 }
 
 fn missing_networks(facts: &Facts<'_>, name: &ServiceName, container: &Container) -> Vec<String> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use evenkeel_core::database::SchemaWord;
-use evenkeel_core::name::{AppName, ReleaseDigest, Revision};
+use evenkeel_core::name::{AppName, InstanceId, ReleaseDigest, Revision};
 use evenkeel_core::plan::Strategy;
 use evenkeel_core::status::{
     AppStatus, Condition, HealthWord, Outcome, Phase, Quarantined, Reason, RolloutRecord, SchemaStatus,
@@ -123,6 +123,15 @@ impl Control for Fake {
 
     async fn resume(&self, app: AppName) -> Result<String, ControlError> {
         self.verb("resume", app).await
+    }
+
+    async fn claim(&self, app: AppName, from: Option<InstanceId>) -> Result<String, ControlError> {
+        let from = from.map(|from| format!(" from {from}")).unwrap_or_default();
+        self.verb(&format!("claim{from}"), app).await
+    }
+
+    async fn disown(&self, app: AppName) -> Result<String, ControlError> {
+        self.verb("disown", app).await
     }
 
     async fn backups(&self, _: AppName) -> Result<Vec<serde_json::Value>, ControlError> {

@@ -363,6 +363,18 @@ impl Engine for Docker {
         Err(unneeded())
     }
 
+    async fn owner(&self, _: &ProjectName) -> Result<Option<Owner>, EngineError> {
+        Err(unneeded())
+    }
+
+    async fn claim(&self, _: &ProjectName, _: &Owner) -> Result<Owner, EngineError> {
+        Err(unneeded())
+    }
+
+    async fn disown(&self, _: &ProjectName, _: &Owner) -> Result<(), EngineError> {
+        Err(unneeded())
+    }
+
     fn events(&self) -> BoxStream<'static, Result<EngineEvent, EngineError>> {
         Box::pin(futures_util::stream::empty())
     }

@@ -17,6 +17,7 @@ mod lifecycle;
 mod lines;
 mod logs;
 mod networks;
+mod owner;
 mod path;
 mod trace;
 mod version;
@@ -40,7 +41,7 @@ use futures_util::stream::BoxStream;
 
 use super::{
     BuildRequest, Engine, EngineError, EngineEvent, EngineInfo, Exec, ExecOutcome, LogLine, NetworkSpec,
-    Progress, VolumeSpec,
+    Owner, Progress, VolumeSpec,
 };
 use address::Address;
 use version::Dialect;
@@ -235,6 +236,18 @@ impl Engine for Docker {
 
     fn outages(&self) -> u64 {
         self.outages.load(Ordering::Relaxed)
+    }
+
+    async fn owner(&self, project: &ProjectName) -> Result<Option<Owner>, EngineError> {
+        self.owner_on_record(project).await
+    }
+
+    async fn claim(&self, project: &ProjectName, owner: &Owner) -> Result<Owner, EngineError> {
+        self.put_on_record(project, owner).await
+    }
+
+    async fn disown(&self, project: &ProjectName, owner: &Owner) -> Result<(), EngineError> {
+        self.take_off_record(project, owner).await
     }
 
     fn events(&self) -> BoxStream<'static, Result<EngineEvent, EngineError>> {

@@ -1,4 +1,4 @@
-//! Volumes. They are made and looked for, never removed.
+//! Volumes. They are made and looked for, never removed; the records of `owner` are no user's.
 
 use bollard::models::VolumeCreateRequest;
 

@@ -52,6 +52,27 @@ fn two_installations_have_two_keys() {
 }
 
 #[test]
+fn an_installation_has_a_name_of_its_own_that_stays() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let id = open(one.path()).instance().unwrap();
+    assert_eq!(id.as_str().len(), 16);
+    assert_eq!(open(one.path()).instance().unwrap(), id);
+    assert_ne!(open(two.path()).instance().unwrap(), id);
+}
+
+#[test]
+fn a_ledger_from_before_there_were_names_gets_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path());
+    ledger.connection().execute("DELETE FROM meta WHERE key = 'instance_id'", []).unwrap();
+    let key = ledger.digest_key().unwrap().digest(&"x");
+    drop(ledger);
+    let ledger = open(dir.path());
+    assert_eq!(ledger.instance().unwrap().as_str().len(), 16);
+    assert_eq!(ledger.digest_key().unwrap().digest(&"x"), key);
+}
+
+#[test]
 fn nobody_else_can_read_it() {
     let parent = tempfile::tempdir().unwrap();
     let dir = parent.path().join("a/b");

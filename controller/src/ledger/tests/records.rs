@@ -34,6 +34,34 @@ fn an_application_is_made_on_first_use() {
 }
 
 #[test]
+fn what_was_let_go_of_stays_so_until_it_is_taken_up() {
+    let (_dir, ledger) = fresh();
+    let (shop, other) = ("shop".into(), "other".into());
+    assert!(!ledger.has_let_go(&shop).unwrap());
+    for _ in 0..2 {
+        ledger.set_let_go(&shop, true).unwrap();
+    }
+    assert!(ledger.has_let_go(&shop).unwrap() && !ledger.has_let_go(&other).unwrap());
+    ledger.set_let_go(&shop, false).unwrap();
+    assert!(!ledger.has_let_go(&shop).unwrap());
+}
+
+#[test]
+fn rollouts_are_numbered_after_those_of_another_ledger_and_never_before_their_own() {
+    let (_dir, ledger) = fresh();
+    ledger.put_release(&release('a')).unwrap();
+    let begin = || {
+        let id = ledger.begin_rollout(&app(), &release('a').digest, &revision('a'), "x", None).unwrap();
+        ledger.finish_rollout(id, Outcome::Succeeded, None).unwrap();
+        id.0
+    };
+    ledger.number_rollouts_after(41).unwrap();
+    assert_eq!(begin(), 42);
+    ledger.number_rollouts_after(7).unwrap();
+    assert_eq!(begin(), 43);
+}
+
+#[test]
 fn a_suspension_keeps_its_first_time() {
     let (_dir, ledger) = fresh();
     ledger.set_suspended(&app(), true).unwrap();

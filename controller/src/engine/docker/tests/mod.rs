@@ -7,6 +7,7 @@ mod dialect;
 mod facts;
 mod life;
 mod others;
+mod owner;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -113,6 +114,7 @@ impl Drop for Bench {
         {
             docker(&format!("{remove} {}", docker(&format!("{list} --filter {filter}")).join(" ")));
         }
+        docker(&format!("volume rm -f {}", owner::record(&self.project)));
         for image in self.images.lock().expect("a lock").iter() {
             docker(&format!("rmi -f {image}"));
         }
