@@ -146,7 +146,8 @@ impl Bench {
             dockerfile: "Dockerfile".to_owned(),
             args: BTreeMap::new(),
             target: None,
-            labels: BTreeMap::new(),
+            // Or another scenario's image of the same content would be the same image.
+            labels: BTreeMap::from([("evenkeel.test".to_owned(), self.prefix.clone())]),
             network: Some("none".to_owned()),
             extra_hosts: Vec::new(),
             shm_size: None,

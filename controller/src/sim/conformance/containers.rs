@@ -168,7 +168,8 @@ async fn limits_are_set(bench: &Bench) {
 async fn a_healthcheck_is_seen(bench: &Bench) {
     let mut spec = bench.spec("web", &[]).await;
     let test = ["CMD", "true"].map(str::to_owned).to_vec();
-    let interval = Some(Duration::from_millis(600));
+    // Long enough to look in between, also on a busy machine.
+    let interval = Some(Duration::from_secs(4));
     spec.service.healthcheck = Some(Healthcheck { test, interval, ..Healthcheck::default() });
     bench.create(&spec).await;
     let health = async || bench.find("web").await.unwrap().health.map(|health| health.status);

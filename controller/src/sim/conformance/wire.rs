@@ -11,7 +11,7 @@ use crate::verify::Ask;
 pub(super) const ALL: &[Scenario] = scenarios![whoever_answers, whoever_does_not];
 
 /// How long a request may take.
-const TIMEOUT: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 async fn status(bench: &Bench, url: &str) -> Option<u16> {
     let ask = Ask { method: "GET", url, host: None, timeout: TIMEOUT };
