@@ -37,6 +37,7 @@ impl Handle {
                 Ok(()) => {}
                 Err(OwnerError::Elsewhere(why)) => {
                     tracing::warn!(app = %self.name, why, "the rollout halts");
+                    order.parked.cancel();
                     order.cancel.cancel();
                 }
                 Err(error) => {
