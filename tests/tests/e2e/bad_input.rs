@@ -192,7 +192,7 @@ impl Small {
     fn mount(path: std::path::PathBuf) -> Self {
         std::fs::create_dir_all(&path).expect("a directory to mount on");
         let target = path.to_str().expect("a name of plain characters");
-        must(&mut command("mount", ["-t", "tmpfs", "-o", "size=16m", "tmpfs", target]));
+        must(&mut command("mount", ["-t", "tmpfs", "-o", "size=64m", "tmpfs", target]));
         Self(path)
     }
 
