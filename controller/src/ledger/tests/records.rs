@@ -179,7 +179,7 @@ fn facts_and_applied_migrations_come_back() {
     let applied =
         Applied { rollout: id, release: digest, direction: Direction::Up, from, to, at: ledger.now() };
     ledger.record_applied(&app(), &applied, "7300000000000000001").unwrap();
-    assert_eq!(ledger.applied(&app()).unwrap(), [applied.clone()]);
+    assert_eq!(ledger.applied(&app()).unwrap(), std::slice::from_ref(&applied));
     let record = ledger.app(&app()).unwrap();
     assert_eq!(record.schema.as_ref(), Some(&applied.to));
     assert_eq!(record.system_identifier.as_deref(), Some("7300000000000000001"));
