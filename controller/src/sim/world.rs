@@ -341,6 +341,7 @@ impl World {
     /// Takes away all that tells of evenkeel: what is left, Compose could have made.
     pub(super) fn as_compose_made_it(&mut self) {
         self.tags.retain(|tag, _| !tag.starts_with("evenkeel/"));
+        self.owners.clear();
         self.networks.retain(|name, _| !name.ends_with("_backstage"));
         for it in &mut self.containers {
             it.seen.labels.retain(|name, _| !name.starts_with("evenkeel."));
