@@ -203,6 +203,7 @@ fn reverts() -> Vec<Story> {
 
 fn failures() -> Vec<Story> {
     vec![
+        story("first deploy fails its bake", &[], "script a\nfault late\n").fails(),
         story("first deploy does not start", &[], "script a\nfault start\n").fails(),
         story("adoption with code that does not start", &[FIRST], "script a\nfault start\n")
             .adopts()

@@ -39,6 +39,10 @@ pub fn undo(facts: &Facts<'_>, before: &[Before]) -> Plan {
     }
     if let Some((from, to)) = migrated(facts) {
         let with = facts.desired.digest.clone();
+        // Users have reached the new code: what they wrote goes with what the downgrade takes away.
+        if facts.hints.taken_over {
+            push(Effect::Backup { at: from.clone() }, "users may have written since the release took over");
+        }
         push(
             Effect::Migrate { direction: super::Direction::Down, with, from, to },
             "the release that moved the schema failed, and nobody writes to it any more",
