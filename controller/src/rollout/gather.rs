@@ -254,13 +254,7 @@ fn known_scripts(context: &Context) -> Result<Vec<KnownScripts>, Failure> {
     for digest in releases {
         let outputs = context.ledger.outputs(&context.app, &digest)?;
         let Some(scripts) = outputs.scripts else { continue };
-        let rehearsal = outputs.rehearsal.map(|rehearsed| rehearsed.rehearsal);
-        known.push(KnownScripts {
-            release: digest,
-            scripts,
-            additive: rehearsal.as_ref().is_some_and(|rehearsal| rehearsal.additive),
-            exact: rehearsal.as_ref().is_some_and(|rehearsal| rehearsal.exact),
-        });
+        known.push(KnownScripts { release: digest, scripts, rehearsed: outputs.rehearsal });
     }
     Ok(known)
 }

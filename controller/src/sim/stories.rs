@@ -198,6 +198,24 @@ fn reverts() -> Vec<Story> {
             "script a\nscript b\n",
         )
         .reverts_to(0),
+        story(
+            "revert to code that fails its probe on a schema that went down",
+            &[FIRST, "script a\nscript b\n"],
+            "script a\nfault probe\n",
+        )
+        .fails(),
+        story(
+            "revert to code that fails its probe on a schema that went down behind a fence",
+            &[FIRST, "script a\nscript b breaking\n"],
+            "script a\nfault probe\n",
+        )
+        .fails(),
+        story(
+            "revert to code that fails its bake on a schema that went down",
+            &[FIRST, "script a\nscript b\n"],
+            "script a\nfault late\n",
+        )
+        .fails(),
     ]
 }
 

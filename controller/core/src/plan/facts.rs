@@ -7,7 +7,7 @@ use crate::container::label;
 use crate::database::{Difference, SchemaWord, Scripts};
 use crate::name::{ContainerId, ReleaseDigest, RolloutId, SchemaRevision, ServiceName};
 use crate::observed::{Container, Image, NetworkState, State};
-use crate::release::{Outputs, Release};
+use crate::release::{Outputs, RehearsedFrom, Release};
 
 /// What the engine shows.
 #[derive(Clone, Debug, Default)]
@@ -68,10 +68,8 @@ pub struct KnownScripts {
     pub release: ReleaseDigest,
     /// Its scripts.
     pub scripts: Scripts,
-    /// Whether its rehearsal showed additions only.
-    pub additive: bool,
-    /// Whether its rehearsal's downgrade led back exactly.
-    pub exact: bool,
+    /// What its rehearsal showed, where it had one.
+    pub rehearsed: Option<RehearsedFrom>,
 }
 
 /// What was decided before, in this rollout.

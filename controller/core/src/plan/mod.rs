@@ -13,6 +13,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 mod undo;
+mod way_down;
 
 pub use adopt::{adopted, before, inherited, unrecorded};
 pub use explain::differences;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Facts, KnownScripts, Strategy, revisions};
+use super::way_down::{WayDown, way_down};
+use super::{Facts, Strategy, revisions};
 use crate::database::SchemaWord;
 use crate::manifest::{Mode, OnRevert};
 use crate::name::{ReleaseDigest, SchemaRevision};
@@ -142,7 +143,7 @@ fn mode(facts: &Facts<'_>) -> Mode {
 }
 
 fn down(facts: &Facts<'_>, from: &BTreeSet<SchemaRevision>, to: &BTreeSet<SchemaRevision>) -> SchemaMove {
-    let Some(known) = carrier(facts, from, to) else {
+    let Some(way) = way_down(facts, from, to) else {
         return SchemaMove::Blocked(
             Reason::DatabaseAhead,
             format!(
@@ -157,21 +158,21 @@ fn down(facts: &Facts<'_>, from: &BTreeSet<SchemaRevision>, to: &BTreeSet<Schema
         return SchemaMove::Keep(format!("the schema stays at {}: onRevert is keep", revisions(from)));
     }
     let strategy =
-        if known.additive && !facts.hints.force_fenced { Strategy::Online } else { Strategy::Fenced };
-    if !known.exact {
-        return inexact(facts, known, from, to);
+        if way.additive && !facts.hints.force_fenced { Strategy::Online } else { Strategy::Fenced };
+    if !way.exact {
+        return inexact(facts, &way, from, to);
     }
-    SchemaMove::Down { with: known.release.clone(), from: from.clone(), to: to.clone(), strategy }
+    SchemaMove::Down { with: way.with.clone(), from: from.clone(), to: to.clone(), strategy }
 }
 
 /// The downgrade does not lead back exactly.
 fn inexact(
     facts: &Facts<'_>,
-    known: &KnownScripts,
+    way: &WayDown<'_>,
     from: &BTreeSet<SchemaRevision>,
     to: &BTreeSet<SchemaRevision>,
 ) -> SchemaMove {
-    if known.additive {
+    if way.additive {
         return SchemaMove::Keep(format!(
             "the schema stays at {}: its downgrade does not lead back exactly, and its additions disturb nobody",
             revisions(from)
@@ -199,19 +200,4 @@ fn on_revert(facts: &Facts<'_>) -> OnRevert {
         .database
         .as_ref()
         .map_or(OnRevert::Downgrade, |database| database.migrations.on_revert)
-}
-
-/// The release whose scripts lead from the one to the other, if the ledger itself has moved the schema there.
-fn carrier<'a>(
-    facts: &Facts<'a>,
-    from: &BTreeSet<SchemaRevision>,
-    to: &BTreeSet<SchemaRevision>,
-) -> Option<&'a KnownScripts> {
-    if !facts.hints.applied.contains(from) {
-        return None;
-    }
-    facts.known_scripts.iter().find(|known| {
-        from.iter().all(|revision| known.scripts.contains(revision))
-            && to.iter().all(|revision| from.iter().any(|at| known.scripts.ancestors(at).contains(revision)))
-    })
 }

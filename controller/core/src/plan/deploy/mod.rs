@@ -36,7 +36,7 @@ pub(super) fn deploy(facts: &Facts<'_>, works: &[Work<'_>], schema: &SchemaMove)
         restarted: BTreeSet::new(),
         hooks_due: false,
     };
-    plan.repair(strategy(schema) == Strategy::Fenced);
+    plan.repair(matches!(schema, SchemaMove::Up { .. }) || strategy(schema) == Strategy::Fenced);
     plan.replace_database(schema);
     plan.move_schema(schema);
     plan.prove_candidates();

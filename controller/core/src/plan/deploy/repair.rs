@@ -8,13 +8,14 @@ use super::Deployment;
 use crate::name::ServiceName;
 
 impl<'a, 'f> Deployment<'a, 'f> {
-    /// Repairs in place; what writes has to wait where the schema is going to move behind a fence.
-    pub(super) fn repair(&mut self, fenced: bool) {
+    /// Repairs in place. What writes has to wait where the schema moves up first, which is what its code needs, or moves behind a
+    /// fence.
+    pub(super) fn repair(&mut self, moves_first: bool) {
         let works = self.works;
         let writers: BTreeSet<ServiceName> = self.writers().map(|work| work.name.clone()).collect();
         for work in works {
             match &work.action {
-                Action::Keep(repairs) if fenced && writers.contains(&work.name) => {
+                Action::Keep(repairs) if moves_first && writers.contains(&work.name) => {
                     if !repairs.is_empty() {
                         self.deferred.insert(work.name.clone());
                     }

@@ -6,4 +6,5 @@ mod names;
 mod prefixes;
 mod releases;
 mod stories;
+mod ways_down;
 mod world;

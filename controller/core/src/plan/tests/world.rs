@@ -175,13 +175,8 @@ impl World {
     fn known_scripts(&self) -> Vec<KnownScripts> {
         let known = self.releases.iter().filter_map(|release| {
             let outputs = self.books.outputs.get(&release.digest)?;
-            let rehearsal = outputs.rehearsal.as_ref().map(|rehearsed| &rehearsed.rehearsal);
-            Some(KnownScripts {
-                release: release.digest.clone(),
-                scripts: outputs.scripts.clone()?,
-                additive: rehearsal.is_some_and(|rehearsal| rehearsal.additive),
-                exact: rehearsal.is_some_and(|rehearsal| rehearsal.exact),
-            })
+            let (release, rehearsed) = (release.digest.clone(), outputs.rehearsal.clone());
+            Some(KnownScripts { release, scripts: outputs.scripts.clone()?, rehearsed })
         });
         known.collect()
     }

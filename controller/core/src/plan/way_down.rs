@@ -1,0 +1,75 @@
+//! What is known of the way from one schema down to an earlier one: whose image has the scripts, and what rehearsals have shown.
+//!
+//! A rehearsal belongs to the move that it made, and not to the release that happened to need it first: a release that finds the
+//! schema where it wants it has none of its own, and one whose move failed has one of another move.
+
+use std::collections::BTreeSet;
+
+use super::{Facts, KnownScripts};
+use crate::name::{ReleaseDigest, SchemaRevision};
+
+type Revisions = BTreeSet<SchemaRevision>;
+
+/// A way down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct WayDown<'a> {
+    /// The release whose image goes it.
+    pub(super) with: &'a ReleaseDigest,
+    /// Whether everything above is additions only, as far as rehearsals have shown.
+    pub(super) additive: bool,
+    /// Whether it leads back exactly, as far as rehearsals have shown.
+    pub(super) exact: bool,
+}
+
+/// The way, if the ledger itself has moved the schema to where it stands, and a release has the scripts.
+///
+/// What it is like is put together of rehearsals that follow each other, each of a migration from where it began to the head of
+/// a release. One that goes on below the end, or ended above the place, stands for the part of it.
+pub(super) fn way_down<'a>(facts: &Facts<'a>, from: &Revisions, to: &Revisions) -> Option<WayDown<'a>> {
+    if !facts.hints.applied.contains(from) {
+        return None;
+    }
+    let known = facts.known_scripts;
+    let carrier = known.iter().find(|known| leads(known, from, to))?;
+    let mut way: Option<WayDown<'_>> = None;
+    let mut at = from;
+    // Every hop leads to a revision that no hop before it led to.
+    for _ in known {
+        let Some((hop, end)) = hop(known, at, to) else { break };
+        let before = way.unwrap_or(WayDown { additive: true, exact: true, ..hop });
+        let both = WayDown {
+            with: before.with,
+            additive: before.additive && hop.additive,
+            exact: before.exact && hop.exact,
+        };
+        if end == to || known.iter().any(|known| leads(known, to, end)) {
+            return Some(both);
+        }
+        way = Some(both);
+        at = end;
+    }
+    Some(WayDown { with: way.map_or(&carrier.release, |way| way.with), additive: false, exact: false })
+}
+
+/// One rehearsed migration that leads through a place, and where it began. Best is one that began where the way is to end, then
+/// one that ended at the place.
+fn hop<'a>(known: &'a [KnownScripts], at: &Revisions, to: &Revisions) -> Option<(WayDown<'a>, &'a Revisions)> {
+    let hops = known.iter().filter_map(|known| {
+        let rehearsed = known.rehearsed.as_ref().filter(|it| it.rehearsal.runs)?;
+        if rehearsed.from == *at || !leads(known, at, &rehearsed.from) {
+            return None;
+        }
+        let worse = (rehearsed.from != *to, known.scripts.heads != *at);
+        let with = &known.release;
+        let way =
+            WayDown { with, additive: rehearsed.rehearsal.additive, exact: rehearsed.rehearsal.exact };
+        Some((worse, way, &rehearsed.from))
+    });
+    hops.min_by_key(|(worse, ..)| *worse).map(|(_, way, end)| (way, end))
+}
+
+/// Whether a release has the scripts that lead from the one down to the other.
+fn leads(known: &KnownScripts, from: &Revisions, to: &Revisions) -> bool {
+    from.iter().all(|revision| known.scripts.contains(revision))
+        && to.iter().all(|revision| from.iter().any(|at| known.scripts.ancestors(at).contains(revision)))
+}
