@@ -214,6 +214,12 @@ pub(crate) async fn run(order: &Order<'_>) -> End {
             let lock = run.lock.into_inner();
             revert(order, lock, Verdict { reason, at_fault: false }, message).await
         }
+        // Neither leads to the other: from what is live there is a way.
+        Err(Failure::Blocked { reason: Reason::DatabaseDiverged, message })
+            if !order.repair && run.stands_on_what_was_overtaken(order).await =>
+        {
+            revert(order, None, Verdict { reason: Reason::DatabaseDiverged, at_fault: false }, message).await
+        }
         Err(Failure::Transient { reason, message }) => End::Transient { reason, message },
         Err(Failure::Blocked { reason, message }) => End::Blocked { reason, message },
         // What has baked is not put back because its predecessor's remains cannot be removed.
@@ -389,6 +395,21 @@ impl Run<'_> {
         let forced = self.fact::<bool>(fact::FORCE_FENCED)?.unwrap_or(false);
         let taken_over = self.fact::<bool>(fact::TAKEN_OVER)?.unwrap_or(false) && !self.reverting();
         Ok(goes_down && plan.strategy == Strategy::Online && !forced && !taken_over)
+    }
+
+    /// Whether the schema is where a release left it that never became live, because something newer overtook it.
+    async fn stands_on_what_was_overtaken(&self, order: &Order<'_>) -> bool {
+        let Some(live) = &order.previous else { return false };
+        let ledger = &self.context.ledger;
+        let moved_to =
+            ledger.applied(&self.context.app).ok().and_then(|mut all| all.pop()).map(|last| last.to);
+        let current = self.look().await.ok().and_then(|seen| seen.database.and_then(|it| it.current));
+        let scripts =
+            ledger.outputs(&self.context.app, &live.digest).ok().and_then(|outputs| outputs.scripts);
+        match (current, scripts) {
+            (Some(current), Some(scripts)) => moved_to.as_ref() == Some(&current) && scripts.heads != current,
+            _ => false,
+        }
     }
 
     /// What stood before the first step, for the way back where no earlier release is known.

@@ -16,7 +16,7 @@ use crate::source::Watches;
 use crate::source::testing::Repo;
 
 /// Passes after the end, in which nothing may happen any more.
-pub(super) const IDLE: usize = 20;
+pub(super) const IDLE: usize = 100;
 
 /// A story with what it needs.
 pub(super) struct Stage<'a> {

@@ -143,17 +143,7 @@ fn mode(facts: &Facts<'_>) -> Mode {
 }
 
 fn down(facts: &Facts<'_>, from: &BTreeSet<SchemaRevision>, to: &BTreeSet<SchemaRevision>) -> SchemaMove {
-    let Some(way) = way_down(facts, from, to) else {
-        return SchemaMove::Blocked(
-            Reason::DatabaseAhead,
-            format!(
-                "the database is at {}, which this release does not know and evenkeel did not apply; nothing is done to it. \
-                 Bring it back to {} by hand, or merge the commit that has the revision",
-                revisions(from),
-                revisions(to)
-            ),
-        );
-    };
+    let Some(way) = way_down(facts, from, to) else { return no_way_down(facts, from, to) };
     if on_revert(facts) == OnRevert::Keep {
         return SchemaMove::Keep(format!("the schema stays at {}: onRevert is keep", revisions(from)));
     }
@@ -163,6 +153,28 @@ fn down(facts: &Facts<'_>, from: &BTreeSet<SchemaRevision>, to: &BTreeSet<Schema
         return inexact(facts, &way, from, to);
     }
     SchemaMove::Down { with: way.with.clone(), from: from.clone(), to: to.clone(), strategy }
+}
+
+/// No release is known whose scripts lead down.
+fn no_way_down(facts: &Facts<'_>, from: &BTreeSet<SchemaRevision>, to: &BTreeSet<SchemaRevision>) -> SchemaMove {
+    let (at, wanted) = (revisions(from), revisions(to));
+    if facts.hints.applied.contains(from) {
+        return SchemaMove::Blocked(
+            Reason::DatabaseDiverged,
+            format!(
+                "the database is at {at}, where evenkeel brought it with another release, and nothing that is known leads from \
+                 there to {wanted}; nothing is done to it. Put the new migrations on top of {at}, or first deploy a commit whose \
+                 head is one that both have in common"
+            ),
+        );
+    }
+    SchemaMove::Blocked(
+        Reason::DatabaseAhead,
+        format!(
+            "the database is at {at}, which this release does not know and evenkeel did not apply; nothing is done to it. \
+             Bring it back to {wanted} by hand, or merge the commit that has the revision"
+        ),
+    )
 }
 
 /// The downgrade does not lead back exactly.

@@ -405,6 +405,17 @@ fn schema_that_nobody_knows() {
     ");
 }
 
+/// The live release's own schema: only its authors know how the two go together.
+#[test]
+fn schema_that_leads_elsewhere() {
+    let (mut world, ..) = second(SPEC_DB, STACK, code("a", true, true), code("a b", true, true));
+    let fork = release(SPEC_DB, STACK, "code-3");
+    world.knows(&fork, code("a c", true, true));
+    let read = forward(&fork, 3).stop_after(2).run(&mut world);
+    assert!(read.lines.iter().any(|line| line.contains("read-scripts")), "{}", read.lines.join("\n"));
+    insta::assert_snapshot!(blocked(&mut world, &fork), @"DatabaseDiverged: the database is at b, where evenkeel brought it with another release, and nothing that is known leads from there to c; nothing is done to it. Put the new migrations on top of b, or first deploy a commit whose head is one that both have in common");
+}
+
 #[test]
 fn one_that_writes_to_a_volume() {
     let compose = "
