@@ -105,6 +105,23 @@ pub struct Outputs {
     pub scripts: Option<crate::database::Scripts>,
     /// The last rehearsal: from which revisions, and what it showed.
     pub rehearsal: Option<RehearsedFrom>,
+    /// Rehearsals before it, from other revisions.
+    #[serde(default)]
+    pub earlier_rehearsals: Vec<RehearsedFrom>,
+}
+
+impl Outputs {
+    /// Every rehearsal, the last one first.
+    pub fn rehearsals(&self) -> impl Iterator<Item = &RehearsedFrom> {
+        self.rehearsal.iter().chain(self.earlier_rehearsals.iter().rev())
+    }
+
+    /// Keeps a rehearsal: one from the same revisions makes way, what others showed is still true.
+    pub fn keep_rehearsal(&mut self, rehearsed: RehearsedFrom) {
+        self.earlier_rehearsals.extend(self.rehearsal.take());
+        self.earlier_rehearsals.retain(|earlier| earlier.from != rehearsed.from);
+        self.rehearsal = Some(rehearsed);
+    }
 }
 
 /// A rehearsal and where it started.

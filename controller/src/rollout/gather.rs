@@ -253,8 +253,9 @@ fn known_scripts(context: &Context) -> Result<Vec<KnownScripts>, Failure> {
         context.ledger.releases(&context.app)?.into_iter().map(|(digest, ..)| digest).collect();
     for digest in releases {
         let outputs = context.ledger.outputs(&context.app, &digest)?;
+        let rehearsals = outputs.rehearsals().cloned().collect();
         let Some(scripts) = outputs.scripts else { continue };
-        known.push(KnownScripts { release: digest, scripts, rehearsed: outputs.rehearsal });
+        known.push(KnownScripts { release: digest, scripts, rehearsals });
     }
     Ok(known)
 }

@@ -68,8 +68,8 @@ pub struct KnownScripts {
     pub release: ReleaseDigest,
     /// Its scripts.
     pub scripts: Scripts,
-    /// What its rehearsal showed, where it had one.
-    pub rehearsed: Option<RehearsedFrom>,
+    /// What its rehearsals showed, the last one first.
+    pub rehearsals: Vec<RehearsedFrom>,
 }
 
 /// What was decided before, in this rollout.

@@ -125,7 +125,7 @@ fn up(facts: &Facts<'_>, from: &BTreeSet<SchemaRevision>, to: &BTreeSet<SchemaRe
                 .to_owned(),
         );
     }
-    let rehearsal = facts.outputs.rehearsal.as_ref().filter(|rehearsed| {
+    let rehearsal = facts.outputs.rehearsals().find(|rehearsed| {
         rehearsed.from == *from
             && facts.database.is_none_or(|database| rehearsed.fingerprint == database.fingerprint)
     });

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use super::{Facts, KnownScripts};
 use crate::name::{ReleaseDigest, SchemaRevision};
+use crate::release::RehearsedFrom;
 
 type Revisions = BTreeSet<SchemaRevision>;
 
@@ -54,16 +55,15 @@ pub(super) fn way_down<'a>(facts: &Facts<'a>, from: &Revisions, to: &Revisions) 
 /// One rehearsed migration that leads through a place, and where it began. Best is one that began where the way is to end, then
 /// one that ended at the place.
 fn hop<'a>(known: &'a [KnownScripts], at: &Revisions, to: &Revisions) -> Option<(WayDown<'a>, &'a Revisions)> {
-    let hops = known.iter().filter_map(|known| {
-        let rehearsed = known.rehearsed.as_ref().filter(|it| it.rehearsal.runs)?;
-        if rehearsed.from == *at || !leads(known, at, &rehearsed.from) {
+    let rehearsals =
+        known.iter().flat_map(|known| known.rehearsals.iter().map(move |rehearsed| (known, rehearsed)));
+    let hops = rehearsals.filter_map(|(known, RehearsedFrom { from, rehearsal, .. })| {
+        if !rehearsal.runs || from == at || !leads(known, at, from) {
             return None;
         }
-        let worse = (rehearsed.from != *to, known.scripts.heads != *at);
-        let with = &known.release;
         let way =
-            WayDown { with, additive: rehearsed.rehearsal.additive, exact: rehearsed.rehearsal.exact };
-        Some((worse, way, &rehearsed.from))
+            WayDown { with: &known.release, additive: rehearsal.additive, exact: rehearsal.exact };
+        Some(((from != to, known.scripts.heads != *at), way, from))
     });
     hops.min_by_key(|(worse, ..)| *worse).map(|(_, way, end)| (way, end))
 }

@@ -168,7 +168,7 @@ impl Run<'_> {
         );
         let ledger = &self.context.ledger;
         let mut outputs = ledger.outputs(&self.context.app, &self.target.digest)?;
-        outputs.rehearsal = Some(RehearsedFrom { from: from.clone(), fingerprint, rehearsal });
+        outputs.keep_rehearsal(RehearsedFrom { from: from.clone(), fingerprint, rehearsal });
         ledger.put_outputs(&self.context.app, &self.target.digest, &outputs)?;
         Ok(Some(found))
     }

@@ -175,8 +175,8 @@ impl World {
     fn known_scripts(&self) -> Vec<KnownScripts> {
         let known = self.releases.iter().filter_map(|release| {
             let outputs = self.books.outputs.get(&release.digest)?;
-            let (release, rehearsed) = (release.digest.clone(), outputs.rehearsal.clone());
-            Some(KnownScripts { release, scripts: outputs.scripts.clone()?, rehearsed })
+            let (release, rehearsals) = (release.digest.clone(), outputs.rehearsals().cloned().collect());
+            Some(KnownScripts { release, scripts: outputs.scripts.clone()?, rehearsals })
         });
         known.collect()
     }
@@ -356,7 +356,7 @@ impl World {
         let rehearsal =
             Rehearsal { runs: true, additive: code.additive, exact: code.exact, ..Rehearsal::default() };
         let rehearsed = RehearsedFrom { from: from.clone(), fingerprint: self.fingerprint(), rehearsal };
-        self.books.outputs.entry(release.digest.clone()).or_default().rehearsal = Some(rehearsed);
+        self.books.outputs.entry(release.digest.clone()).or_default().keep_rehearsal(rehearsed);
     }
 
     fn create(
