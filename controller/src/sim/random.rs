@@ -22,7 +22,7 @@ use super::stories::{Story, commits};
 use super::world::World;
 
 /// Seeds that once showed a fault.
-const REGRESSIONS: [u64; 5] = [14, 27, 73, 101, 127];
+const REGRESSIONS: [u64; 6] = [14, 27, 73, 101, 127, 189];
 /// Seeds of an ordinary run.
 const SEEDS: u64 = 13;
 /// Processes in one run.
