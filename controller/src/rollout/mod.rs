@@ -2,6 +2,7 @@
 
 mod context;
 mod database;
+mod dependents;
 mod done;
 mod execute;
 mod failure;

@@ -8,13 +8,14 @@ use super::Deployment;
 use crate::name::ServiceName;
 
 impl<'a, 'f> Deployment<'a, 'f> {
-    /// Repairs in place; what writes has to wait where the schema is going to move behind a fence.
+    /// Repairs in place; what writes has to wait where the schema is going to move behind a fence, and what does not run for what it
+    /// depends on.
     pub(super) fn repair(&mut self, fenced: bool) {
         let works = self.works;
         let writers: BTreeSet<ServiceName> = self.writers().map(|work| work.name.clone()).collect();
         for work in works {
             match &work.action {
-                Action::Keep(repairs) if fenced && writers.contains(&work.name) => {
+                Action::Keep(repairs) if fenced && writers.contains(&work.name) || self.is_early(work) => {
                     if !repairs.is_empty() {
                         self.deferred.insert(work.name.clone());
                     }
@@ -27,6 +28,13 @@ impl<'a, 'f> Deployment<'a, 'f> {
             }
             self.tag(work);
         }
+    }
+
+    /// Whether it is stopped, and so is what it depends on, whose successor is still to come.
+    fn is_early(&self, work: &Work<'_>) -> bool {
+        let comes = |other: &&Work<'f>| other.replaced() && other.current.is_some() && !other.serves();
+        let mut awaited = self.works.iter().filter(comes);
+        !work.serves() && awaited.any(|other| work.service.depends_on.contains_key(&other.name))
     }
 
     /// Before the right container is repaired, whatever has its name or its port goes, and whatever must not run beside it.
