@@ -6,5 +6,6 @@ mod drive;
 mod names;
 mod prefixes;
 mod releases;
+mod scale;
 mod stories;
 mod world;
