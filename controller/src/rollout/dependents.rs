@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use evenkeel_core::compose::restarted_with;
 use evenkeel_core::name::ServiceName;
-use evenkeel_core::plan::Subject;
 
 use super::run::{Run, fact};
 use super::{Context, Failure};
@@ -28,15 +27,5 @@ impl Run<'_> {
         }
         now.retain(|name| project.services.contains_key(name));
         if now == before { Ok(()) } else { self.set_fact(fact::RESTARTS_DUE, &now) }
-    }
-
-    /// Off the record only once it is done: a crash in between restarts it again.
-    pub(super) async fn restart(&self, subject: &Subject) -> Result<Option<String>, Failure> {
-        let container = self.find(subject).await?;
-        self.context.engine.stop(container.id.as_str(), None).await?;
-        self.heal_networks(&container).await?;
-        self.context.engine.start(container.id.as_str()).await?;
-        self.serves_anew(&subject.service)?;
-        Ok(None)
     }
 }

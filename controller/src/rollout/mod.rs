@@ -11,6 +11,7 @@ mod outside;
 mod perform;
 mod prepare;
 mod run;
+mod start;
 mod sweep;
 
 pub(crate) use context::{Context, Live};

@@ -281,35 +281,8 @@ impl Run<'_> {
         })
     }
 
-    async fn start(&self, subject: &Subject) -> Result<Option<String>, Failure> {
-        let container = self.find(subject).await?;
-        self.heal_networks(&container).await?;
-        let serves = container.label(label::ROLE) != Some(Role::Successor.as_str())
-            && container.label(label::ROLE) != Some(Role::StandIn.as_str())
-            || self.is_serving(&subject.service, &container.id)?;
-        if serves {
-            self.serves_anew(&subject.service)?;
-        }
-        self.context.engine.start(container.id.as_str()).await?;
-        if serves {
-            self.context.ledger.set_serving(&self.context.app, &subject.service, &container.id)?;
-        }
-        Ok(None)
-    }
-
-    fn is_serving(&self, service: &ServiceName, id: &ContainerId) -> Result<bool, Failure> {
+    pub(super) fn is_serving(&self, service: &ServiceName, id: &ContainerId) -> Result<bool, Failure> {
         Ok(self.context.ledger.serving(&self.context.app)?.get(service) == Some(id))
-    }
-
-    /// A stopped container does not start while it is on a network that was removed and made again.
-    pub(super) async fn heal_networks(&self, container: &Container) -> Result<(), Failure> {
-        for (name, joined) in &container.networks {
-            let now = self.context.engine.network(name).await?;
-            if now.is_none_or(|network| !joined.network_id.is_empty() && network.id != joined.network_id) {
-                self.context.engine.disconnect(container.id.as_str(), name).await?;
-            }
-        }
-        Ok(())
     }
 
     async fn prove(&self, subjects: &[Subject]) -> Result<Option<String>, Failure> {
