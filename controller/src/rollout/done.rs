@@ -31,6 +31,9 @@ impl Run<'_> {
                 .is_some_and(|container| container.networks.contains_key(network)),
             Effect::Create { container, role } => self.created(container, *role).await?,
             Effect::Start { container } => self.started(container).await?,
+            Effect::Restart { container } => {
+                !super::dependents::due(self.context)?.contains(&container.service)
+            }
             Effect::Unpause { container } => {
                 self.maybe_find(container).await?.is_some_and(|container| container.state != State::Paused)
             }

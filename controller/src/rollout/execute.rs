@@ -181,6 +181,7 @@ fn phase(effect: &Effect) -> Phase {
         | Effect::SetLimits { .. }
         | Effect::Rename { .. }
         | Effect::HandOver { .. }
+        | Effect::Restart { .. }
         | Effect::Stop { .. }
         | Effect::Remove { .. }
         | Effect::Tag { .. }

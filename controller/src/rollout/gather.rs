@@ -40,7 +40,8 @@ impl Gathered {
             Some(digest) => ledger.release(&context.app, digest)?,
             None => None,
         };
-        let hints = Hints { applied: applied(context)?, ..hints };
+        let restarts_due = super::dependents::due(context)?;
+        let hints = Hints { applied: applied(context)?, restarts_due, ..hints };
         let serving = ledger.serving(&context.app)?;
         let database =
             super::database::facts(context, release, &outputs, &observed, &serving, &hints, rollout).await?;

@@ -2,6 +2,7 @@
 
 mod context;
 mod database;
+mod dependents;
 mod done;
 mod execute;
 mod failure;
@@ -10,6 +11,7 @@ mod outside;
 mod perform;
 mod prepare;
 mod run;
+mod start;
 mod sweep;
 
 pub(crate) use context::{Context, Live};

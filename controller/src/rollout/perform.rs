@@ -37,6 +37,7 @@ impl Run<'_> {
             Effect::Attach { container, network } => self.attach(container, network).await,
             Effect::Create { container, role } => self.create(container, *role).await,
             Effect::Start { container } => self.start(container).await,
+            Effect::Restart { container } => self.restart(container).await,
             Effect::Unpause { container } => {
                 self.on(container, |run, id| Box::pin(async move { run.context.engine.unpause(&id).await }))
                     .await
@@ -280,32 +281,8 @@ impl Run<'_> {
         })
     }
 
-    async fn start(&self, subject: &Subject) -> Result<Option<String>, Failure> {
-        let container = self.find(subject).await?;
-        self.heal_networks(&container).await?;
-        self.context.engine.start(container.id.as_str()).await?;
-        if container.label(label::ROLE) != Some(Role::Successor.as_str())
-            && container.label(label::ROLE) != Some(Role::StandIn.as_str())
-            || self.is_serving(&subject.service, &container.id)?
-        {
-            self.context.ledger.set_serving(&self.context.app, &subject.service, &container.id)?;
-        }
-        Ok(None)
-    }
-
-    fn is_serving(&self, service: &ServiceName, id: &ContainerId) -> Result<bool, Failure> {
+    pub(super) fn is_serving(&self, service: &ServiceName, id: &ContainerId) -> Result<bool, Failure> {
         Ok(self.context.ledger.serving(&self.context.app)?.get(service) == Some(id))
-    }
-
-    /// A stopped container does not start while it is on a network that was removed and made again.
-    async fn heal_networks(&self, container: &Container) -> Result<(), Failure> {
-        for (name, joined) in &container.networks {
-            let now = self.context.engine.network(name).await?;
-            if now.is_none_or(|network| !joined.network_id.is_empty() && network.id != joined.network_id) {
-                self.context.engine.disconnect(container.id.as_str(), name).await?;
-            }
-        }
-        Ok(())
     }
 
     async fn prove(&self, subjects: &[Subject]) -> Result<Option<String>, Failure> {
@@ -374,6 +351,9 @@ impl Run<'_> {
         let Some(service) = self.target.project.services.get(&subject.service) else { return Ok(None) };
         if role == Role::Successor && !self.reverting() {
             self.note_take_over(&subject.service)?;
+        }
+        if role == Role::Successor && !self.is_serving(&subject.service, &container.id)? {
+            self.serves_anew(&subject.service)?;
         }
         for endpoint in own_endpoints(self.target, &subject.service, service) {
             if let Some(joined) = container.networks.get(&endpoint.network) {

@@ -45,6 +45,8 @@ pub(super) mod fact {
     pub(crate) const BEFORE: &str = "before";
     /// The old container of every service that was taken over.
     pub(crate) const OLD: &str = "old";
+    /// The services that have yet to be restarted with what they depend on; the newest rollout's word counts.
+    pub(crate) const RESTARTS_DUE: &str = "restartsDue";
 }
 
 /// What is asked for.
@@ -137,7 +139,7 @@ impl Run<'_> {
             force_fenced: self.fact(fact::FORCE_FENCED)?.unwrap_or(false),
             taken_over: self.fact(fact::TAKEN_OVER)?.unwrap_or(false),
             was_fenced: self.fact(fact::FENCED)?.unwrap_or(false),
-            applied: Vec::new(),
+            ..Hints::default()
         })
     }
 

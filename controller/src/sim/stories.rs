@@ -74,6 +74,13 @@ const COMPOSE: &str = "services:
 volumes: {data: {}}
 ";
 
+/// One that is restarted with what it depends on.
+const DEPENDENT: &str = "  mailer:
+    image: mailer:1
+    restart: always
+    depends_on: {api: {condition: service_started, restart: true}}
+";
+
 fn commit(code: &'static str) -> Commit {
     Commit { manifest: MANIFEST.to_owned(), compose: COMPOSE.to_owned(), code }
 }
@@ -102,6 +109,15 @@ impl Story {
     /// One without anything.
     pub(super) fn of(name: &'static str) -> Self {
         story(name, &[], FIRST)
+    }
+
+    /// Every commit's Compose file has more services.
+    fn with(mut self, services: &str) -> Self {
+        for commit in &mut self.commits {
+            commit.compose =
+                commit.compose.replace("volumes: {data: {}}", &format!("{services}volumes: {{data: {{}}}}"));
+        }
+        self
     }
 
     /// It fails, and everything is put back.
@@ -168,6 +184,7 @@ pub(super) fn all() -> Vec<Story> {
 
 fn deploys() -> Vec<Story> {
     let mut env = story("env change", &[FIRST], FIRST);
+    let depends = |story: Story| story.with(DEPENDENT);
     env.commits[1].compose = COMPOSE.replace("hello", "goodbye");
     vec![
         story("first deploy", &[], FIRST),
@@ -179,6 +196,16 @@ fn deploys() -> Vec<Story> {
         story("code only", &[FIRST], "script a\nnew\n"),
         story("code only, taken back while down", &[FIRST], "script a\nnew\n").taken_back(),
         env,
+        depends(story("dependent is restarted", &[FIRST], "script a\nnew\n")),
+        depends(story("dependent is restarted behind a fence", &[FIRST], "script a\nscript b breaking\n")),
+        depends(story(
+            "dependent is restarted, and again on the way back",
+            &[FIRST],
+            "script a\nfault late\n",
+        ))
+        .fails(),
+        depends(story("drift: dependent is restarted", &[], FIRST))
+            .drifts(|world| world.meddle("shop-api-1", World::stop)),
         story("additive migration", &[FIRST], "script a\nscript b\n"),
         story("additive migration, taken back while down", &[FIRST], "script a\nscript b\n").taken_back(),
         story("fenced migration", &[FIRST], "script a\nscript b breaking\n"),

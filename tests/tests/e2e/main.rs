@@ -5,6 +5,7 @@ mod bad_input;
 mod broken;
 mod cli;
 mod database_state;
+mod dependents;
 mod drift;
 mod entrypoint;
 mod every_step;

@@ -62,6 +62,16 @@ fn condition(node: &Node) -> Result<Condition, Fault> {
     }
 }
 
+/// Services that ask to be restarted whenever this one has been.
+pub fn restarted_with<'p>(
+    project: &'p Project,
+    name: &'p ServiceName,
+) -> impl Iterator<Item = &'p ServiceName> + use<'p> {
+    let asks = |service: &&'p Service| service.depends_on.get(name).is_some_and(|it| it.restart);
+    let lasting = project.services.iter().filter(|(_, service)| !service.one_shot);
+    lasting.filter(move |(_, service)| asks(service)).map(|(name, _)| name)
+}
+
 /// Services in the order of starting: what others depend on first, by name among equals. Services of a cycle, which reading
 /// refuses, come last.
 pub fn start_order(project: &Project) -> Vec<ServiceName> {

@@ -35,8 +35,10 @@ pub(super) fn read(fields: &mut Fields<'_>, context: &Context<'_>, service: &mut
     }
 }
 
+/// Compose restarts what has a link, because its links led to the old container. Here they lead to names, and a volume stays
+/// what it is.
 fn depend(service: &mut Service, other: ServiceName) {
-    let implied = Dependency { condition: Condition::ServiceStarted, required: true, restart: true };
+    let implied = Dependency { condition: Condition::ServiceStarted, required: true, restart: false };
     service.depends_on.entry(other).or_insert(implied);
 }
 

@@ -33,7 +33,7 @@ mod service;
 mod table;
 
 pub use self::blkio::Blkio;
-pub use self::depends::start_order;
+pub use self::depends::{restarted_with, start_order};
 pub use self::devices::DeviceRequest;
 pub use self::kernel::Kernel;
 pub use self::keys::status;

@@ -389,7 +389,7 @@ pub struct Dependency {
     pub condition: Condition,
     /// `required: false` only warns.
     pub required: bool,
-    /// `restart: true`: restarted after the dependency was replaced.
+    /// `restart: true`: restarted after the dependency was replaced or restarted by evenkeel, not by the engine.
     pub restart: bool,
 }
 

@@ -181,12 +181,7 @@ pub(super) const KEYS: &[(&str, Status)] = &[
     ("services.*.depends_on", Honoured),
     ("services.*.depends_on.*.condition", Honoured),
     ("services.*.depends_on.*.required", Honoured),
-    (
-        "services.*.depends_on.*.restart",
-        Inert(
-            "nothing has to be started again with what it depends on: its name leads to the new container at once",
-        ),
-    ),
+    ("services.*.depends_on.*.restart", Honoured),
     ("services.*.deploy", Honoured),
     ("services.*.deploy.endpoint_mode", Refused(SWARM)),
     ("services.*.deploy.labels", Refused(SWARM)),

@@ -85,6 +85,8 @@ pub struct Hints {
     pub was_fenced: bool,
     /// The revisions that the ledger itself has moved the schema to.
     pub applied: Vec<BTreeSet<SchemaRevision>>,
+    /// Services that have yet to be restarted, because what they depend on has been replaced or restarted.
+    pub restarts_due: BTreeSet<ServiceName>,
 }
 
 /// Everything.

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Class, Effect, Facts, Plan, Role, Strategy, Subject};
+use super::deploy::to_restart;
+use super::{Class, Effect, Facts, Plan, Role, Stage, Strategy, Subject};
 use crate::compose::RestartPolicy;
 use crate::database::SchemaWord;
 use crate::name::{ContainerId, ServiceName};
@@ -19,6 +20,7 @@ pub fn lint(plan: &Plan, facts: &Facts<'_>) -> Vec<String> {
     lint.temporaries_go();
     lint.the_way_back_stays_until_the_bake_is_over();
     lint.names_are_free();
+    lint.dependents_are_restarted();
     lint.found
 }
 
@@ -272,6 +274,16 @@ impl<'a, 'f> Lint<'a, 'f> {
             }
         }
         self.found.extend(faults);
+    }
+
+    fn dependents_are_restarted(&mut self) {
+        if self.plan.stage == Stage::Deploy {
+            let left = to_restart(self.facts, &self.plan.steps);
+            self.found.extend(
+                left.into_iter()
+                    .map(|(name, cause)| format!("{name} asks to be restarted with {cause}, and is not")),
+            );
+        }
     }
 
     /// A left-over of ours that does not run is removed by whoever needs its name.

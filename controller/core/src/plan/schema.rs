@@ -156,7 +156,11 @@ fn down(facts: &Facts<'_>, from: &BTreeSet<SchemaRevision>, to: &BTreeSet<Schema
 }
 
 /// No release is known whose scripts lead down.
-fn no_way_down(facts: &Facts<'_>, from: &BTreeSet<SchemaRevision>, to: &BTreeSet<SchemaRevision>) -> SchemaMove {
+fn no_way_down(
+    facts: &Facts<'_>,
+    from: &BTreeSet<SchemaRevision>,
+    to: &BTreeSet<SchemaRevision>,
+) -> SchemaMove {
     let (at, wanted) = (revisions(from), revisions(to));
     if facts.hints.applied.contains(from) {
         return SchemaMove::Blocked(

@@ -121,6 +121,11 @@ pub enum Effect {
         /// It.
         container: Subject,
     },
+    /// Stops a container, with its own signal and grace time, and starts it again.
+    Restart {
+        /// It.
+        container: Subject,
+    },
     /// Unpauses a container.
     Unpause {
         /// It.
@@ -306,6 +311,7 @@ impl Effect {
             Self::Attach { .. } => "attach",
             Self::Create { .. } => "create",
             Self::Start { .. } => "start",
+            Self::Restart { .. } => "restart",
             Self::Unpause { .. } => "unpause",
             Self::Prove { .. } => "prove",
             Self::Join { .. } => "join",
@@ -348,6 +354,7 @@ impl Effect {
             }
             Self::Create { container, .. }
             | Self::Start { container }
+            | Self::Restart { container }
             | Self::Unpause { container }
             | Self::Join { container, .. }
             | Self::SetRestart { container, .. }

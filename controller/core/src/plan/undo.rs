@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::deploy::to_restart;
 use super::schema::{SchemaMove, schema_move};
 use super::service::active;
 use super::{Effect, Facts, Plan, Stage, Step, Strategy, Subject};
@@ -59,6 +60,14 @@ pub fn undo(facts: &Facts<'_>, before: &[Before]) -> Plan {
         if let Some(container) = facts.observed.containers.iter().find(is) {
             put_back(was, container, &mut push);
             tag_back(facts, was, container, &mut push);
+        }
+    }
+    for (service, cause) in to_restart(facts, &steps) {
+        let runs = |was: &&Before| was.container.service == service && was.running;
+        if let Some(was) = before.iter().find(runs) {
+            let container = was.container.clone();
+            let why = format!("`restart: true`: {cause} has begun anew");
+            steps.push(Step { effect: Effect::Restart { container }, why });
         }
     }
     Plan { stage: Stage::Deploy, strategy: Strategy::None, steps, gaps: Vec::new(), notes: Vec::new() }

@@ -54,15 +54,18 @@ pub(super) fn way_down<'a>(facts: &Facts<'a>, from: &Revisions, to: &Revisions) 
 
 /// One rehearsed migration that leads through a place, and where it began. Best is one that began where the way is to end, then
 /// one that ended at the place.
-fn hop<'a>(known: &'a [KnownScripts], at: &Revisions, to: &Revisions) -> Option<(WayDown<'a>, &'a Revisions)> {
+fn hop<'a>(
+    known: &'a [KnownScripts],
+    at: &Revisions,
+    to: &Revisions,
+) -> Option<(WayDown<'a>, &'a Revisions)> {
     let rehearsals =
         known.iter().flat_map(|known| known.rehearsals.iter().map(move |rehearsed| (known, rehearsed)));
     let hops = rehearsals.filter_map(|(known, RehearsedFrom { from, rehearsal, .. })| {
         if !rehearsal.runs || from == at || !leads(known, at, from) {
             return None;
         }
-        let way =
-            WayDown { with: &known.release, additive: rehearsal.additive, exact: rehearsal.exact };
+        let way = WayDown { with: &known.release, additive: rehearsal.additive, exact: rehearsal.exact };
         Some(((from != to, known.scripts.heads != *at), way, from))
     });
     hops.min_by_key(|(worse, ..)| *worse).map(|(_, way, end)| (way, end))

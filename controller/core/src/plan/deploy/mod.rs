@@ -1,5 +1,6 @@
 //! The second half: the schema moves, candidates are proven, names and ports change hands, the release is watched.
 
+mod dependents;
 mod fence;
 mod prove;
 mod repair;
@@ -10,6 +11,7 @@ mod take_over;
 
 use std::collections::BTreeSet;
 
+pub(super) use dependents::to_restart;
 pub(super) use fence::writes;
 use take_over::STAND_IN;
 
@@ -42,6 +44,8 @@ pub(super) fn deploy(facts: &Facts<'_>, works: &[Work<'_>], schema: &SchemaMove)
     plan.prove_candidates();
     plan.restart_others();
     plan.take_over();
+    plan.restart_the_rest();
+    plan.restart_dependents();
     plan.stand_down_removed();
     plan.last_hooks();
     plan.go_down(schema);

@@ -9,13 +9,15 @@ use crate::name::ServiceName;
 
 impl<'a, 'f> Deployment<'a, 'f> {
     /// Repairs in place. What writes has to wait where the schema moves up first, which is what its code needs, or moves behind a
-    /// fence.
+    /// fence; and what does not run, for what it depends on.
     pub(super) fn repair(&mut self, moves_first: bool) {
         let works = self.works;
         let writers: BTreeSet<ServiceName> = self.writers().map(|work| work.name.clone()).collect();
         for work in works {
             match &work.action {
-                Action::Keep(repairs) if moves_first && writers.contains(&work.name) => {
+                Action::Keep(repairs)
+                    if moves_first && writers.contains(&work.name) || self.is_early(work) =>
+                {
                     if !repairs.is_empty() {
                         self.deferred.insert(work.name.clone());
                     }
@@ -28,6 +30,13 @@ impl<'a, 'f> Deployment<'a, 'f> {
             }
             self.tag(work);
         }
+    }
+
+    /// Whether it is stopped, and so is what it depends on, whose successor is still to come.
+    fn is_early(&self, work: &Work<'_>) -> bool {
+        let comes = |other: &&Work<'f>| other.replaced() && other.current.is_some() && !other.serves();
+        let mut awaited = self.works.iter().filter(comes);
+        !work.serves() && awaited.any(|other| work.service.depends_on.contains_key(&other.name))
     }
 
     /// Before the right container is repaired, whatever has its name or its port goes, and whatever must not run beside it.

@@ -1,18 +1,32 @@
 //! What cannot be proven first is stopped and started.
 
+use std::collections::BTreeSet;
+
 use super::super::service::Work;
 use super::super::{Class, Effect, Role, Subject};
 use super::Deployment;
+use crate::name::ServiceName;
 
 impl<'a, 'f> Deployment<'a, 'f> {
     pub(super) fn restart_others(&mut self) {
+        let after = self.after_the_take_over();
+        self.restart_but(&after);
+    }
+
+    /// What is to be restarted after something that takes over is started only then: once is enough.
+    pub(super) fn restart_the_rest(&mut self) {
+        self.restart_but(&BTreeSet::new());
+    }
+
+    fn restart_but(&mut self, later: &BTreeSet<ServiceName>) {
         let works = self.works;
-        for work in works.iter().filter(|work| work.class != Class::Candidate) {
+        let now = |work: &&Work<'f>| !later.contains(&work.name);
+        for work in works.iter().filter(|work| work.class != Class::Candidate).filter(now) {
             if work.replaced() {
                 self.restart(work);
             }
         }
-        for work in works.iter().filter(|work| self.has_to_come_back(work)).collect::<Vec<_>>() {
+        for work in works.iter().filter(|work| self.has_to_come_back(work)).filter(now).collect::<Vec<_>>() {
             self.bring_back(work);
         }
     }

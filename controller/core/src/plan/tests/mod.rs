@@ -1,10 +1,12 @@
 //! The planner against a small, pure world: plans as people read them, and every point at which a crash can come.
 
 mod after_crash;
+mod dependents;
 mod drive;
 mod names;
 mod prefixes;
 mod releases;
+mod scale;
 mod stories;
 mod ways_down;
 mod world;

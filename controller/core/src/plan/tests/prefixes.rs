@@ -7,13 +7,13 @@ use crate::plan::Effect;
 use crate::release::Release;
 
 /// A world in which the first of two releases is live; and both.
-struct Pair {
-    world: World,
-    old: Release,
-    new: Release,
+pub(super) struct Pair {
+    pub(super) world: World,
+    pub(super) old: Release,
+    pub(super) new: Release,
 }
 
-fn pair(spec: &str, compose: &str, old: Code, new: Code) -> Pair {
+pub(super) fn pair(spec: &str, compose: &str, old: Code, new: Code) -> Pair {
     let mut world = World::default();
     let (first, second) = (release(spec, compose, "code-1"), release(spec, compose, "code-2"));
     world.knows(&first, old);
@@ -23,7 +23,7 @@ fn pair(spec: &str, compose: &str, old: Code, new: Code) -> Pair {
     Pair { world, old: first, new: second }
 }
 
-fn code(scripts: &'static str, additive: bool, exact: bool) -> Code {
+pub(super) fn code(scripts: &'static str, additive: bool, exact: bool) -> Code {
     Code { scripts, additive, exact, ..Code::default() }
 }
 
@@ -33,7 +33,7 @@ fn finish(drive: Drive<'_>, world: &mut World, place: &str) {
 }
 
 /// Stops after every step, with and without the ledger knowing of the last; goes on with the same rollout.
-fn resumes(start: &World, drive: Drive<'_>) {
+pub(super) fn resumes(start: &World, drive: Drive<'_>) {
     let mut whole = start.clone();
     finish(drive, &mut whole, "uninterrupted");
     nothing_to_do(&mut whole, drive.release);
@@ -52,7 +52,7 @@ fn resumes(start: &World, drive: Drive<'_>) {
 }
 
 /// Fails after every step of the way there; goes back, itself interrupted after every step.
-fn reverts(pair: &Pair) {
+pub(super) fn reverts(pair: &Pair) {
     let there = forward(&pair.new, 2).failing(|effect| matches!(effect, Effect::MarkLive));
     let steps = there.run(&mut pair.world.clone()).steps;
     for stop in 0..steps {
@@ -68,7 +68,7 @@ fn reverts(pair: &Pair) {
 }
 
 /// A newer release comes after every step of the way to one; it is rolled out from there.
-fn supersedes(pair: &Pair, newest: &Release, code: Code) {
+pub(super) fn supersedes(pair: &Pair, newest: &Release, code: Code) {
     let mut start = pair.world.clone();
     start.knows(newest, code);
     let mut whole = start.clone();

@@ -48,11 +48,14 @@ fn way(history: History<'_>, from: &str, to: &str) -> Option<(String, bool, bool
         .map(|(number, (names, rehearsed))| KnownScripts {
             release: release(SPEC_DB, STACK, &format!("code-{number}")).digest,
             scripts: scripts(names),
-            rehearsals: rehearsed.iter().map(|&(from, additive, exact)| RehearsedFrom {
-                from: revisions(from),
-                fingerprint: String::new(),
-                rehearsal: Rehearsal { runs: true, additive, exact, ..Rehearsal::default() },
-            }).collect(),
+            rehearsals: rehearsed
+                .iter()
+                .map(|&(from, additive, exact)| RehearsedFrom {
+                    from: revisions(from),
+                    fingerprint: String::new(),
+                    rehearsal: Rehearsal { runs: true, additive, exact, ..Rehearsal::default() },
+                })
+                .collect(),
         })
         .collect();
     let mut facts = seen.facts(&desired, RolloutId(1));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::releases::scripts;
-use crate::compose::RestartPolicy;
+use crate::compose::{RestartPolicy, restarted_with};
 use crate::container::{ContainerSpec, Endpoint, label};
 use crate::database::{Current, Rehearsal, classify};
 use crate::name::{ContainerId, ImageId, ReleaseDigest, RolloutId, SchemaRevision, ServiceName};
@@ -41,6 +41,8 @@ pub(super) struct Books {
     pub(super) live: Option<ReleaseDigest>,
     pub(super) applied: Option<Revisions>,
     pub(super) schema: Option<Revisions>,
+    /// Services that have yet to be restarted with what they depend on.
+    pub(super) due: BTreeSet<ServiceName>,
 }
 
 /// What the ledger keeps of one rollout.
@@ -114,6 +116,7 @@ impl World {
             taken_over: self.notes.taken_over,
             was_fenced: self.notes.fenced,
             applied: self.books.applied.clone().into_iter().collect(),
+            restarts_due: self.books.due.clone(),
         };
         let mut observed = self.observed.clone();
         observed.materialised = self.materialised.contains(&desired.digest);
@@ -235,7 +238,12 @@ impl World {
         let books = self.books.clone();
         self.make(release, rollout, reverting, effect)?;
         if torn {
+            // What is due is on record before the effect, and off the record after it.
+            let due = self.books.due.clone();
             self.books = books;
+            if !matches!(effect, Effect::Restart { .. }) {
+                self.books.due = due;
+            }
         }
         self.check()
     }
@@ -266,6 +274,12 @@ impl World {
             }
             Effect::Create { container, role } => self.create(release, rollout, container, *role)?,
             Effect::Start { container } => self.start(release, rollout, container)?,
+            Effect::Restart { container } => {
+                let it = self.get(container, rollout)?;
+                it.state = State::Running;
+                it.restart_count += 1;
+                self.serves_anew(release, &container.service);
+            }
             Effect::Unpause { container } => self.get(container, rollout)?.state = State::Running,
             Effect::Prove { containers } => self.prove(release, rollout, containers)?,
             Effect::Join { container, role } => self.join(release, rollout, container, *role, reverting)?,
@@ -410,6 +424,7 @@ impl World {
             .any(|role| container.label(label::ROLE) == Some(role.as_str()));
         let id = container.id.clone();
         if !private || self.books.serving.get(&subject.service) == Some(&id) {
+            self.serves_anew(release, &subject.service);
             self.books.serving.insert(subject.service.clone(), id);
         }
         Ok(())
@@ -464,9 +479,19 @@ impl World {
         }
         if role == Role::Successor {
             let id = container.id.clone();
+            if self.books.serving.get(&subject.service) != Some(&id) {
+                self.serves_anew(release, &subject.service);
+            }
             self.books.serving.insert(subject.service.clone(), id);
         }
         Ok(())
+    }
+
+    fn serves_anew(&mut self, release: &Release, service: &ServiceName) {
+        self.books.due.remove(service);
+        if self.books.serving.contains_key(service) {
+            self.books.due.extend(restarted_with(&release.project, service).cloned());
+        }
     }
 
     fn rename(&mut self, rollout: RolloutId, subject: &Subject, to: &str) -> Result<(), String> {

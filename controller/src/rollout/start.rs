@@ -1,0 +1,47 @@
+//! Starts containers, and starts them again.
+
+use evenkeel_core::container::label;
+use evenkeel_core::observed::Container;
+use evenkeel_core::plan::{Role, Subject};
+
+use super::Failure;
+use super::run::Run;
+
+impl Run<'_> {
+    pub(super) async fn start(&self, subject: &Subject) -> Result<Option<String>, Failure> {
+        let container = self.find(subject).await?;
+        self.heal_networks(&container).await?;
+        let serves = container.label(label::ROLE) != Some(Role::Successor.as_str())
+            && container.label(label::ROLE) != Some(Role::StandIn.as_str())
+            || self.is_serving(&subject.service, &container.id)?;
+        if serves {
+            self.serves_anew(&subject.service)?;
+        }
+        self.context.engine.start(container.id.as_str()).await?;
+        if serves {
+            self.context.ledger.set_serving(&self.context.app, &subject.service, &container.id)?;
+        }
+        Ok(None)
+    }
+
+    /// Off the record only once it is done: a crash in between restarts it again.
+    pub(super) async fn restart(&self, subject: &Subject) -> Result<Option<String>, Failure> {
+        let container = self.find(subject).await?;
+        self.context.engine.stop(container.id.as_str(), None).await?;
+        self.heal_networks(&container).await?;
+        self.context.engine.start(container.id.as_str()).await?;
+        self.serves_anew(&subject.service)?;
+        Ok(None)
+    }
+
+    /// A stopped container does not start while it is on a network that was removed and made again.
+    async fn heal_networks(&self, container: &Container) -> Result<(), Failure> {
+        for (name, joined) in &container.networks {
+            let now = self.context.engine.network(name).await?;
+            if now.is_none_or(|network| !joined.network_id.is_empty() && network.id != joined.network_id) {
+                self.context.engine.disconnect(container.id.as_str(), name).await?;
+            }
+        }
+        Ok(())
+    }
+}
