@@ -14,6 +14,7 @@ mod first;
 mod full_disk;
 mod harness;
 mod in_container;
+mod let_go;
 mod monitoring;
 mod outside;
 mod owner;
