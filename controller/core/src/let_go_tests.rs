@@ -69,8 +69,21 @@ fn everything_else_is_made_anew_and_it_is_said_why() {
     let rollout = (label::ROLLOUT, "r7".to_owned());
     let other = (label::COMPOSE_CONFIG_HASH, "0".to_owned());
     let api = container("api", &[other, rollout.clone()]);
-    let db = container("db", &[rollout.clone()]);
+    let db = container("db", std::slice::from_ref(&rollout));
     insta::assert_snapshot!(said(&[api, db, container("odd", &[rollout])], &images()), @"makes api anew (its image's name leads to another image by now, or something has changed that evenkeel needs no new container for); it makes db anew (it was made before evenkeel knew docker-compose's digests); it makes odd anew (docker-compose 1.29 does not know `annotations`, or it is not known what it makes of it)");
     insta::assert_snapshot!(said(&[container("db", &[hash(&release, "db")])], &BTreeMap::new()), @"makes api (it has no container); it makes db anew (the engine has no image of its name); it makes odd (it has no container)");
     assert_eq!(tags_of_builds(&release), [(ServiceName::new("api"), "shop_api".to_owned())].into());
+}
+
+#[test]
+fn a_container_keeps_the_kind_of_name_that_its_compose_gave_it() {
+    let project = release().project;
+    let name = ServiceName::new("db");
+    let named = |current: Option<&str>| {
+        let current = current.map(|name| Container { name: name.to_owned(), ..container("db", &[]) });
+        crate::plan::final_name(&project, &name, &project.services[&name], current.as_ref())
+    };
+    assert_eq!(named(Some("shop_db_1")), "shop_db_1");
+    assert_eq!(named(Some("shop-db-1")), "shop-db-1");
+    assert_eq!(named(None), "shop-db-1");
 }
