@@ -13,6 +13,7 @@ mod fenced;
 mod first;
 mod full_disk;
 mod harness;
+mod host_files;
 mod in_container;
 mod let_go;
 mod monitoring;

@@ -325,6 +325,9 @@ pub enum MountSource {
         path: String,
         /// `bind.create_host_path` / the short syntax: the engine makes a missing directory.
         create: bool,
+        /// A digest of the file's content, where a change of it makes another configuration: configs and secrets, not binds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        content: Option<Secret>,
     },
     /// A file that the Compose file gives the content of (`configs`, `secrets`): written out for the release.
     Given {
