@@ -147,3 +147,23 @@ fn a_stack_is_taken_over_and_let_go_of_under_its_own_names() {
     docker_compose_up(&world, &app);
     assert_eq!(containers(&app), before, "docker-compose did something");
 }
+
+/// What took over from a private copy, with a stand-in for its port, and the database that it needs.
+#[test]
+fn docker_compose_keeps_what_took_over_beside_its_predecessor() {
+    let world = World::new();
+    let controller = world.start();
+    controller.settle(&world.repo.head(), 240);
+    let commit = world.commit_overlay("add-column");
+    controller.settle(&commit, 240);
+    let home = world.host_file("x").parent().expect("a file has a directory").display().to_string();
+    let mut copy = command("sh", ["-c", &format!("git archive HEAD | tar -x -C {home}")]);
+    must(copy.current_dir(world.repo.path()));
+    let (app, before) = (&world.names.app, containers(&world.names.app));
+    let said = release(&controller, app);
+    assert!(said.contains("keeps convertik-api, convertik-db, convertik-redis as they are"), "{said}");
+    let mut compose =
+        command("docker-compose", ["-p", app, "-f", "docker-compose.production.yml", "up", "-d"]);
+    must(compose.current_dir(&home));
+    assert_eq!(containers(app), before, "docker-compose did something");
+}

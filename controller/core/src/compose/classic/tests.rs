@@ -7,12 +7,13 @@ use crate::compose::testing::disk;
 use crate::files::testing::Disk;
 use crate::name::{ImageId, ServiceName};
 
-const HASHES: [(&str, &str); 6] = [
+const HASHES: [(&str, &str); 7] = [
     ("api", "3a6898b887495028e03a5d965ff84aab25e8c8fb0ceb7ed654734b6a5a40bfe0"),
     ("beside", "685d8fc33d3c151a2343a3d5158b1023228b93b1e5bf94035e135aca748ed073"),
     ("cache", "7e4ec5f176e648b4ceba27ee0659db040a17de10a21546308c1a2ffd852bc8b4"),
     ("db", "fe35282dec7838d7b7d51f7747bb371c609b5a0be28a661eba715124bac42509"),
     ("host", "8e1ef0960410074560ef57c5fe6afc8896aaa0cbc7eedaa7f249cbb7c5c9c890"),
+    ("rest", "2252e47dc2b209ff43d5fe85a0d0568d0512b7493453da4b44daefb45781f7c3"),
     ("worker", "4f9997a858f4a7f9e1058be043b41d9f1d66773163beedd0aaf717c36043ade6"),
 ];
 
