@@ -36,6 +36,10 @@ pub mod label {
     pub const COMPOSE_WORKING_DIR: &str = "com.docker.compose.project.working_dir";
     /// Compose's: the files it was run with.
     pub const COMPOSE_CONFIG_FILES: &str = "com.docker.compose.project.config_files";
+    /// Compose's: which version of it made the container. docker-compose 1.29 falls over one that does not have it.
+    pub const COMPOSE_VERSION: &str = "com.docker.compose.version";
+    /// Compose's: a digest of the configuration, as docker-compose 1.29 makes it.
+    pub const COMPOSE_CONFIG_HASH: &str = "com.docker.compose.config-hash";
 }
 
 /// All that the engine needs to create a container.

@@ -8,6 +8,7 @@ pub mod compose;
 pub mod container;
 pub mod database;
 pub mod files;
+pub mod let_go;
 pub mod located;
 pub mod manifest;
 pub mod name;

@@ -152,11 +152,15 @@ impl Making<'_> {
                 (label::COMPOSE_SERVICE, self.service.as_str()),
                 (label::COMPOSE_ONEOFF, one_off),
                 (label::COMPOSE_NUMBER, "1"),
+                (label::COMPOSE_VERSION, COMPOSE_VERSION),
                 (label::COMPOSE_WORKING_DIR, &project.directory),
                 (label::COMPOSE_CONFIG_FILES, &files.join(",")),
             ]
             .map(|(key, value)| (key.to_owned(), value.to_owned())),
         );
+        let classic = project.classic.get(self.service).filter(|_| !oneoff);
+        let hash = classic.and_then(|classic| classic.hash(self.image));
+        labels.extend(hash.map(|hash| (label::COMPOSE_CONFIG_HASH.to_owned(), hash)));
         labels
     }
 
@@ -300,6 +304,9 @@ impl Making<'_> {
         Some(format!("{source}:{}{suffix}", mount.target))
     }
 }
+
+/// The version of docker-compose that evenkeel's containers pass for: the one whose digest they bear.
+const COMPOSE_VERSION: &str = "1.29.2";
 
 /// Options of a bind that say what becomes of later mounts below it.
 const PROPAGATION: [&str; 6] = ["shared", "slave", "private", "rshared", "rslave", "rprivate"];

@@ -79,6 +79,11 @@ pub(super) async fn disown(State(api): State<Api>, Path(app): Path<AppName>) -> 
     stream(&api, app.clone(), async move { control.disown(app).await })
 }
 
+pub(super) async fn release(State(api): State<Api>, Path(app): Path<AppName>) -> Response {
+    let control = api.control.clone();
+    stream(&api, app.clone(), async move { control.release(app).await })
+}
+
 pub(super) async fn backups(State(api): State<Api>, Path(app): Path<AppName>) -> Response {
     api.control.backups(app).await.map(axum::Json).into_response()
 }

@@ -42,6 +42,9 @@ pub(crate) trait Control: Send + Sync {
     /// Lets a suspended application's project go, until it is claimed again.
     async fn disown(&self, app: AppName) -> Result<String, ControlError>;
 
+    /// Lets the project go, so that docker-compose looks after it again; what that would do, in words.
+    async fn release(&self, app: AppName) -> Result<String, ControlError>;
+
     /// An application's backups, the newest first.
     async fn backups(&self, app: AppName) -> Result<Vec<serde_json::Value>, ControlError>;
 

@@ -63,6 +63,7 @@ fn router(api: Api) -> Router {
         .route("/api/v1/apps/{app}/resume", post(act::resume))
         .route("/api/v1/apps/{app}/claim", post(act::claim))
         .route("/api/v1/apps/{app}/disown", post(act::disown))
+        .route("/api/v1/apps/{app}/release", post(act::release))
         .route("/api/v1/apps/{app}/backups", get(act::backups).post(act::create_backup))
         .route("/api/v1/apps/{app}/backups/{id}/verify", post(act::verify_backup))
         .route("/api/v1/apps/{app}/backups/{id}/restore", post(act::restore_backup))

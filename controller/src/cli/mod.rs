@@ -77,6 +77,9 @@ pub(crate) enum Command {
     Claim(claim::Claim),
     /// Let a suspended application's project go, so that another evenkeel can look after it
     Disown(act::Act),
+    /// Let an application's stack go, so that docker-compose looks after it again as before
+    #[command(visible_alias = "let-go")]
+    Release(act::Act),
     /// List, make, verify and restore backups
     #[command(subcommand)]
     Backup(backup::Backup),
@@ -115,9 +118,11 @@ impl Command {
             Self::History(command) => command.shared.output,
             Self::Events(command) => command.shared.output,
             Self::Sync(command) => command.act.shared.output,
-            Self::Retry(act) | Self::Suspend(act) | Self::Resume(act) | Self::Disown(act) => {
-                act.shared.output
-            }
+            Self::Retry(act)
+            | Self::Suspend(act)
+            | Self::Resume(act)
+            | Self::Disown(act)
+            | Self::Release(act) => act.shared.output,
             Self::Claim(command) => command.act.shared.output,
             Self::Backup(command) => command.shared().output,
         }
@@ -143,6 +148,7 @@ async fn dispatch_to(command: Command, out: &mut Out) -> Result<ExitCode, CliErr
         Command::Resume(act) => act.run("resume", out).await,
         Command::Claim(command) => command.run(out).await,
         Command::Disown(act) => act.run("disown", out).await,
+        Command::Release(act) => act.run("release", out).await,
         Command::Backup(command) => command.run(out).await,
         Command::Events(command) => command.run(out).await,
         Command::Schema(command) => command.run(out),

@@ -165,6 +165,8 @@ async fn verbs_ask_the_daemon() {
         ("claim", "convertik: claim is done\n"),
         ("claim convertik --from 00ff00ff00ff00ff", "convertik: claim from 00ff00ff00ff00ff is done\n"),
         ("disown convertik", "convertik: disown is done\n"),
+        ("release convertik", "convertik: release is done\n"),
+        ("let-go convertik", "convertik: release is done\n"),
         ("backup create", "convertik: create-backup is done\n"),
         ("backup verify a/b --restored", "convertik: verify a/b true is done\n"),
         ("backup restore convertik b1 --yes", "convertik: restore b1 is done\n"),

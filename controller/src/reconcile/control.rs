@@ -157,6 +157,22 @@ impl Control for Daemon {
         Ok(format!("{app} is let go of: nothing is done to it from here until `evenkeel claim {app}`"))
     }
 
+    async fn release(&self, app: AppName) -> Result<String, ControlError> {
+        let handle = self.handle(&app)?;
+        let _turn = turn(&handle).await?;
+        if self.ledger.open_rollout(&app).map_err(ledger)?.is_some() {
+            let refusal =
+                ControlError::new(ControlStatus::Conflict, format!("a rollout of {app} has not ended"));
+            return Err(refusal.hint("`evenkeel status` says what it waits for"));
+        }
+        let nothing =
+            || ControlError::new(ControlStatus::Conflict, format!("no release of {app} is live yet"));
+        let release = handle.live_as_read_now().await.map_err(failure)?.ok_or_else(nothing)?;
+        let done = handle.let_go(&release).await.map_err(failure)?;
+        handle.trigger("operator: release");
+        Ok(done)
+    }
+
     async fn backups(&self, app: AppName) -> Result<Vec<serde_json::Value>, ControlError> {
         self.handle(&app)?;
         Ok(self.ledger.backups(&app).map_err(ledger)?.into_iter().map(|backup| backup.json).collect())

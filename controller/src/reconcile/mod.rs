@@ -9,6 +9,7 @@ mod desired;
 mod driver;
 mod events;
 mod follow;
+mod let_go;
 mod owner;
 mod pass;
 mod retention;

@@ -1,5 +1,7 @@
 //! `configs` and `secrets`: files that a service finds at a place, from a file, a variable or the Compose file itself.
 
+use sha2::{Digest, Sha256};
+
 use super::fields::{Context, Fields, Report, items};
 use super::mount;
 use super::scalar::{expected, integer, text, word};
@@ -38,7 +40,11 @@ pub(super) fn mounts<'f>(
     let mut mounts = Vec::new();
     for item in items(node, fields.report) {
         let result = mount(item, kind, context);
-        mounts.extend(fields.report.take(result).map(|mount| (mount, item)));
+        let Some(mount) = fields.report.take(result) else { continue };
+        if let MountSource::Host { path, content: Some(_), .. } = &mount.source {
+            fields.report.host_files.insert(path.clone());
+        }
+        mounts.push((mount, item));
     }
     mounts
 }
@@ -129,7 +135,15 @@ fn file(item: &Node, node: &Node, owner: &Owner, context: &Context<'_>) -> Resul
         let fault = item.fault("`uid`, `gid` and `mode` of a file are those that it has");
         return Err(fault.hint("set them on the file, or give its text by `content` or `environment`"));
     }
-    mount::bind(node, &path, false, context)
+    let (path, create) = match mount::bind(node, &path, false, context)? {
+        MountSource::Host { path, create, .. } => (path, create),
+        other => return Ok(other),
+    };
+    // Where it cannot be seen from here, its name alone counts: evenkeel may run in a container.
+    let unreadable = |error: crate::files::FileError| node.place.quiet_fault(error.to_string());
+    let read = context.files().read_host(&path).map_err(unreadable)?;
+    let content = read.map(|content| Secret::new(hex::encode(Sha256::digest(content))));
+    Ok(MountSource::Host { path, create, content })
 }
 
 fn variable(node: &Node, context: &Context<'_>) -> Result<Secret, Fault> {

@@ -66,6 +66,11 @@ impl<'l> Loader<'l> {
         }
     }
 
+    /// Whether all of it is one file that extends and includes nothing.
+    pub(super) fn single(&self) -> bool {
+        self.documents.len() == 1 && self.done.is_empty()
+    }
+
     /// Reads the project's files and merges them.
     pub(super) fn project(&mut self, files: &[String]) -> Result<Node, Fault> {
         let mut merged: Option<Node> = None;

@@ -5,6 +5,7 @@
 
 mod blkio;
 mod build;
+mod classic;
 mod depends;
 mod devices;
 mod dotenv;
@@ -33,6 +34,7 @@ mod service;
 mod table;
 
 pub use self::blkio::Blkio;
+pub use self::classic::{Classic, image_name};
 pub use self::depends::{restarted_with, start_order};
 pub use self::devices::DeviceRequest;
 pub use self::kernel::Kernel;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::classic::Classic;
 use super::kernel::Kernel;
 use crate::name::{ProjectName, ServiceName};
 use crate::secret::Secret;
@@ -28,6 +29,9 @@ pub struct Project {
     pub volumes: BTreeMap<String, Volume>,
     /// Files outside git that the project reads (env files), absolute: the ones to watch.
     pub host_files: Vec<String>,
+    /// Every service as docker-compose 1.29 has it: whoever has been let go of is compared with that.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub classic: BTreeMap<ServiceName, Classic>,
 }
 
 /// A network of the project.
@@ -321,6 +325,9 @@ pub enum MountSource {
         path: String,
         /// `bind.create_host_path` / the short syntax: the engine makes a missing directory.
         create: bool,
+        /// A digest of the file's content, where a change of it makes another configuration: configs and secrets, not binds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        content: Option<Secret>,
     },
     /// A file that the Compose file gives the content of (`configs`, `secrets`): written out for the release.
     Given {

@@ -181,3 +181,28 @@ fn several_files_merge_what_they_give() {
     let read = a.kernel.blkio.unwrap().device_read_bps;
     assert_eq!(read, [("/dev/a".to_owned(), 1), ("/dev/b".to_owned(), 2)]);
 }
+
+#[test]
+fn a_file_of_the_host_that_is_given_as_a_secret_or_config_counts_by_its_content() {
+    let text = "services:
+  api: {image: x, secrets: [token], configs: [{source: settings, target: /etc/settings}]}
+  db: {image: x, volumes: ['/etc/shop/token:/token:ro']}
+  cache: {image: x}
+secrets: {token: {file: /etc/shop/token}}
+configs: {settings: {file: ./settings.yaml}}
+";
+    let with = |token: &str, settings: &str| {
+        let host = disk(text).host("/etc/shop/token", token).host("/opt/shop/settings.yaml", settings);
+        let project = host.project("projectDirectory: /opt/shop");
+        assert_eq!(project.host_files, ["/etc/shop/token", "/opt/shop/settings.yaml"]);
+        assert!(!format!("{project:?}").contains("hunter2"), "a secret is shown");
+        super::testing::release(project).configs
+    };
+    let before = with("hunter2", "a: 1");
+    for after in [with("hunter3", "a: 1"), with("hunter2", "a: 2")] {
+        let changed: Vec<_> = before.iter().filter(|(name, digest)| after[*name] != **digest).collect();
+        assert_eq!(changed.len(), 1);
+        assert_eq!(changed[0].0.as_str(), "api");
+    }
+    assert_eq!(with("hunter2", "a: 1"), before);
+}

@@ -203,7 +203,7 @@ pub(super) fn bind(
             .hint("write the absolute path"));
     }
     if source.starts_with('/') {
-        return Ok(MountSource::Host { path: path::on_host("", source), create });
+        return Ok(MountSource::Host { path: path::on_host("", source), create, content: None });
     }
     let in_tree = path::in_tree(context.base(node), source);
     if let Some(path) = &in_tree
@@ -212,7 +212,7 @@ pub(super) fn bind(
         return Ok(found);
     }
     let path = context.on_host(node, source).ok_or_else(|| nowhere(node, in_tree.is_none()))?;
-    Ok(MountSource::Host { path, create })
+    Ok(MountSource::Host { path, create, content: None })
 }
 
 fn nowhere(node: &Node, outside: bool) -> Fault {

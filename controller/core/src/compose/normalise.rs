@@ -29,6 +29,7 @@ pub(super) fn project(
         volumes: volumes(node, name, &services, report),
         services,
         host_files: Vec::new(),
+        classic: BTreeMap::new(),
     };
     given::check(node, report);
     check_cycle(node, &project, report);

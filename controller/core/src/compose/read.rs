@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Project;
+use super::classic;
 use super::fields::{Context, Report};
 use super::interpolate::{self, Variables};
 use super::load::{self, Loader};
@@ -58,6 +59,7 @@ pub fn read(request: &Request<'_>) -> Result<(Project, Vec<String>), Faults> {
     let places = places(request, &root);
     let mut loader = Loader::new(places, &variables);
     let node = loader.project(&files)?;
+    let single = loader.single();
     let active = active(&node, &profiles(request, &variables), &mut report);
     report.faults.extend(load::counting(loader.faults, &active));
     report.warnings.extend(loader.warnings);
@@ -74,7 +76,12 @@ pub fn read(request: &Request<'_>) -> Result<(Project, Vec<String>), Faults> {
         volumes: keys(&node, "volumes"),
         active,
     };
-    finish(normalise::project(&node, &name, files, &context, &mut report), report)
+    let mut project = normalise::project(&node, &name, files, &context, &mut report);
+    // What is refused may be without bounds.
+    if report.faults.is_empty() {
+        project.classic = classic::views(&node, &project, single, &context);
+    }
+    finish(project, report)
 }
 
 fn finish(project: Project, report: Report) -> Result<(Project, Vec<String>), Faults> {

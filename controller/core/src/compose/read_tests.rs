@@ -114,7 +114,7 @@ fn mounts_of_the_tree_go_by_content_and_others_by_path() {
     let project = disk.project("{projectDirectory: /srv/shop}");
     let sources: Vec<MountSource> =
         project.services["a"].mounts.iter().map(|mount| mount.source.clone()).collect();
-    let host = |path: &str| MountSource::Host { path: path.to_owned(), create: true };
+    let host = |path: &str| MountSource::Host { path: path.to_owned(), create: true, content: None };
     assert_eq!(sources, [host("/srv/out"), host("/srv/shop/up")]);
 }
 

@@ -147,6 +147,7 @@ spec:
             networks: BTreeMap::new(),
             volumes: BTreeMap::new(),
             host_files: Vec::new(),
+            classic: BTreeMap::new(),
         }
     }
 

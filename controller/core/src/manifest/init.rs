@@ -7,6 +7,7 @@ mod alembic;
 mod database;
 mod dockerfile;
 mod draft;
+mod health;
 mod layout;
 mod services;
 mod traffic;

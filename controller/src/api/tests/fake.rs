@@ -134,6 +134,10 @@ impl Control for Fake {
         self.verb("disown", app).await
     }
 
+    async fn release(&self, app: AppName) -> Result<String, ControlError> {
+        self.verb("release", app).await
+    }
+
     async fn backups(&self, _: AppName) -> Result<Vec<serde_json::Value>, ControlError> {
         Ok(vec![serde_json::json!({
             "id": "20260301-120000", "createdAt": "2026-03-01T12:00:00Z", "reason": "Migration", "level": "Decoded",

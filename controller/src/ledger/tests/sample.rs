@@ -57,6 +57,7 @@ fn project() -> Project {
         networks: BTreeMap::new(),
         volumes: BTreeMap::new(),
         host_files: Vec::new(),
+        classic: BTreeMap::new(),
     }
 }
 

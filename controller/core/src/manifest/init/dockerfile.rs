@@ -53,6 +53,12 @@ impl Dockerfile {
         copies.filter_map(target).last()
     }
 
+    /// The first port that the image says it listens on.
+    pub(super) fn exposed(&self) -> Option<u16> {
+        let mut ports = self.instructions().filter(|(word, _)| word == "EXPOSE");
+        ports.find_map(|(_, ports)| ports.split_whitespace().next()?.trim_end_matches("/tcp").parse().ok())
+    }
+
     /// What runs when a container starts.
     pub(super) fn start(&self) -> Vec<String> {
         let starts = self.instructions().filter(|(word, _)| matches!(word.as_str(), "CMD" | "ENTRYPOINT"));

@@ -2,6 +2,7 @@
 
 use super::Sight;
 use super::draft::{Lines, list, scalar};
+use super::health;
 use crate::compose::{MountSource, Service};
 use crate::name::ServiceName;
 
@@ -19,7 +20,7 @@ pub(super) fn guess(sight: &Sight<'_>) -> Lines {
     let mut lines = Lines::default();
     for (name, service) in &sight.project.services {
         let mut body = Lines::default();
-        probe(name, service, &mut body);
+        probe(sight, name, service, &mut body);
         singleton(name, service, &mut body);
         if single(name, service).is_none() {
             shared_volumes(service, &mut body);
@@ -29,22 +30,19 @@ pub(super) fn guess(sight: &Sight<'_>) -> Lines {
     lines
 }
 
-fn probe(name: &ServiceName, service: &Service, lines: &mut Lines) {
+fn probe(sight: &Sight<'_>, name: &ServiceName, service: &Service, lines: &mut Lines) {
     let line = |path: &str, port: u16| format!("probe: {{http: {{path: {}, port: {port}}}}}", scalar(path));
     if let Some(request) = request(name, service) {
         lines.note("As its healthcheck asks.");
         lines.yaml(line(&request.path, request.port));
-    } else if let Some(port) = serving_port(service) {
+    } else if let Some(port) = health::port(sight, name, service) {
         lines.note("If it answers HTTP: a probe proves a new release in private, before it takes over.");
-        lines.off(line("/health", port));
+        let route = health::route(sight, service);
+        if let Some(route) = &route {
+            lines.note(format!("The path is a route in {}; the port is from {}.", route.by, port.by));
+        }
+        lines.off(line(route.map_or("/health", |route| route.what), port.what));
     }
-}
-
-/// The port that a service of the user's own listens on, as far as the Compose file tells.
-fn serving_port(service: &Service) -> Option<u16> {
-    service.build.as_ref().filter(|_| !service.one_shot)?;
-    let published = service.ports.iter().find(|port| port.protocol == "tcp").map(|port| port.target);
-    published.or_else(|| service.expose.iter().find_map(|port| port.trim_end_matches("/tcp").parse().ok()))
 }
 
 /// The request that a healthcheck makes with curl, wget or a line of Python.

@@ -361,3 +361,74 @@ fn what_cannot_be_read_is_said() {
     ");
     insta::assert_snapshot!(init(&Disk::with(&[("x/y", "")]), "x", "/srv/a").unwrap_err(), @"`x` holds no Compose file (name the folder that does)");
 }
+
+/// The second of the runbooks: a database elsewhere, a proxy in the project, a bot, uploads.
+#[test]
+fn a_route_and_a_port_are_looked_for_where_no_healthcheck_says_them() {
+    let compose = "services:
+  backend: {build: ., env_file: .env, volumes: ['uploads:/app/uploads']}
+  bot: {build: {context: ., dockerfile: bot/Dockerfile}}
+  nginx: {image: 'nginx:1', ports: ['80:80']}
+volumes: {uploads: }
+";
+    let disk = Disk::with(&[
+        ("docker-compose.yml", compose),
+        ("Dockerfile", "FROM python:3.11-slim\nEXPOSE 8000/tcp 9000\nCMD [\"uvicorn\", \"app.main:app\"]\n"),
+        ("bot/Dockerfile", "FROM python:3.11-slim\nCOPY . .\n"),
+        ("alembic.ini", "[alembic]\nscript_location = migrations\n"),
+        ("app/main.py", "@app.get('/ready')\ndef r(): ...\n@app.get(\"/healthz\")\ndef h(): ...\n"),
+        ("node_modules/x.js", "app.get('/healthz')"),
+    ])
+    .host("/srv/pax/.env", "DATABASE_URL=postgresql://pax:x@db.example.org/pax\n");
+    let (text, _) = written(&disk, "", "/srv/pax");
+    let services = text.split("  services:\n").nth(1).unwrap().split("    bot:").next().unwrap();
+    insta::assert_snapshot!(services, @"
+    # backend:
+      # If it answers HTTP: a probe proves a new release in private, before it takes over.
+      # The path is a route in app/main.py; the port is from EXPOSE in its Dockerfile.
+      # probe: {http: {path: /healthz, port: 8000}}
+      # It writes to a volume, so that it is stopped before its successor starts. Where two may
+      # write at once for a moment, as with uploads:
+      # sharedVolumes: [uploads]
+    ");
+    assert!(text.contains("urlFrom: {env: DATABASE_URL, service: backend}"));
+}
+
+/// Of a kind that nothing here was written for (Go, MongoDB), behind a Caddyfile that knows the port.
+#[test]
+fn a_stack_of_another_kind() {
+    let compose = "services:
+  web: {build: {context: ./cmd}, environment: {MONGO_URL: 'mongodb://mongo/shop'}, depends_on: [mongo]}
+  mongo: {image: 'mongo:7', volumes: ['data:/data/db']}
+  caddy: {image: 'caddy:2', ports: ['80:80'], volumes: ['./Caddyfile:/etc/caddy/Caddyfile:ro']}
+volumes: {data: }
+";
+    let disk = Disk::with(&[
+        ("compose.yaml", compose),
+        ("Caddyfile", "# reverse_proxy web:1\nshop.example.org {\n  reverse_proxy http://web:7070\n}\n"),
+        ("cmd/Dockerfile", "FROM golang:1\nRUN go build -o /web .\nCMD [\"/web\"]\n"),
+        ("cmd/http/server.go", "mux.HandleFunc(`/livez`, live)\n"),
+    ]);
+    let (text, app) = written(&disk, "", "/srv/shop");
+    insta::assert_snapshot!(text.split("projectDirectory: /srv/shop\n").nth(1).unwrap(), @r#"
+    # services:
+      # web:
+        # If it answers HTTP: a probe proves a new release in private, before it takes over.
+        # The path is a route in cmd/http/server.go; the port is from Caddyfile.
+        # probe: {http: {path: /livez, port: 7070}}
+    # `caddy` stands before the services: probe what users reach through it as well.
+    # probes:
+      # - url: "https://example.com/"
+    rollout:
+      # How long a new release must hold in private, and how long it is watched once it serves.
+      minHealthy: 5s
+      bake: 5m
+      # In the log they make a release fail, unless the one before logged them as often.
+      failOnLog: ["ERROR", "CRITICAL", "Traceback"]
+    # Hours in which nothing new is rolled out. They block neither a revert nor a repair.
+    # windows:
+      # - {deny: "0 18 * * *", for: 4h, timeZone: Europe/Berlin}
+    "#);
+    assert!(app.spec.database.is_none());
+    crate::manifest::read(NAME, &uncommented(&text)).unwrap_or_else(|faults| panic!("{faults}"));
+}

@@ -1,0 +1,98 @@
+//! Letting go: what docker-compose 1.29 would do to a stack that evenkeel looked after until now.
+
+use std::collections::BTreeMap;
+
+use crate::compose::{Classic, image_name};
+use crate::container::label;
+use crate::name::{ImageId, ServiceName};
+use crate::observed::Container;
+use crate::release::Release;
+
+/// What `docker-compose up -d` would do to a service's container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Afterwards {
+    /// Nothing.
+    Kept,
+    /// Make it anew, and why.
+    MadeAnew(String),
+    /// Make one: there is none.
+    Made,
+    /// It cannot be told, and why; docker-compose made the container itself.
+    Untold(String),
+}
+
+/// The tags that docker-compose 1.29 looks for, and nobody has moved so far: those of builds without an `image`. By service.
+pub fn tags_of_builds(release: &Release) -> BTreeMap<ServiceName, String> {
+    let unnamed = release.project.services.iter();
+    let unnamed = unnamed.filter(|(_, service)| service.build.is_some() && service.image.is_none());
+    unnamed.map(|(name, service)| (name.clone(), image_name(&release.project, name, service))).collect()
+}
+
+/// What would become of every service of a release. `images`: the ids of the images that docker-compose 1.29 looks for, by name.
+pub fn afterwards(
+    release: &Release,
+    containers: &[Container],
+    images: &BTreeMap<String, ImageId>,
+) -> BTreeMap<ServiceName, Afterwards> {
+    let of = |name: &ServiceName| {
+        let own = containers.iter().filter(|it| it.service().as_ref() == Some(name));
+        own.filter(|it| it.label(label::COMPOSE_ONEOFF) != Some("True")).collect::<Vec<_>>()
+    };
+    let services = release.project.services.iter();
+    services
+        .map(|(name, service)| {
+            let image = images.get(&image_name(&release.project, name, service));
+            (name.clone(), of_service(release.project.classic.get(name), &of(name), image))
+        })
+        .collect()
+}
+
+fn of_service(classic: Option<&Classic>, containers: &[&Container], image: Option<&ImageId>) -> Afterwards {
+    let [container] = containers else {
+        return match containers {
+            [] => Afterwards::Made,
+            more => Afterwards::MadeAnew(format!("it has {} containers", more.len())),
+        };
+    };
+    let hash = container.label(label::COMPOSE_CONFIG_HASH);
+    let ours = container.label(label::ROLLOUT).is_some();
+    match (classic, hash, image) {
+        (Some(Classic::Unknown(why)), None, _) => Afterwards::MadeAnew(why.clone()),
+        (None, None, _) => Afterwards::MadeAnew("it was made before evenkeel knew docker-compose's digests".to_owned()),
+        (_, Some(_), None) => Afterwards::MadeAnew("the engine has no image of its name".to_owned()),
+        (Some(classic @ Classic::Known(_)), hash, Some(image)) if classic.hash(image).as_deref() == hash => {
+            Afterwards::Kept
+        }
+        (Some(Classic::Unknown(why)), Some(_), _) if !ours => Afterwards::Untold(why.clone()),
+        (_, None, _) => Afterwards::MadeAnew("it was made before evenkeel knew docker-compose's digests".to_owned()),
+        _ => Afterwards::MadeAnew(
+            "its image's name leads to another image by now, or something has changed that evenkeel needs no new container for"
+                .to_owned(),
+        ),
+    }
+}
+
+/// The whole in a sentence, for whoever lets go.
+pub fn told(afterwards: &BTreeMap<ServiceName, Afterwards>) -> String {
+    let mut kept = Vec::new();
+    let mut others = Vec::new();
+    for (name, after) in afterwards {
+        match after {
+            Afterwards::Kept => kept.push(name.to_string()),
+            Afterwards::MadeAnew(why) => others.push(format!("makes {name} anew ({why})")),
+            Afterwards::Made => others.push(format!("makes {name} (it has no container)")),
+            Afterwards::Untold(why) => {
+                others.push(format!(
+                    "keeps {name} if nothing changed since it made it, which cannot be told from here ({why})"
+                ));
+            }
+        }
+    }
+    let kept =
+        if kept.is_empty() { Vec::new() } else { vec![format!("keeps {} as they are", kept.join(", "))] };
+    kept.into_iter().chain(others).collect::<Vec<_>>().join("; it ")
+}
+
+#[cfg(test)]
+#[path = "let_go_tests.rs"]
+mod tests;

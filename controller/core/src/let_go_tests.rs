@@ -1,0 +1,89 @@
+use super::*;
+use crate::compose::testing::disk;
+use crate::name::ContainerId;
+use crate::observed::State;
+
+const SHOP: &str = "services:\n  api: {build: .}\n  db: {image: 'postgres:15'}\n  odd: {image: 'x:1', annotations: {a: b}}\n";
+
+fn release() -> Release {
+    disk(SHOP).file("Dockerfile", "FROM scratch\n").release("projectDirectory: /opt/shop")
+}
+
+fn image() -> ImageId {
+    ImageId::new("sha256:1")
+}
+
+fn images() -> BTreeMap<String, ImageId> {
+    ["shop_api", "postgres:15", "x:1"].map(|name| (name.to_owned(), image())).into()
+}
+
+fn container(service: &str, labels: &[(&str, String)]) -> Container {
+    let own = [(label::COMPOSE_SERVICE, service.to_owned())];
+    let labels = own.iter().chain(labels).map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+    Container {
+        id: ContainerId::new(service),
+        name: format!("shop_{service}_1"),
+        image: "x".to_owned(),
+        image_id: image(),
+        labels,
+        state: State::Running,
+        health: None,
+        created_at: String::new(),
+        started_at: String::new(),
+        restart_count: 0,
+        restart: crate::compose::RestartPolicy::No,
+        networks: BTreeMap::new(),
+        port_bindings: Vec::new(),
+        bound_ports: Vec::new(),
+        memory: 0,
+        nano_cpus: 0,
+        mounts: Vec::new(),
+        environment: Vec::new(),
+        exit_code: 0,
+        error: String::new(),
+        oom_killed: false,
+    }
+}
+
+fn hash(release: &Release, service: &str) -> (&'static str, String) {
+    (label::COMPOSE_CONFIG_HASH, release.project.classic[&ServiceName::new(service)].hash(&image()).unwrap())
+}
+
+fn said(containers: &[Container], images: &BTreeMap<String, ImageId>) -> String {
+    told(&afterwards(&release(), containers, images))
+}
+
+#[test]
+fn what_bears_the_programs_own_digest_is_kept_whoever_made_it() {
+    let release = release();
+    let rollout = (label::ROLLOUT, "r7".to_owned());
+    let api = container("api", &[hash(&release, "api"), rollout]);
+    let db = container("db", &[hash(&release, "db")]);
+    let odd = container("odd", &[(label::COMPOSE_CONFIG_HASH, "from docker-compose".to_owned())]);
+    insta::assert_snapshot!(said(&[api, db, odd], &images()), @"keeps api, db as they are; it keeps odd if nothing changed since it made it, which cannot be told from here (docker-compose 1.29 does not know `annotations`, or it is not known what it makes of it)");
+}
+
+#[test]
+fn everything_else_is_made_anew_and_it_is_said_why() {
+    let release = release();
+    let rollout = (label::ROLLOUT, "r7".to_owned());
+    let other = (label::COMPOSE_CONFIG_HASH, "0".to_owned());
+    let api = container("api", &[other, rollout.clone()]);
+    let db = container("db", std::slice::from_ref(&rollout));
+    insta::assert_snapshot!(said(&[api, db, container("odd", &[rollout])], &images()), @"makes api anew (its image's name leads to another image by now, or something has changed that evenkeel needs no new container for); it makes db anew (it was made before evenkeel knew docker-compose's digests); it makes odd anew (docker-compose 1.29 does not know `annotations`, or it is not known what it makes of it)");
+    insta::assert_snapshot!(said(&[container("db", &[hash(&release, "db")])], &BTreeMap::new()), @"makes api (it has no container); it makes db anew (the engine has no image of its name); it makes odd (it has no container)");
+    assert_eq!(tags_of_builds(&release), [(ServiceName::new("api"), "shop_api".to_owned())].into());
+}
+
+#[test]
+fn a_container_keeps_the_kind_of_name_that_its_compose_gave_it() {
+    let project = release().project;
+    let name = ServiceName::new("db");
+    let named = |current: Option<&str>| {
+        let current = current.map(|name| Container { name: name.to_owned(), ..container("db", &[]) });
+        crate::plan::final_name(&project, &name, &project.services[&name], current.as_ref())
+    };
+    assert_eq!(named(Some("shop_db_1")), "shop_db_1");
+    assert_eq!(named(Some("shop-db-1")), "shop-db-1");
+    assert_eq!(named(None), "shop-db-1");
+}

@@ -1,0 +1,80 @@
+//! Letting go of an application, so that docker-compose looks after its stack again.
+
+use std::collections::BTreeMap;
+
+use evenkeel_core::let_go;
+use evenkeel_core::name::ImageId;
+use evenkeel_core::plan::backstage;
+use evenkeel_core::release::Release;
+
+use super::app::Handle;
+use super::desired;
+use super::pass::live;
+use crate::rollout::Failure;
+
+impl Handle {
+    /// Prepares the stack of the live release for docker-compose 1.29 and lets go of it; what that program would do now, in
+    /// words. Nothing that runs is touched.
+    ///
+    /// # Errors
+    /// [`Failure::Blocked`] if it is another's, or nothing of it is live yet.
+    pub(super) async fn let_go(&self, release: &Release) -> Result<String, Failure> {
+        self.owns(release).await?;
+        let engine = &self.context.engine;
+        let project = &release.project;
+        let containers = engine.containers(&project.name).await?;
+        let serving = self.context.ledger.serving(&self.name)?;
+        for (service, tag) in let_go::tags_of_builds(release) {
+            let id = serving.get(&service);
+            if let Some(container) = containers.iter().find(|it| Some(&it.id) == id) {
+                engine.tag(&container.image_id, &tag).await?;
+            }
+        }
+        let images = self.images_by_name(release).await?;
+        let afterwards = let_go::afterwards(release, &containers, &images);
+        self.disown(&project.name).await?;
+        let mut done = format!(
+            "let go of. From the commit {}, `docker-compose -p {} up -d` (1.29) {}. `docker compose` (2.x) makes anew \
+             what evenkeel made",
+            release.revision.short(),
+            project.name,
+            let_go::told(&afterwards)
+        );
+        let private = backstage(&project.name);
+        if engine.network(&private).await?.is_some() {
+            done.push_str(&format!(
+                ". The network {private} stays, because connections may lead over it: `docker network rm {private}` once nobody is on it"
+            ));
+        }
+        done.push_str(&format!(". Nothing is done to it from here until `evenkeel claim {}`", self.name));
+        Ok(done)
+    }
+
+    /// The release that is live, read anew from its commit: docker-compose would read the same text.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub(super) async fn live_as_read_now(&self) -> Result<Option<Release>, Failure> {
+        let Some(recorded) = live(self)? else { return Ok(None) };
+        let revision = self.context.ledger.app(&self.name)?.live_revision;
+        let revision = revision.unwrap_or_else(|| recorded.revision.clone());
+        match desired::release(&self.source, &revision, &recorded.manifest_path, &self.key).await {
+            Ok(read) => Ok(Some(read.release)),
+            Err(faults) => {
+                tracing::warn!(app = %self.name, %faults, "the live commit cannot be read any more");
+                Ok(Some(recorded))
+            }
+        }
+    }
+
+    async fn images_by_name(&self, release: &Release) -> Result<BTreeMap<String, ImageId>, Failure> {
+        let mut images = BTreeMap::new();
+        for (name, service) in &release.project.services {
+            let reference = evenkeel_core::compose::image_name(&release.project, name, service);
+            if let Some(image) = self.context.engine.image(&reference).await? {
+                images.insert(reference, image.id);
+            }
+        }
+        Ok(images)
+    }
+}
