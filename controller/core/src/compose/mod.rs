@@ -56,6 +56,8 @@ mod include_tests;
 #[cfg(test)]
 mod more_tests;
 #[cfg(test)]
+mod oracle_tests;
+#[cfg(test)]
 mod read_tests;
 #[cfg(test)]
 pub(crate) mod testing;
