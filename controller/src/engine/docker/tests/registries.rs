@@ -115,6 +115,26 @@ async fn a_pull_brings_the_credentials_along_and_says_what_is_missing() {
 }
 
 #[tokio::test]
+async fn what_a_release_has_recorded_comes_back_wherever_the_tag_has_moved() {
+    let (bench, registry) = (Bench::new("registry-pin"), Registry::start().await);
+    let (first, service) = (small(&bench), evenkeel_core::name::ServiceName::new("app"));
+    let name = registry.name("app:1");
+    registry.keeps(&first, &name);
+    let engine = bench.docker.clone().with_credentials(Some(&registry.login()));
+    let recorded = engine.pull(&name, &|_| {}).await.expect("an image");
+    let mut outputs = evenkeel_core::release::Outputs::default();
+    outputs.image_is(&service, &name, &recorded);
+    let another = bench.image("another");
+    docker(&format!("tag {DEBIAN} {another}"));
+    registry.keeps(&another, &name);
+    docker(&format!("rmi -f {}", recorded.id));
+    let moved = engine.pull(&name, &|_| {}).await.expect("an image");
+    assert_ne!(moved.id, recorded.id);
+    let again = engine.pull(outputs.to_pull(&service, &name), &|_| {}).await.expect("an image");
+    assert_eq!((again.id, again.labels.get("of")), (recorded.id, Some(&first)));
+}
+
+#[tokio::test]
 async fn a_build_gets_its_base_image_from_behind_a_password() {
     let (bench, registry) = (Bench::new("registry-base"), Registry::start().await);
     let (image, base) = (small(&bench), registry.name("base:1"));
