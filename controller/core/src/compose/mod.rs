@@ -52,6 +52,8 @@ mod docs_tests;
 #[cfg(test)]
 mod established_tests;
 #[cfg(test)]
+mod fuzz_tests;
+#[cfg(test)]
 mod include_tests;
 #[cfg(test)]
 mod more_tests;
