@@ -68,9 +68,12 @@ impl Drop for Registry {
     fn drop(&mut self) {
         drop(self.process.kill());
         drop(self.process.wait());
-        for image in docker("images --format {{.Repository}}:{{.Tag}}") {
-            if image.starts_with(&self.name("")) {
-                docker(&format!("rmi -f {image}"));
+        // Names only, never by an id: an image of everybody may have one of these beside its own.
+        for format in ["{{.Repository}}:{{.Tag}}", "{{.Repository}}@{{.Digest}}"] {
+            for image in docker(&format!("images --digests --format {format}")) {
+                if image.starts_with(&self.name("")) && !image.contains("<none>") {
+                    docker(&format!("rmi {image}"));
+                }
             }
         }
     }
