@@ -9,6 +9,7 @@ use sha2::Sha256;
 use crate::compose::{Build, Project, Service};
 use crate::manifest::{Application, Rollout};
 use crate::name::{AppName, ImageId, ReleaseDigest, Revision, ServiceName};
+use crate::observed::Image;
 
 /// The key under which digests are made, so that nobody can guess a secret from one. Made once at installation.
 #[derive(Clone, Serialize, Deserialize)]
@@ -101,6 +102,9 @@ pub struct Release {
 pub struct Outputs {
     /// The id of every service's image.
     pub images: BTreeMap<ServiceName, ImageId>,
+    /// Where a registry has exactly that image, for every service whose image came from one: `name@sha256:…`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub digests: BTreeMap<ServiceName, String>,
     /// The migration scripts in the image.
     pub scripts: Option<crate::database::Scripts>,
     /// The last rehearsal: from which revisions, and what it showed.
@@ -122,6 +126,36 @@ impl Outputs {
         self.earlier_rehearsals.retain(|earlier| earlier.from != rehearsed.from);
         self.rehearsal = Some(rehearsed);
     }
+}
+
+impl Outputs {
+    /// Records the image that a reference means for a service. A digest that another registry has given it says nothing here.
+    pub fn image_is(&mut self, service: &ServiceName, reference: &str, image: &Image) {
+        self.images.insert(service.clone(), image.id.clone());
+        // A reference that says its digest already needs no other.
+        let same = |digest: &&String| !reference.contains('@') && repository(digest) == repository(reference);
+        match image.digests.iter().find(same) {
+            Some(digest) => self.digests.insert(service.clone(), digest.clone()),
+            None => self.digests.remove(service),
+        };
+    }
+
+    /// What to ask the registry for: the image that was recorded, wherever the tag has moved since; else what the reference means.
+    pub fn to_pull<'a>(&'a self, service: &ServiceName, reference: &'a str) -> &'a str {
+        self.digests.get(service).map_or(reference, String::as_str)
+    }
+}
+
+/// A reference without tag and digest, and without what Docker Hub's names may leave out.
+fn repository(reference: &str) -> &str {
+    let name = reference.split_once('@').map_or(reference, |(name, _)| name);
+    let name = match name.rsplit_once(':') {
+        Some((before, tag)) if !tag.contains('/') => before,
+        _ => name,
+    };
+    let name =
+        name.strip_prefix("docker.io/").or_else(|| name.strip_prefix("index.docker.io/")).unwrap_or(name);
+    name.strip_prefix("library/").unwrap_or(name)
 }
 
 /// A rehearsal and where it started.
@@ -285,3 +319,7 @@ fn config_digest(
     let digest = key.digest(&(runs, networks, volumes, image.map(ImageSource::reference)));
     digest.get(..32).unwrap_or(&digest).to_owned()
 }
+
+#[cfg(test)]
+#[path = "release_tests.rs"]
+mod tests;

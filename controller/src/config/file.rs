@@ -111,6 +111,8 @@ pub(crate) struct Credentials {
 pub(crate) struct Engine {
     /// `unix:///var/run/docker.sock`; by default what `DOCKER_HOST` says, or that.
     pub(crate) endpoint: Option<String>,
+    /// A file with credentials for registries, as `docker login` writes it; by default the Docker command line's own.
+    pub(crate) registry_credentials: Option<PathBuf>,
 }
 
 /// The webhook.

@@ -85,7 +85,10 @@ impl Daemon {
             return Err(StartError::NoSource);
         }
         let ledger = Ledger::open(&config.data_dir)?;
-        let engine: Arc<dyn Engine> = Arc::new(crate::engine::connect(config.engine.endpoint.as_deref())?);
+        let engine: Arc<dyn Engine> = Arc::new(
+            crate::engine::connect(config.engine.endpoint.as_deref())?
+                .with_credentials(config.engine.registry_credentials.as_deref()),
+        );
         let (watches, changes) = Watches::new(QUIET, UNWATCHED);
         let data_dir = std::path::absolute(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone());
         let mut sources = Vec::new();

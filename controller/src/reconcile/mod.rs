@@ -19,4 +19,16 @@ mod view;
 pub(crate) use daemon::{Daemon, StartError};
 #[cfg(test)]
 pub(crate) use driver::Driver;
+
+/// The release of one application at a commit, as the loop reads it.
+#[cfg(test)]
+pub(crate) async fn desired_release(
+    source: &std::sync::Arc<crate::source::Source>,
+    revision: &evenkeel_core::name::Revision,
+    manifest_path: &str,
+    key: &evenkeel_core::release::DigestKey,
+) -> Result<evenkeel_core::release::Release, evenkeel_core::located::Faults> {
+    desired::release(source, revision, manifest_path, key).await.map(|desired| desired.release)
+}
+
 pub(crate) use validate::{ValidateReport, init, validate};

@@ -219,21 +219,27 @@ fn note_images(
     observed: &Observed,
     outputs: &mut Outputs,
 ) -> Result<(), Failure> {
-    let before = outputs.images.clone();
+    let before = outputs.clone();
     for (service, source) in &release.images {
         let policy = release.project.services.get(service).map(|service| service.pull_policy);
         if policy == Some(PullPolicy::Always) {
             continue;
         }
         if let (None, Some(image)) = (outputs.images.get(service), observed.images.get(source.reference())) {
-            outputs.images.insert(service.clone(), image.id.clone());
+            outputs.image_is(service, source.reference(), image);
         }
     }
-    if outputs.images != before && context.ledger.release(&context.app, &release.digest)?.is_some() {
+    if *outputs != before && context.ledger.release(&context.app, &release.digest)?.is_some() {
         // A rollout may have recorded scripts or a rehearsal while the engine was asked: only the images are added.
         let mut now = context.ledger.outputs(&context.app, &release.digest)?;
         for (service, image) in &outputs.images {
             now.images.entry(service.clone()).or_insert_with(|| image.clone());
+        }
+        for (service, digest) in &outputs.digests {
+            // Of the image that is on record, not of one that a rollout has replaced meanwhile.
+            if now.images.get(service) == outputs.images.get(service) {
+                now.digests.entry(service.clone()).or_insert_with(|| digest.clone());
+            }
         }
         context.ledger.put_outputs(&context.app, &release.digest, &now)?;
         *outputs = now;

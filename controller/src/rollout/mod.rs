@@ -7,6 +7,8 @@ mod done;
 mod execute;
 mod failure;
 mod gather;
+#[cfg(test)]
+mod oracle;
 mod outside;
 mod perform;
 mod prepare;

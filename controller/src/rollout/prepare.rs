@@ -149,7 +149,14 @@ impl Run<'_> {
         reference: &str,
     ) -> Result<Option<String>, Failure> {
         let said = |line: &str| self.context.say(Phase::Building, format!("{service}: {line}"));
-        let image = self.context.engine.pull(reference, &said).await?;
+        let outputs = self.context.ledger.outputs(&self.context.app, &self.target.digest)?;
+        let engine = &self.context.engine;
+        let exactly = outputs.to_pull(service, reference);
+        let image = engine.pull(exactly, &said).await?;
+        // By its digest it comes without the name by which it is looked for.
+        if exactly != reference && engine.image(reference).await?.is_none() {
+            engine.tag(&image.id, reference).await?;
+        }
         self.image_is(reference, &image)?;
         Ok(image.digests.first().cloned())
     }
@@ -159,7 +166,7 @@ impl Run<'_> {
         let ledger = &self.context.ledger;
         let mut outputs = ledger.outputs(&self.context.app, &self.target.digest)?;
         for (service, _) in self.target.images.iter().filter(|(_, source)| source.reference() == reference) {
-            outputs.images.insert(service.clone(), image.id.clone());
+            outputs.image_is(service, reference, image);
         }
         Ok(ledger.put_outputs(&self.context.app, &self.target.digest, &outputs)?)
     }

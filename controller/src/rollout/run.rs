@@ -118,6 +118,21 @@ pub(super) struct Run<'a> {
     pub(super) lock: Mutex<Option<Box<dyn Held>>>,
 }
 
+impl<'a> Run<'a> {
+    /// The way to an order's release.
+    pub(super) fn new(order: &Order<'a>) -> Self {
+        Self {
+            context: order.context,
+            id: order.id,
+            target: order.release,
+            cancel: order.cancel.clone(),
+            parked: order.parked.clone(),
+            reverting: AtomicBool::new(false),
+            lock: Mutex::new(None),
+        }
+    }
+}
+
 impl Run<'_> {
     pub(super) fn reverting(&self) -> bool {
         self.reverting.load(Ordering::Relaxed)
@@ -195,15 +210,7 @@ const PLANS: usize = 16;
 
 /// Takes an application to a release; when that fails, back.
 pub(crate) async fn run(order: &Order<'_>) -> End {
-    let run = Run {
-        context: order.context,
-        id: order.id,
-        target: order.release,
-        cancel: order.cancel.clone(),
-        parked: order.parked.clone(),
-        reverting: AtomicBool::new(false),
-        lock: Mutex::new(None),
-    };
+    let run = Run::new(order);
     let outages = order.context.engine.outages();
     match excused(order.context, outages, run.advance("deploy").await) {
         Ok(()) => End::Succeeded,

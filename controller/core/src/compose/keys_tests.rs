@@ -120,6 +120,14 @@ fn occurrences(
     }
 }
 
+/// The keys of the table that a Compose file says.
+pub(in crate::compose) fn said(path: &str, text: &str) -> BTreeSet<String> {
+    let document: Json = yaml::from_str(path, text).unwrap_or_else(|fault| panic!("{fault}"));
+    let mut found = Vec::new();
+    occurrences(&document, &KEYS, "", &[], &mut found);
+    found.into_iter().map(|(key, _)| key).collect()
+}
+
 fn at<'v>(document: &'v mut Json, way: &[String]) -> Option<&'v mut Json> {
     way.iter().try_fold(document, |value, step| match value {
         Json::Array(items) => items.get_mut(step.parse::<usize>().ok()?),

@@ -54,9 +54,13 @@ mod docs_tests;
 #[cfg(test)]
 mod established_tests;
 #[cfg(test)]
+mod fuzz_tests;
+#[cfg(test)]
 mod include_tests;
 #[cfg(test)]
 mod more_tests;
+#[cfg(test)]
+mod oracle_tests;
 #[cfg(test)]
 mod read_tests;
 #[cfg(test)]

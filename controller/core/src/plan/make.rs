@@ -7,7 +7,8 @@ use super::prepare::prepare;
 use super::schema::{SchemaMove, schema_move};
 use super::service::{Action, Work, final_name, follow_lenders, work};
 use super::{Effect, Facts, Plan, Step};
-use crate::compose::{Newer, newer, start_order};
+use crate::compose::{Newer, PullPolicy, newer, start_order};
+use crate::release::ImageSource;
 use crate::status::Reason;
 
 /// Why no plan can be made.
@@ -72,6 +73,7 @@ fn preflight(facts: &Facts<'_>, works: &[Work<'_>]) -> Result<(), Blocked> {
         }
     }
     engine(facts)?;
+    works.iter().filter(|work| work.replaced()).try_for_each(|work| image_is_there(facts, work))?;
     for work in works {
         let right = final_name(project, &work.name, work.service, work.current);
         if let Some(holder) = facts.observed.name_holders.get(&right) {
@@ -94,6 +96,21 @@ fn preflight(facts: &Facts<'_>, works: &[Work<'_>]) -> Result<(), Blocked> {
         }
     }
     Ok(())
+}
+
+/// `pull_policy: never` says that somebody else brings the image.
+fn image_is_there(facts: &Facts<'_>, work: &Work<'_>) -> Result<(), Blocked> {
+    let Some(ImageSource::Registry { reference }) = facts.desired.images.get(&work.name) else {
+        return Ok(());
+    };
+    if work.service.pull_policy != PullPolicy::Never || facts.image(&work.name).is_some() {
+        return Ok(());
+    }
+    Err(blocked(format!(
+        "the engine has no image {reference}, and `pull_policy: never` of service {} says that it is not to be pulled; bring it there \
+         (`docker pull`, `docker load`), or choose another policy",
+        work.name
+    )))
 }
 
 /// An engine that is too old would leave out what it does not know.

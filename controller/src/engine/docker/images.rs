@@ -7,15 +7,23 @@ use bollard::query_parameters::{CreateImageOptions, RemoveImageOptions, TagImage
 use evenkeel_core::name::ImageId;
 use evenkeel_core::observed::Image;
 use futures_util::TryStreamExt;
+use hyper::header::HeaderValue;
 
-use super::{Docker, errors, path::segment};
+use super::{Docker, credentials, errors, path::segment};
 use crate::engine::{EngineError, Progress};
 
 /// How long a pull may be silent.
 const SILENCE: Duration = Duration::from_secs(600);
 /// Words with which a registry says that trying again is no use.
-const FINAL: [&str; 6] =
-    ["not found", "manifest unknown", "denied", "unauthorized", "invalid reference", "no matching manifest"];
+const FINAL: [&str; 7] = [
+    "not found",
+    "manifest unknown",
+    "denied",
+    "unauthorized",
+    "no basic auth",
+    "invalid reference",
+    "no matching manifest",
+];
 
 impl Docker {
     pub(super) async fn find_image(&self, reference: &str) -> Result<Option<Image>, EngineError> {
@@ -25,14 +33,14 @@ impl Docker {
         Ok(errors::found(inspected)?.map(image))
     }
 
-    /// Pulls an image, without credentials. There is no limit to a pull that goes on, only to its silence.
+    /// Pulls an image, with the credentials that there are for its registry. There is no limit to a pull that goes on, only to its silence.
     pub(super) async fn pull_image(
         &self,
         reference: &str,
         progress: Progress<'_>,
     ) -> Result<Image, EngineError> {
         let reference = with_tag(reference);
-        let client = self.client().await?.with_timeout(SILENCE);
+        let client = self.client_for(&reference).await?.with_timeout(SILENCE);
         let options = CreateImageOptions { from_image: Some(reference.clone()), ..Default::default() };
         let mut states = client.create_image(Some(options), None, None);
         let mut last = String::new();
@@ -47,6 +55,24 @@ impl Docker {
         pulled.ok_or_else(|| not_pulled(&reference, "it is not there afterwards".to_owned(), true))
     }
 
+    /// A client that brings the registry's credentials along. The library has a way of its own, with another alphabet than the
+    /// engine reads: some passwords would not arrive.
+    async fn client_for(&self, reference: &str) -> Result<bollard::Docker, EngineError> {
+        let client = self.client().await?;
+        let login = self.credentials.of(credentials::registry(reference)).await;
+        // What is wrong on this host is no fault of the release.
+        let login = login.map_err(|error| not_pulled(reference, error.to_string(), true))?;
+        let Some(login) = login else { return Ok(client) };
+        let Ok(mut value) = HeaderValue::from_str(login.expose()) else { return Ok(client) };
+        value.set_sensitive(true);
+        let dialect = self.dialect.clone();
+        Ok(client.with_request_modifier(move |request| {
+            let mut request = dialect.speak(request);
+            request.headers_mut().insert("X-Registry-Auth", value.clone());
+            request
+        }))
+    }
+
     async fn next_state<T>(
         &self,
         reference: &str,
@@ -59,10 +85,35 @@ impl Docker {
         answer.map_err(|error| match error {
             EngineError::Refused { status, reason, .. } => {
                 let transient = is_transient(status, &reason);
-                not_pulled(reference, reason, transient)
+                not_pulled(reference, self.advised(reference, reason), transient)
             }
             other => other,
         })
+    }
+
+    /// The registry's words, and what to do about them.
+    fn advised(&self, reference: &str, reason: String) -> String {
+        let words = reason.to_lowercase();
+        let registry = credentials::registry(reference);
+        let says = |some: &[&str]| some.iter().any(|word| words.contains(word));
+        if says(&["unauthorized", "no basic auth", "authentication required", "denied"]) {
+            let place = self.credentials.place();
+            return format!(
+                "{reason}. Credentials for {registry} are looked for in {place}: run `docker login {registry}` as the user that \
+                 evenkeel runs as, or name a file under `engine.registryCredentials`; where there are some, they may not pull this image"
+            );
+        }
+        if says(&["manifest unknown", "not found", "no such image", "repository does not exist"]) {
+            return format!(
+                "{reason}. {registry} answers, and has no such image or tag: look at the name in the Compose file"
+            );
+        }
+        if says(&["no such host", "connection refused", "i/o timeout", "server misbehaving"]) {
+            return format!(
+                "{reason}. {registry} cannot be reached from the host of the engine: look at its name, DNS and the network"
+            );
+        }
+        reason
     }
 
     pub(super) async fn tag_image(&self, image: &ImageId, reference: &str) -> Result<(), EngineError> {

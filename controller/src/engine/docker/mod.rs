@@ -7,6 +7,7 @@ mod address;
 mod build;
 mod containers;
 mod create;
+mod credentials;
 mod errors;
 mod events;
 mod exec;
@@ -44,6 +45,7 @@ use super::{
     Owner, Progress, VolumeSpec,
 };
 use address::Address;
+use credentials::Credentials;
 use version::Dialect;
 
 /// Time that the engine has to begin its answer, unless a request says otherwise.
@@ -55,6 +57,7 @@ pub(crate) struct Docker {
     address: Address,
     client: Arc<OnceLock<bollard::Docker>>,
     dialect: Dialect,
+    credentials: Credentials,
     outages: Arc<AtomicU64>,
 }
 
@@ -73,7 +76,20 @@ impl fmt::Debug for Docker {
 pub(crate) fn connect(endpoint: Option<&str>) -> Result<Docker, EngineError> {
     let from_environment = std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty());
     let address = Address::parse(endpoint.or(from_environment.as_deref()))?;
-    Ok(Docker { address, client: Arc::default(), dialect: Dialect::default(), outages: Arc::default() })
+    Ok(Docker {
+        address,
+        client: Arc::default(),
+        dialect: Dialect::default(),
+        credentials: Credentials::new(None),
+        outages: Arc::default(),
+    })
+}
+
+impl Docker {
+    /// Takes credentials for registries from a file of the form that `docker login` writes, instead of from the usual one.
+    pub(crate) fn with_credentials(self, file: Option<&std::path::Path>) -> Self {
+        Self { credentials: Credentials::new(file), ..self }
+    }
 }
 
 impl Docker {

@@ -59,6 +59,12 @@ impl Docker {
         let request = Request::post(self.dialect.path(path))
             .header(HOST, "docker")
             .header(CONTENT_TYPE, "application/x-tar");
+        let credentials = self.credentials.all().await;
+        let credentials = credentials.map_err(|error| errors::unreachable_at(&self.address, error))?;
+        let request = match credentials {
+            Some(credentials) => request.header("X-Registry-Config", credentials.expose()),
+            None => request,
+        };
         let request = request.body(body).map_err(|error| errors::refused(action, 0, error.to_string()))?;
         let response = accepted(action, sender.send_request(request).await.map_err(broken)?).await?;
         Ok(Answer { lines: lines(response), _connection: connection })

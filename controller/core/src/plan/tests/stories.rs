@@ -70,6 +70,13 @@ fn first_deploy_without_a_database() {
 }
 
 #[test]
+fn an_image_that_is_never_pulled_has_to_be_there() {
+    let compose = "services: {api: {image: 'registry.example/api:1', pull_policy: never}}";
+    let release = release(SPEC, compose, "code-1");
+    insta::assert_snapshot!(blocked(&mut World::default(), &release), @"PreflightFailed: the engine has no image registry.example/api:1, and `pull_policy: never` of service api says that it is not to be pulled; bring it there (`docker pull`, `docker load`), or choose another policy");
+}
+
+#[test]
 fn first_deploy_with_a_database() {
     insta::assert_snapshot!(first(SPEC_DB, STACK, code("a", true, true)).2, @r"
     prepare:

@@ -8,6 +8,7 @@ mod facts;
 mod life;
 mod others;
 mod owner;
+mod registries;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
