@@ -16,7 +16,9 @@ use super::app::{Handle, Next};
 use super::choose::{Choice, Chosen, choose};
 use super::desired;
 use crate::ledger::OpenRollout;
-use crate::rollout::{End, Failure, Gathered, Order, outcome, remarks, resume_as_revert, run, sweep};
+use crate::rollout::{
+    End, Failure, Gathered, Order, leads_back, outcome, remarks, resume_as_revert, run, sweep,
+};
 
 /// When what was put right is looked at again.
 const AFTER_REPAIR: Duration = Duration::from_secs(1);
@@ -97,19 +99,28 @@ async fn go(
         Gathered::look(&handle.context, target, Hints::default(), open.as_ref().map(|open| open.id)).await?;
     handle.observed(target, &gathered);
     let id = open.as_ref().map_or(RolloutId(0), |open| open.id);
-    let plan = make(&gathered.facts(target, id))?;
-    if plan.is_empty() && open.is_none() {
+    let plan = match (make(&gathered.facts(target, id)), &gathered.live) {
+        // Its rollout begins with putting back what is live.
+        (Err(blocked), Some(live))
+            if blocked.reason == Reason::DatabaseDiverged && leads_back(&handle.context, live).await? =>
+        {
+            None
+        }
+        (plan, _) => Some(plan?),
+    };
+    if plan.as_ref().is_some_and(Plan::is_empty) && open.is_none() {
         return settled(handle, desired, target).await.map(|()| idle());
     }
     let is_live = gathered.live.as_ref().is_some_and(|live| live.digest == target.digest);
-    if is_live {
-        count_drift(handle, &plan);
+    let repair = plan.as_ref().filter(|_| is_live);
+    if let Some(plan) = repair {
+        count_drift(handle, plan);
     }
     handle.owns(target).await?;
     handle.forget_passing_conditions();
     let began = std::time::Instant::now();
     let wanted = Wanted { target, read: &desired.revision };
-    let next = rollout(handle, &wanted, open, gathered.live.clone(), &why(reason, is_live, &plan)).await;
+    let next = rollout(handle, &wanted, open, gathered.live.clone(), &why(reason, repair)).await;
     *handle.rolling.lock().unwrap_or_else(PoisonError::into_inner) = began.elapsed();
     Ok(match next? {
         Next::Settled => Next::Again,
@@ -401,8 +412,8 @@ pub(super) fn live(handle: &Handle) -> Result<Option<Release>, Failure> {
     }
 }
 
-fn why(reason: &str, repair: bool, plan: &Plan) -> String {
-    match plan.steps.first().filter(|_| repair) {
+fn why(reason: &str, repair: Option<&Plan>) -> String {
+    match repair.and_then(|plan| plan.steps.first()) {
         Some(step) => {
             // The plan was made before the rollout had its number.
             let subject = step.effect.subject().replace("-r0", "");

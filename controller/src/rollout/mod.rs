@@ -10,6 +10,7 @@ mod gather;
 #[cfg(test)]
 mod oracle;
 mod outside;
+mod overtaken;
 mod perform;
 mod prepare;
 mod run;
@@ -21,6 +22,7 @@ pub(crate) use database::{backup_now, restore_now, verify_now};
 pub(crate) use failure::Failure;
 pub(crate) use gather::Gathered;
 pub(crate) use outside::Helpers;
+pub(crate) use overtaken::leads_back;
 pub(crate) use prepare::context_request;
 pub(crate) use run::{End, Order, outcome, remarks, resume_as_revert, run};
 pub(crate) use sweep::sweep;

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::database::{CONNECT_AGAIN, CONNECT_TRIES};
-use super::{Context, Failure, Gathered};
+use super::{Context, Failure, Gathered, leads_back};
 use crate::database::Held;
 
 /// Facts of a rollout that its journal keeps beside the steps.
@@ -223,11 +223,8 @@ pub(crate) async fn run(order: &Order<'_>) -> End {
             let lock = run.lock.into_inner();
             revert(order, lock, Verdict { reason, at_fault: false }, message).await
         }
-        // Neither leads to the other: from what is live there is a way.
-        Err(Failure::Blocked { reason: Reason::DatabaseDiverged, message })
-            if !order.repair && run.stands_on_what_was_overtaken(order).await =>
-        {
-            revert(order, None, Verdict { reason: Reason::DatabaseDiverged, at_fault: false }, message).await
+        Err(Failure::Blocked { reason: Reason::DatabaseDiverged, message }) if !order.repair => {
+            diverged(order, run.lock.into_inner(), message).await
         }
         Err(Failure::Transient { reason, message }) => End::Transient { reason, message },
         Err(Failure::Blocked { reason, message }) => End::Blocked { reason, message },
@@ -237,6 +234,20 @@ pub(crate) async fn run(order: &Order<'_>) -> End {
             let lock = run.lock.into_inner();
             revert(order, lock, Verdict { reason, at_fault: true }, message).await
         }
+    }
+}
+
+/// Neither leads to the other: where a release that something newer overtook left the schema there, what is live is put back first.
+async fn diverged(order: &Order<'_>, lock: Option<Box<dyn Held>>, message: String) -> End {
+    let reason = Reason::DatabaseDiverged;
+    let way = match &order.previous {
+        Some(live) => leads_back(order.context, live).await,
+        None => Ok(false),
+    };
+    match way {
+        Ok(true) => revert(order, lock, Verdict { reason, at_fault: false }, message).await,
+        Ok(false) => End::Blocked { reason, message },
+        Err(why) => End::Transient { reason, message: format!("{message}\n{why}") },
     }
 }
 
@@ -404,21 +415,6 @@ impl Run<'_> {
         let forced = self.fact::<bool>(fact::FORCE_FENCED)?.unwrap_or(false);
         let taken_over = self.fact::<bool>(fact::TAKEN_OVER)?.unwrap_or(false) && !self.reverting();
         Ok(goes_down && plan.strategy == Strategy::Online && !forced && !taken_over)
-    }
-
-    /// Whether the schema is where a release left it that never became live, because something newer overtook it.
-    async fn stands_on_what_was_overtaken(&self, order: &Order<'_>) -> bool {
-        let Some(live) = &order.previous else { return false };
-        let ledger = &self.context.ledger;
-        let moved_to =
-            ledger.applied(&self.context.app).ok().and_then(|mut all| all.pop()).map(|last| last.to);
-        let current = self.look().await.ok().and_then(|seen| seen.database.and_then(|it| it.current));
-        let scripts =
-            ledger.outputs(&self.context.app, &live.digest).ok().and_then(|outputs| outputs.scripts);
-        match (current, scripts) {
-            (Some(current), Some(scripts)) => moved_to.as_ref() == Some(&current) && scripts.heads != current,
-            _ => false,
-        }
     }
 
     /// What stood before the first step, for the way back where no earlier release is known.

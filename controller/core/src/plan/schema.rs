@@ -125,7 +125,7 @@ fn up(facts: &Facts<'_>, from: &BTreeSet<SchemaRevision>, to: &BTreeSet<SchemaRe
                 .to_owned(),
         );
     }
-    let rehearsal = facts.outputs.rehearsals().find(|rehearsed| {
+    let rehearsal = facts.outputs.rehearsal.as_ref().filter(|rehearsed| {
         rehearsed.from == *from
             && facts.database.is_none_or(|database| rehearsed.fingerprint == database.fingerprint)
     });
@@ -201,7 +201,7 @@ fn inexact(
     SchemaMove::Blocked(
         Reason::RevertFailed,
         format!(
-            "the downgrade from {} does not lead back exactly, and the older code cannot run on it; what serves is kept. \
+            "the downgrade from {} does not lead back exactly, and the older code cannot run on it; nothing more is done. \
              `evenkeel backup list` shows what can be restored, and from when",
             revisions(from)
         ),

@@ -25,7 +25,8 @@ pub(super) struct WayDown<'a> {
 /// The way, if the ledger itself has moved the schema to where it stands, and a release has the scripts.
 ///
 /// What it is like is put together of rehearsals that follow each other, each of a migration from where it began to the head of
-/// a release. One that goes on below the end, or ended above the place, stands for the part of it.
+/// a release. Of one that goes on below the end, or ended above the place, it is assumed that a part leads back as exactly as the
+/// whole.
 pub(super) fn way_down<'a>(facts: &Facts<'a>, from: &Revisions, to: &Revisions) -> Option<WayDown<'a>> {
     if !facts.hints.applied.contains(from) {
         return None;
@@ -34,8 +35,8 @@ pub(super) fn way_down<'a>(facts: &Facts<'a>, from: &Revisions, to: &Revisions) 
     let carrier = known.iter().find(|known| leads(known, from, to))?;
     let mut way: Option<WayDown<'_>> = None;
     let mut at = from;
-    // Every hop leads to a revision that no hop before it led to.
-    for _ in known {
+    // Every hop leads further down; releases that contradict each other do not make it endless.
+    for _ in known.iter().flat_map(|known| &known.rehearsals) {
         let Some((hop, end)) = hop(known, at, to) else { break };
         let before = way.unwrap_or(WayDown { additive: true, exact: true, ..hop });
         let both = WayDown {
@@ -52,8 +53,8 @@ pub(super) fn way_down<'a>(facts: &Facts<'a>, from: &Revisions, to: &Revisions) 
     Some(WayDown { with: way.map_or(&carrier.release, |way| way.with), additive: false, exact: false })
 }
 
-/// One rehearsed migration that leads through a place, and where it began. Best is one that began where the way is to end, then
-/// one that ended at the place.
+/// One rehearsed migration that leads through a place, and where it began. Best is one that ended at the place, then one that began
+/// where the way is to end.
 fn hop<'a>(
     known: &'a [KnownScripts],
     at: &Revisions,
@@ -65,8 +66,11 @@ fn hop<'a>(
         if !rehearsal.runs || from == at || !leads(known, at, from) {
             return None;
         }
-        let way = WayDown { with: &known.release, additive: rehearsal.additive, exact: rehearsal.exact };
-        Some(((from != to, known.scripts.heads != *at), way, from))
+        // Of a part nothing says that it only adds: one script may take away what another one added.
+        let whole = known.scripts.heads == *at && (from == to || !leads(known, to, from));
+        let additive = rehearsal.additive && whole;
+        let way = WayDown { with: &known.release, additive, exact: rehearsal.exact };
+        Some(((known.scripts.heads != *at, from != to), way, from))
     });
     hops.min_by_key(|(worse, ..)| *worse).map(|(_, way, end)| (way, end))
 }

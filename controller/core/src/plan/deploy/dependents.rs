@@ -9,14 +9,15 @@ use crate::container::label;
 use crate::name::ServiceName;
 
 impl<'a, 'f> Deployment<'a, 'f> {
-    /// Services that are stopped and started anyway, and only after what takes over: they ask to be restarted after it, or depend
-    /// on one that does.
+    /// Services that are stopped and started anyway, and only after what takes over: they ask to be restarted after it, were stopped
+    /// with it, or depend on one of those.
     pub(super) fn after_the_take_over(&self) -> BTreeSet<ServiceName> {
         let takes_over: BTreeSet<&ServiceName> = self.candidates().map(|work| &work.name).collect();
         let mut later = BTreeSet::new();
         for work in self.works.iter().filter(|work| work.class != Class::Candidate || !work.replaced()) {
+            let early = self.is_early(work);
             let waits = work.service.depends_on.iter().any(|(name, dependency)| {
-                later.contains(name) || dependency.restart && takes_over.contains(name)
+                later.contains(name) || (dependency.restart || early) && takes_over.contains(name)
             });
             if waits && work.class != Class::OneShot {
                 later.insert(work.name.clone());
@@ -28,11 +29,16 @@ impl<'a, 'f> Deployment<'a, 'f> {
     pub(super) fn restart_dependents(&mut self) {
         let works = self.works;
         for (name, cause) in to_restart(self.facts, &self.steps) {
-            let Some(work) = works.iter().find(|work| work.name == name && !work.replaced()) else {
-                continue;
+            let Some(work) = works.iter().find(|work| work.name == name) else { continue };
+            let it = match (work.replaced(), work.current) {
+                (true, _) if work.class == Class::Candidate => self.subject_for(work, Role::Successor),
+                (true, _) => self.subject_for(work, Role::Replacement),
+                (false, Some(current)) => Self::existing(work, current),
+                (false, None) => continue,
             };
-            let Some(current) = work.current else { continue };
-            let container = Subject { name: self.final_name(work), ..Self::existing(work, current) };
+            let container = Subject { name: self.final_name(work), ..it };
+            // It may come back at another address.
+            self.hooks_due = true;
             self.gaps.push(format!("{name} is restarted after {cause}, as its `depends_on` asks for"));
             self.push(
                 Effect::Restart { container: container.clone() },

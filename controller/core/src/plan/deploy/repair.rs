@@ -33,7 +33,7 @@ impl<'a, 'f> Deployment<'a, 'f> {
     }
 
     /// Whether it is stopped, and so is what it depends on, whose successor is still to come.
-    fn is_early(&self, work: &Work<'_>) -> bool {
+    pub(super) fn is_early(&self, work: &Work<'_>) -> bool {
         let comes = |other: &&Work<'f>| other.replaced() && other.current.is_some() && !other.serves();
         let mut awaited = self.works.iter().filter(comes);
         !work.serves() && awaited.any(|other| work.service.depends_on.contains_key(&other.name))

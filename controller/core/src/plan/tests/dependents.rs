@@ -30,6 +30,19 @@ services:
     depends_on: {api: {condition: service_started, restart: true}}
 ";
 
+/// One that is proven first asks to be restarted with one that is not, and that one with one that is: all are replaced.
+const ACROSS: &str = "
+services:
+  api: {build: ., image: shop-api, restart: always}
+  worker:
+    image: shop-api
+    depends_on: {api: {condition: service_started, restart: true}}
+  web:
+    image: shop-api
+    healthcheck: {test: [CMD, check]}
+    depends_on: {worker: {condition: service_started, restart: true}}
+";
+
 /// One that writes, and asks to be restarted with its database.
 const WITH_DATABASE: &str = "
 services:
@@ -110,6 +123,32 @@ fn what_is_replaced_with_it_is_not_restarted_as_well() {
 }
 
 #[test]
+fn what_takes_over_before_what_it_depends_on_is_restarted_after_it() {
+    let Pair { mut world, new, .. } = pair(SPEC, ACROSS, Code::default(), Code::default());
+    let told = deploy(&mut world, &new, 2);
+    let told: Vec<&str> = told
+        .iter()
+        .map(|line| line.trim())
+        .filter(|line| line.contains("web") || line.contains("start"))
+        .collect();
+    insta::assert_snapshot!(told.join("\n"), @"
+    start shop-api-1-r2 — in private: no user reaches it there
+    create shop-web-1-r2 — the build context . changed
+    start shop-web-1-r2 — in private: no user reaches it there
+    prove shop-api-1-r2, shop-web-1-r2 — nothing that serves is touched before its successor is proven
+    set-restart shop-api-1 — it must not come back by itself
+    join shop-web-1-r2 — it is proven
+    hand-over the name shop-web-1 to shop-web-1-r2 — it serves under its own name
+    stop shop-web-1-000000000003-old — its successor serves
+    start shop-worker-1 — it takes its place
+    restart shop-web-1 — `restart: true`: worker has begun anew
+    prove shop-web-1 — it was restarted
+    remove shop-web-1-000000000003-old — it is no longer needed
+    ");
+    nothing_to_do(&mut world, &new);
+}
+
+#[test]
 fn a_repair_that_starts_it_counts_and_one_that_does_not_does_not() {
     let Pair { mut world, old, .. } = pair(SPEC, CHAIN, Code::default(), Code::default());
     let api = |world: &mut World, state| {
@@ -138,7 +177,7 @@ fn a_repair_that_starts_it_counts_and_one_that_does_not_does_not() {
 
 #[test]
 fn whatever_interrupts_it() {
-    for compose in [CHAIN, TOGETHER] {
+    for compose in [CHAIN, TOGETHER, ACROSS] {
         let pair = pair(SPEC, compose, Code::default(), Code::default());
         resumes(&pair.world, forward(&pair.new, 2));
         reverts(&pair);

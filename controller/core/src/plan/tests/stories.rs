@@ -374,7 +374,7 @@ fn inexact_downgrade_of_additions_is_kept() {
 fn inexact_downgrade_of_more_than_additions_is_blocked() {
     let (mut world, old, ..) = second(SPEC_DB, STACK, code("a", true, true), code("a b", false, false));
     insta::assert_snapshot!(blocked(&mut world, &old), @r"
-    RevertFailed: the downgrade from b does not lead back exactly, and the older code cannot run on it; what serves is kept. `evenkeel backup list` shows what can be restored, and from when
+    RevertFailed: the downgrade from b does not lead back exactly, and the older code cannot run on it; nothing more is done. `evenkeel backup list` shows what can be restored, and from when
     ");
 }
 
