@@ -156,6 +156,11 @@ impl Machine {
         self.inner().recorder = Some(recorder);
     }
 
+    /// From here on nothing is.
+    pub(super) fn recorded_no_more(&self) {
+        self.inner().recorder = None;
+    }
+
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

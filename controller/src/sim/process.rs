@@ -156,7 +156,9 @@ impl Process {
     }
 
     /// Further passes, a minute apart, that have to do nothing at all.
+    /// What they leave is what the end left.
     pub(super) async fn idle(&self, passes: usize) -> Result<(), String> {
+        self.machine.recorded_no_more();
         let (effects, rollouts) = (self.machine.effects(), self.rollouts());
         for pass in 0..passes {
             sleep(Duration::from_secs(61)).await;
