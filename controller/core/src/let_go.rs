@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::compose::{Classic, image_name};
+use crate::compose::{Classic, image_name, path};
 use crate::container::label;
 use crate::name::{ImageId, ServiceName};
 use crate::observed::Container;
@@ -19,6 +19,37 @@ pub enum Afterwards {
     Made,
     /// It cannot be told, and why; docker-compose made the container itself.
     Untold(String),
+}
+
+/// The command that docker-compose 1.29 takes the stack over with, and at which commit. It names its files: without them that program
+/// looks for some of its own, and merges an override that lies beside them.
+pub fn command(release: &Release) -> String {
+    let profiles = &release.manifest.spec.compose.profiles;
+    let root = release.project.files.first().map_or(".", |file| path::parent(file));
+    let mut words = vec!["docker-compose".to_owned(), "-p".to_owned(), release.project.name.to_string()];
+    words.extend(release.project.files.iter().flat_map(|file| ["-f".to_owned(), path::from(root, file)]));
+    words.extend(profiles.iter().flat_map(|profile| ["--profile".to_owned(), profile.clone()]));
+    words.extend(["up".to_owned(), "-d".to_owned()]);
+    let up = words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ");
+    let commit = release.revision.short();
+    match (release.project.directory.as_str(), root) {
+        ("", ".") => format!("In a checkout of the live commit, {commit}, `{up}`"),
+        ("", root) => {
+            format!("In a checkout of the live commit, {commit}, `cd {} && {up}`", shell_word(root))
+        }
+        (directory, _) => {
+            format!("At the live commit (`git checkout {commit}`), `cd {} && {up}`", shell_word(directory))
+        }
+    }
+}
+
+/// A word as a shell takes it for one.
+fn shell_word(word: &str) -> String {
+    let harmless = |c: char| c.is_ascii_alphanumeric() || "-_./:@+,=".contains(c);
+    if !word.is_empty() && word.chars().all(harmless) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// The tags that docker-compose 1.29 looks for, and nobody has moved so far: those of builds without an `image`. By service.

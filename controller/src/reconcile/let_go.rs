@@ -34,10 +34,8 @@ impl Handle {
         let afterwards = let_go::afterwards(release, &containers, &images);
         self.disown(&project.name).await?;
         let mut done = format!(
-            "let go of. From the commit {}, `docker-compose -p {} up -d` (1.29) {}. `docker compose` (2.x) makes anew \
-             what evenkeel made",
-            release.revision.short(),
-            project.name,
+            "let go of. {} (1.29) {}. `docker compose` (2.x) makes anew what evenkeel made",
+            let_go::command(release),
             let_go::told(&afterwards)
         );
         let private = backstage(&project.name);
