@@ -59,21 +59,42 @@ pub fn tags_of_builds(release: &Release) -> BTreeMap<ServiceName, String> {
     unnamed.map(|(name, service)| (name.clone(), image_name(&release.project, name, service))).collect()
 }
 
+/// Why the stack cannot be let go of now: docker-compose 1.29 has one container of a service, and of two with the same number it
+/// removes the newer one, which may be the one that serves. With what to do about it.
+pub fn hindrance(release: &Release, containers: &[Container]) -> Option<String> {
+    let names = |name| {
+        let own = of_service_alone(name, containers);
+        (own.len() > 1).then(|| own.iter().map(|it| it.name.as_str()).collect::<Vec<_>>().join(", "))
+    };
+    let (service, names) =
+        release.project.services.keys().find_map(|name| names(name).map(|names| (name, names)))?;
+    Some(format!(
+        "{service} has more than one container ({names}), and docker-compose 1.29 would remove the newer one, which may be the one that \
+         serves: not let go of. `evenkeel retry {}`, or a deployment, may clear away what was left over; else remove by hand \
+         the one that does not serve (`evenkeel status` names the one that does)",
+        release.app
+    ))
+}
+
+fn of_service_alone<'c>(name: &ServiceName, containers: &'c [Container]) -> Vec<&'c Container> {
+    let own = containers.iter().filter(|it| it.service().as_ref() == Some(name));
+    own.filter(|it| it.label(label::COMPOSE_ONEOFF) != Some("True")).collect()
+}
+
 /// What would become of every service of a release. `images`: the ids of the images that docker-compose 1.29 looks for, by name.
 pub fn afterwards(
     release: &Release,
     containers: &[Container],
     images: &BTreeMap<String, ImageId>,
 ) -> BTreeMap<ServiceName, Afterwards> {
-    let of = |name: &ServiceName| {
-        let own = containers.iter().filter(|it| it.service().as_ref() == Some(name));
-        own.filter(|it| it.label(label::COMPOSE_ONEOFF) != Some("True")).collect::<Vec<_>>()
-    };
     let services = release.project.services.iter();
     services
         .map(|(name, service)| {
             let image = images.get(&image_name(&release.project, name, service));
-            (name.clone(), of_service(release.project.classic.get(name), &of(name), image))
+            (
+                name.clone(),
+                of_service(release.project.classic.get(name), &of_service_alone(name, containers), image),
+            )
         })
         .collect()
 }
