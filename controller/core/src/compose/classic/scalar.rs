@@ -76,10 +76,16 @@ fn is_odd(digits: &str) -> bool {
     }
     let only = |set: &str| digits.bytes().all(|b| b.is_ascii_digit() || set.as_bytes().contains(&b));
     let sixties = || {
-        let mut parts = digits.split(':');
-        parts.next().is_some_and(|first| !first.is_empty())
-            && digits.contains(':')
-            && parts.all(|part| matches!(part.trim_end_matches('.').len(), 1 | 2) && part < "6")
+        let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
+        let digits_of = |text: &str| text.bytes().all(|b| b.is_ascii_digit() || b == b'_');
+        let place = |part: &str| match part.as_bytes() {
+            [one] => one.is_ascii_digit(),
+            [ten, one] => (b'0'..=b'5').contains(ten) && one.is_ascii_digit(),
+            _ => false,
+        };
+        whole
+            .split_once(':')
+            .is_some_and(|(first, rest)| digits_of(first) && digits_of(part) && rest.split(':').all(place))
     };
     let date = || digits.len() >= 8 && digits.as_bytes().get(4) == Some(&b'-');
     only("_.") && !digits.contains("..") && digits.matches('.').count() < 2
