@@ -34,6 +34,8 @@ pub struct FileError {
     pub path: String,
     /// What the system or git said.
     pub reason: String,
+    /// Whether it is there and could be looked at, but is nothing that is read: a directory, a pipe, or too large.
+    pub unfit: bool,
 }
 
 /// The files that an application may read: the commit's tree, and the host's project directory.

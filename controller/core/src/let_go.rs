@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::compose::{Classic, image_name};
+use crate::compose::{Classic, image_name, path};
 use crate::container::label;
 use crate::name::{ImageId, ServiceName};
 use crate::observed::Container;
@@ -21,11 +21,64 @@ pub enum Afterwards {
     Untold(String),
 }
 
+/// The command that docker-compose 1.29 takes the stack over with, and at which commit. It names its files: without them that program
+/// looks for some of its own, and merges an override that lies beside them.
+pub fn command(release: &Release) -> String {
+    let profiles = &release.manifest.spec.compose.profiles;
+    let root = release.project.files.first().map_or(".", |file| path::parent(file));
+    let mut words = vec!["docker-compose".to_owned(), "-p".to_owned(), release.project.name.to_string()];
+    words.extend(release.project.files.iter().flat_map(|file| ["-f".to_owned(), path::from(root, file)]));
+    words.extend(profiles.iter().flat_map(|profile| ["--profile".to_owned(), profile.clone()]));
+    words.extend(["up".to_owned(), "-d".to_owned()]);
+    let up = words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ");
+    let commit = release.revision.short();
+    match (release.project.directory.as_str(), root) {
+        ("", ".") => format!("In a checkout of the live commit, {commit}, `{up}`"),
+        ("", root) => {
+            format!("In a checkout of the live commit, {commit}, `cd {} && {up}`", shell_word(root))
+        }
+        (directory, _) => {
+            format!("At the live commit (`git checkout {commit}`), `cd {} && {up}`", shell_word(directory))
+        }
+    }
+}
+
+/// A word as a shell takes it for one.
+fn shell_word(word: &str) -> String {
+    let harmless = |c: char| c.is_ascii_alphanumeric() || "-_./:@+,=".contains(c);
+    if !word.is_empty() && word.chars().all(harmless) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 /// The tags that docker-compose 1.29 looks for, and nobody has moved so far: those of builds without an `image`. By service.
 pub fn tags_of_builds(release: &Release) -> BTreeMap<ServiceName, String> {
     let unnamed = release.project.services.iter();
     let unnamed = unnamed.filter(|(_, service)| service.build.is_some() && service.image.is_none());
     unnamed.map(|(name, service)| (name.clone(), image_name(&release.project, name, service))).collect()
+}
+
+/// Why the stack cannot be let go of now: docker-compose 1.29 has one container of a service, and of two with the same number it
+/// removes the newer one, which may be the one that serves. With what to do about it.
+pub fn hindrance(release: &Release, containers: &[Container]) -> Option<String> {
+    let names = |name| {
+        let own = of_service_alone(name, containers);
+        (own.len() > 1).then(|| own.iter().map(|it| it.name.as_str()).collect::<Vec<_>>().join(", "))
+    };
+    let (service, names) =
+        release.project.services.keys().find_map(|name| names(name).map(|names| (name, names)))?;
+    Some(format!(
+        "{service} has more than one container ({names}), and docker-compose 1.29 would remove the newer one, which may be the one that \
+         serves: not let go of. `evenkeel retry {}`, or a deployment, may clear away what was left over; else remove by hand \
+         the one that does not serve (`evenkeel status` names the one that does)",
+        release.app
+    ))
+}
+
+fn of_service_alone<'c>(name: &ServiceName, containers: &'c [Container]) -> Vec<&'c Container> {
+    let own = containers.iter().filter(|it| it.service().as_ref() == Some(name));
+    own.filter(|it| it.label(label::COMPOSE_ONEOFF) != Some("True")).collect()
 }
 
 /// What would become of every service of a release. `images`: the ids of the images that docker-compose 1.29 looks for, by name.
@@ -34,15 +87,14 @@ pub fn afterwards(
     containers: &[Container],
     images: &BTreeMap<String, ImageId>,
 ) -> BTreeMap<ServiceName, Afterwards> {
-    let of = |name: &ServiceName| {
-        let own = containers.iter().filter(|it| it.service().as_ref() == Some(name));
-        own.filter(|it| it.label(label::COMPOSE_ONEOFF) != Some("True")).collect::<Vec<_>>()
-    };
     let services = release.project.services.iter();
     services
         .map(|(name, service)| {
             let image = images.get(&image_name(&release.project, name, service));
-            (name.clone(), of_service(release.project.classic.get(name), &of(name), image))
+            (
+                name.clone(),
+                of_service(release.project.classic.get(name), &of_service_alone(name, containers), image),
+            )
         })
         .collect()
 }

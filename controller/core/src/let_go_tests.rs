@@ -76,6 +76,29 @@ fn everything_else_is_made_anew_and_it_is_said_why() {
 }
 
 #[test]
+fn the_command_names_what_it_reads_and_where() {
+    insta::assert_snapshot!(command(&release()), @"At the live commit (`git checkout r`), `cd /opt/shop && docker-compose -p shop -f compose.yaml up -d`");
+    let several = disk("x: y").file("deploy/base.yml", "services: {a: {image: x}}");
+    let several = several.file("shared/it's.yml", "services: {b: {image: x}}");
+    let files = "files: [deploy/base.yml, \"shared/it's.yml\"]";
+    let mut release = several.release(&format!("{{{files}, projectDirectory: /opt/my shop}}"));
+    release.manifest.spec.compose.profiles = vec!["jobs".to_owned()];
+    insta::assert_snapshot!(command(&release), @r"At the live commit (`git checkout r`), `cd '/opt/my shop' && docker-compose -p shop -f base.yml -f '../shared/it'\''s.yml' --profile jobs up -d`");
+    insta::assert_snapshot!(command(&several.release(&format!("{{{files}}}"))), @r"In a checkout of the live commit, r, `cd deploy && docker-compose -p shop -f base.yml -f '../shared/it'\''s.yml' up -d`");
+    insta::assert_snapshot!(command(&disk("services: {a: {image: x}}").release("{}")), @"In a checkout of the live commit, r, `docker-compose -p shop -f compose.yaml up -d`");
+}
+
+#[test]
+fn a_service_with_two_containers_cannot_be_let_go_of() {
+    let once = (label::COMPOSE_ONEOFF, "True".to_owned());
+    let of = |service, name: &str| Container { name: name.to_owned(), ..container(service, &[]) };
+    let job = container("db", &[once]);
+    assert_eq!(hindrance(&release(), &[of("api", "shop_api_1"), of("db", "shop_db_1"), job]), None);
+    let left = [of("api", "shop_api_1"), of("api", "shop_api_1-r7"), of("gone", "a"), of("gone", "b")];
+    insta::assert_snapshot!(hindrance(&release(), &left).unwrap(), @"api has more than one container (shop_api_1, shop_api_1-r7), and docker-compose 1.29 would remove the newer one, which may be the one that serves: not let go of. `evenkeel retry shop`, or a deployment, may clear away what was left over; else remove by hand the one that does not serve (`evenkeel status` names the one that does)");
+}
+
+#[test]
 fn a_container_keeps_the_kind_of_name_that_its_compose_gave_it() {
     let project = release().project;
     let name = ServiceName::new("db");

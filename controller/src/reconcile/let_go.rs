@@ -6,6 +6,7 @@ use evenkeel_core::let_go;
 use evenkeel_core::name::ImageId;
 use evenkeel_core::plan::backstage;
 use evenkeel_core::release::Release;
+use evenkeel_core::status::Reason;
 
 use super::app::Handle;
 use super::desired;
@@ -17,12 +18,15 @@ impl Handle {
     /// words. Nothing that runs is touched.
     ///
     /// # Errors
-    /// [`Failure::Blocked`] if it is another's, or nothing of it is live yet.
+    /// [`Failure::Blocked`] if it is another's, or a service has more than one container.
     pub(super) async fn let_go(&self, release: &Release) -> Result<String, Failure> {
         self.owns(release).await?;
         let engine = &self.context.engine;
         let project = &release.project;
         let containers = engine.containers(&project.name).await?;
+        if let Some(message) = let_go::hindrance(release, &containers) {
+            return Err(Failure::Blocked { reason: Reason::PreflightFailed, message });
+        }
         let serving = self.context.ledger.serving(&self.name)?;
         for (service, tag) in let_go::tags_of_builds(release) {
             let id = serving.get(&service);
@@ -34,10 +38,8 @@ impl Handle {
         let afterwards = let_go::afterwards(release, &containers, &images);
         self.disown(&project.name).await?;
         let mut done = format!(
-            "let go of. From the commit {}, `docker-compose -p {} up -d` (1.29) {}. `docker compose` (2.x) makes anew \
-             what evenkeel made",
-            release.revision.short(),
-            project.name,
+            "let go of. {} (1.29) {}. `docker compose` (2.x) makes anew what evenkeel made",
+            let_go::command(release),
             let_go::told(&afterwards)
         );
         let private = backstage(&project.name);

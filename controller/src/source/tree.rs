@@ -80,7 +80,7 @@ impl Files for Checkout {
     }
 
     fn read_host(&self, path: &str) -> Result<Option<Vec<u8>>, FileError> {
-        read_host(Path::new(path)).map_err(|reason| FileError { path: path.to_owned(), reason })
+        read_host(Path::new(path))
     }
 
     fn list(&self, path: &str) -> Result<Vec<String>, FileError> {
@@ -102,25 +102,28 @@ fn entry(path: &str, found: &Found) -> Result<Entry, FileError> {
 pub(super) fn explain(path: &str, e: &TreeError) -> FileError {
     let text = e.to_string();
     let reason = text.strip_prefix(&format!("{path}: ")).unwrap_or(&text).to_owned();
-    FileError { path: path.to_owned(), reason }
+    FileError { path: path.to_owned(), reason, unfit: false }
 }
 
-pub(super) fn read_host(path: &Path) -> Result<Option<Vec<u8>>, String> {
+pub(super) fn read_host(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
+    let said = |reason: String, unfit| FileError { path: path.display().to_string(), reason, unfit };
+    let failed = |e: std::io::Error| said(e.to_string(), false);
+    let unfit = |reason: &str| said(reason.to_owned(), true);
     if !path.is_absolute() {
-        return Err("a path on the host must be absolute".to_owned());
+        return Err(said("a path on the host must be absolute".to_owned(), false));
     }
     // Before opening: opening a pipe that nobody writes to would wait for ever.
     match std::fs::metadata(path) {
         Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
-        Err(e) => return Err(e.to_string()),
-        Ok(meta) if !meta.is_file() => return Err("is not a regular file".to_owned()),
+        Err(e) => return Err(failed(e)),
+        Ok(meta) if !meta.is_file() => return Err(unfit("is not a regular file")),
         Ok(_) => {}
     }
     let mut content = Vec::new();
-    let file = File::open(path).map_err(|e| e.to_string())?;
-    file.take(LARGEST + 1).read_to_end(&mut content).map_err(|e| e.to_string())?;
+    let file = File::open(path).map_err(failed)?;
+    file.take(LARGEST + 1).read_to_end(&mut content).map_err(failed)?;
     if content.len() as u64 > LARGEST {
-        return Err("is larger than 16 MiB".to_owned());
+        return Err(unfit("is larger than 16 MiB"));
     }
     Ok(Some(content))
 }

@@ -93,9 +93,11 @@ fn reads_the_host_within_bounds() {
     assert_eq!(checkout.read_host(&file("none")).unwrap(), None);
     assert_eq!(checkout.read_host(&file("env/below")).unwrap(), None);
     for (name, word) in [("huge", "16 MiB"), ("pipe", "regular"), ("", "regular")] {
-        assert!(checkout.read_host(&file(name)).unwrap_err().reason.contains(word), "{name}");
+        let error = checkout.read_host(&file(name)).unwrap_err();
+        assert!(error.reason.contains(word) && error.unfit, "{name}");
     }
-    assert!(checkout.read_host("relative").unwrap_err().reason.contains("absolute"));
+    let error = checkout.read_host("relative").unwrap_err();
+    assert!(error.reason.contains("absolute") && !error.unfit);
 }
 
 #[test]

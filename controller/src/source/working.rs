@@ -107,7 +107,7 @@ impl Working {
             SUBMODULE => Err(TreeError::Submodule { path: path.to_owned() }),
             DIRECTORY => Err(kind(path, &found, "file")),
             _ => read_host(&self.root.join(&found.path))
-                .map_err(|reason| TreeError::Disk { path: path.to_owned(), reason })?
+                .map_err(|e| TreeError::Disk { path: path.to_owned(), reason: e.reason })?
                 .ok_or_else(|| TreeError::Missing(path.to_owned())),
         }
     }
@@ -162,7 +162,7 @@ impl Files for Working {
     }
 
     fn read_host(&self, path: &str) -> Result<Option<Vec<u8>>, FileError> {
-        read_host(Path::new(path)).map_err(|reason| FileError { path: path.to_owned(), reason })
+        read_host(Path::new(path))
     }
 
     fn list(&self, path: &str) -> Result<Vec<String>, FileError> {

@@ -82,6 +82,13 @@ fn release(controller: &Controller, app: &str) -> String {
     released.stdout
 }
 
+/// Does what `release` has said, to the letter.
+fn do_as_said(said: &str) {
+    let commands = said.split('`').skip(1).step_by(2);
+    let up = commands.into_iter().find(|text| text.starts_with("cd ")).unwrap_or_else(|| panic!("{said}"));
+    must(&mut command("sh", ["-c", up]));
+}
+
 /// What evenkeel made, replaced and kept: docker-compose finds all of it as it would have made it itself.
 #[test]
 fn docker_compose_keeps_every_container_of_a_stack_that_was_let_go_of() {
@@ -96,7 +103,12 @@ fn docker_compose_keeps_every_container_of_a_stack_that_was_let_go_of() {
     let said = release(&controller, &app);
     assert!(said.contains("keeps api, cache, named as they are"), "{said}");
     evenkeel_tests::tell(&said);
-    docker_compose_up(&world, &app);
+    // Nobody named this one: it would be merged if the command did not say which files it means.
+    let stray = world.repo.path().join("shop/docker-compose.override.yml");
+    std::fs::write(&stray, "version: '3.8'\nservices: {cache: {mem_limit: 65m}}\n")
+        .expect("a file can be written");
+    do_as_said(&said);
+    std::fs::remove_file(&stray).expect("the file is there");
     assert_eq!(containers(&app), before, "docker-compose did something");
 
     let commit = world.edit("shop/docker-compose.yml", |text| text.replace("STEP: \"1\"", "STEP: \"2\""));
@@ -144,7 +156,7 @@ fn a_stack_is_taken_over_and_let_go_of_under_its_own_names() {
     let said = release(&controller, &app);
     evenkeel_tests::tell(&said);
     assert!(said.contains("keeps api, cache, named as they are"), "{said}");
-    docker_compose_up(&world, &app);
+    do_as_said(&said);
     assert_eq!(containers(&app), before, "docker-compose did something");
 }
 
@@ -162,8 +174,6 @@ fn docker_compose_keeps_what_took_over_beside_its_predecessor() {
     let (app, before) = (&world.names.app, containers(&world.names.app));
     let said = release(&controller, app);
     assert!(said.contains("keeps convertik-api, convertik-db, convertik-redis as they are"), "{said}");
-    let mut compose =
-        command("docker-compose", ["-p", app, "-f", "docker-compose.production.yml", "up", "-d"]);
-    must(compose.current_dir(&home));
+    do_as_said(&said);
     assert_eq!(containers(app), before, "docker-compose did something");
 }

@@ -39,7 +39,7 @@ pub(super) fn mounts<'f>(
     let Some(node) = fields.node(kind.key) else { return Vec::new() };
     let mut mounts = Vec::new();
     for item in items(node, fields.report) {
-        let result = mount(item, kind, context);
+        let result = mount(item, kind, context, fields.report);
         let Some(mount) = fields.report.take(result) else { continue };
         if let MountSource::Host { path, content: Some(_), .. } = &mount.source {
             fields.report.host_files.insert(path.clone());
@@ -76,7 +76,7 @@ struct Owner {
     mode: Option<u32>,
 }
 
-fn mount(item: &Node, kind: Kind, context: &Context<'_>) -> Result<Mount, Fault> {
+fn mount(item: &Node, kind: Kind, context: &Context<'_>, report: &mut Report) -> Result<Mount, Fault> {
     let field = |key: &str| item.get(key).filter(|value| !value.is_null());
     let source = if item.mapping().is_some() {
         field("source").ok_or_else(|| item.fault("`source` is missing: which one?"))?
@@ -92,7 +92,7 @@ fn mount(item: &Node, kind: Kind, context: &Context<'_>) -> Result<Mount, Fault>
     let target = field("target").map(word).transpose()?.unwrap_or_else(|| key.clone());
     let target = if target.starts_with('/') { target } else { format!("{}{target}", kind.directory) };
     let declared = declared(source, &key, kind, context)?;
-    let source = content(item, &key, &declared, kind, &owner, context)?;
+    let source = content(item, &key, &declared, kind, &owner, context, report)?;
     Ok(Mount { source, target, read_only: true, options: Vec::new(), recursive: Recursive::Enabled })
 }
 
@@ -120,15 +120,22 @@ fn content(
     kind: Kind,
     owner: &Owner,
     context: &Context<'_>,
+    report: &mut Report,
 ) -> Result<MountSource, Fault> {
     match form(key, declared, kind)? {
-        ("file", node) => file(item, node, owner, context),
+        ("file", node) => file(item, node, owner, context, report),
         ("environment", node) => variable(node, context).map(|content| given(key, kind, content, owner)),
         (_, node) => Ok(given(key, kind, Secret::new(inline(node)?), owner)),
     }
 }
 
-fn file(item: &Node, node: &Node, owner: &Owner, context: &Context<'_>) -> Result<MountSource, Fault> {
+fn file(
+    item: &Node,
+    node: &Node,
+    owner: &Owner,
+    context: &Context<'_>,
+    report: &mut Report,
+) -> Result<MountSource, Fault> {
     let path = word(node)?;
     let path = if path.starts_with(['/', '.', '~']) { path } else { format!("./{path}") };
     if owner.uid.is_some() || owner.gid.is_some() || owner.mode.is_some() {
@@ -139,11 +146,28 @@ fn file(item: &Node, node: &Node, owner: &Owner, context: &Context<'_>) -> Resul
         MountSource::Host { path, create, .. } => (path, create),
         other => return Ok(other),
     };
-    // Where it cannot be seen from here, its name alone counts: evenkeel may run in a container.
-    let unreadable = |error: crate::files::FileError| node.place.quiet_fault(error.to_string());
-    let read = context.files().read_host(&path).map_err(unreadable)?;
-    let content = read.map(|content| Secret::new(hex::encode(Sha256::digest(content))));
+    let content = seen(node, &path, context, report)?;
     Ok(MountSource::Host { path, create, content })
+}
+
+/// What it counts by. Where it cannot be seen from here its name alone counts: evenkeel may run in a container. The same goes for
+/// what no file of bounded size can be made of, which may be mounted all the same.
+fn seen(
+    node: &Node,
+    path: &str,
+    context: &Context<'_>,
+    report: &mut Report,
+) -> Result<Option<Secret>, Fault> {
+    match context.files().read_host(path) {
+        Ok(read) => Ok(read.map(|content| Secret::new(hex::encode(Sha256::digest(content))))),
+        Err(error) if error.unfit => {
+            report.warn(node, &format!("{} {}: a change of it is not noticed", error.path, error.reason));
+            Ok(None)
+        }
+        Err(error) => Err(node.place.quiet_fault(error.to_string()).hint(
+            "evenkeel has to read it: run it as root, or look at the permissions of the file and its directories",
+        )),
+    }
 }
 
 fn variable(node: &Node, context: &Context<'_>) -> Result<Secret, Fault> {

@@ -24,7 +24,7 @@ mod mount;
 mod network;
 mod newer;
 mod normalise;
-mod path;
+pub(crate) mod path;
 mod port;
 mod read;
 mod resources;

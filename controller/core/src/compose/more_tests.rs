@@ -206,3 +206,17 @@ configs: {settings: {file: ./settings.yaml}}
     }
     assert_eq!(with("hunter2", "a: 1"), before);
 }
+
+#[test]
+fn what_is_given_and_cannot_be_read_counts_by_its_name_or_is_a_fault() {
+    let text = "services: {a: {image: x, secrets: [keys]}}\nsecrets: {keys: {file: /etc/shop/keys}}\n";
+    let mut disk = disk(text);
+    disk.unreadable.insert("/etc/shop/keys".to_owned(), true);
+    let (project, warnings) = disk.read("{}").unwrap();
+    insta::assert_snapshot!(warnings.join("\n"), @"compose.yaml:2:24: /etc/shop/keys is not a regular file: a change of it is not noticed");
+    assert!(project.host_files.is_empty());
+    let source = &project.services["a"].mounts[0].source;
+    assert!(matches!(source, MountSource::Host { path, content: None, .. } if path == "/etc/shop/keys"));
+    disk.unreadable.insert("/etc/shop/keys".to_owned(), false);
+    insta::assert_snapshot!(disk.refused(), @"compose.yaml:2:24: cannot read /etc/shop/keys: Permission denied (evenkeel has to read it: run it as root, or look at the permissions of the file and its directories)");
+}

@@ -32,8 +32,19 @@ pub(super) fn on_host(directory: &str, path: &str) -> String {
 }
 
 /// The directory of a file; `.` for the root.
-pub(super) fn parent(file: &str) -> &str {
+pub(crate) fn parent(file: &str) -> &str {
     file.rsplit_once('/').map_or(".", |(directory, _)| directory)
+}
+
+/// A file of the tree as it is called in one of its directories.
+pub(crate) fn from(directory: &str, file: &str) -> String {
+    let mut above = directory.split('/').filter(|part| *part != ".").peekable();
+    let mut below = file.split('/').peekable();
+    while above.peek().is_some() && above.peek() == below.peek() {
+        above.next();
+        below.next();
+    }
+    above.map(|_| "..").chain(below).collect::<Vec<_>>().join("/")
 }
 
 #[cfg(test)]
@@ -50,5 +61,9 @@ mod tests {
         assert_eq!(on_host("/opt/c", "/etc/x"), "/etc/x");
         assert_eq!(parent("a/b/c.yml"), "a/b");
         assert_eq!(parent("c.yml"), ".");
+        assert_eq!(from(".", "a/c.yml"), "a/c.yml");
+        assert_eq!(from("a/b", "a/b/c.yml"), "c.yml");
+        assert_eq!(from("a/b", "a/x/c.yml"), "../x/c.yml");
+        assert_eq!(from("a", "c.yml"), "../c.yml");
     }
 }

@@ -55,7 +55,10 @@ pub fn read(request: &Request<'_>) -> Result<(Project, Vec<String>), Faults> {
     let mut variables = variables(request, &root, &mut report)?;
     warn_of_env_files(&files, &root, &variables, &mut report);
     let name = project_name(request, &files, &variables, &mut report)?;
-    variables.insert("COMPOSE_PROJECT_NAME".to_owned(), crate::secret::Secret::new(name.as_str()));
+    let given = crate::secret::Secret::new(name.as_str());
+    let before = variables.insert(PROJECT_NAME.to_owned(), given.clone());
+    let named =
+        before.is_none_or(|before| before.expose() != given.expose()) && mention_name(request, &files);
     let places = places(request, &root);
     let mut loader = Loader::new(places, &variables);
     let node = loader.project(&files)?;
@@ -79,9 +82,18 @@ pub fn read(request: &Request<'_>) -> Result<(Project, Vec<String>), Faults> {
     let mut project = normalise::project(&node, &name, files, &context, &mut report);
     // What is refused may be without bounds.
     if report.faults.is_empty() {
-        project.classic = classic::views(&node, &project, single, &context);
+        project.classic = classic::views(&node, &project, single, named, &context);
     }
     finish(project, report)
+}
+
+/// The variable that holds the project's name.
+const PROJECT_NAME: &str = "COMPOSE_PROJECT_NAME";
+
+/// Whether one of the files uses the project's name as a variable, or at least speaks of it.
+fn mention_name(request: &Request<'_>, files: &[String]) -> bool {
+    let text = |file: &String| request.files.read(file).unwrap_or_default();
+    files.iter().any(|file| String::from_utf8_lossy(&text(file)).contains(PROJECT_NAME))
 }
 
 fn finish(project: Project, report: Report) -> Result<(Project, Vec<String>), Faults> {
@@ -181,7 +193,7 @@ fn project_name(
     if let Some(name) = &request.compose.project_name {
         return Ok(name.clone());
     }
-    let from_env = variables.get("COMPOSE_PROJECT_NAME").map(|name| name.expose().to_owned());
+    let from_env = variables.get(PROJECT_NAME).map(|name| name.expose().to_owned());
     let (name, place) = match from_env.filter(|name| !name.is_empty()) {
         Some(name) => (name, None),
         None => match written_name(request, files, variables)? {

@@ -10,6 +10,8 @@ pub(crate) struct Disk {
     pub(crate) tree: BTreeMap<String, String>,
     pub(crate) links: BTreeMap<String, Option<String>>,
     pub(crate) host: BTreeMap<String, String>,
+    /// What of the host cannot be read, and whether it is unfit.
+    pub(crate) unreadable: BTreeMap<String, bool>,
 }
 
 impl Disk {
@@ -40,11 +42,15 @@ impl Files for Disk {
 
     fn read(&self, path: &str) -> Result<Vec<u8>, FileError> {
         let target = self.links.get(path).cloned().flatten().unwrap_or_else(|| path.to_owned());
-        let missing = || FileError { path: path.to_owned(), reason: "no such file".to_owned() };
+        let missing = || FileError { path: path.to_owned(), reason: "no such file".to_owned(), unfit: false };
         self.tree.get(&target).map(|text| text.clone().into_bytes()).ok_or_else(missing)
     }
 
     fn read_host(&self, path: &str) -> Result<Option<Vec<u8>>, FileError> {
+        if let Some(unfit) = self.unreadable.get(path).copied() {
+            let reason = if unfit { "is not a regular file" } else { "Permission denied" };
+            return Err(FileError { path: path.to_owned(), reason: reason.to_owned(), unfit });
+        }
         Ok(self.host.get(path).map(|text| text.clone().into_bytes()))
     }
 
@@ -52,7 +58,8 @@ impl Files for Disk {
         let prefix = if path == "." { String::new() } else { format!("{path}/") };
         let below = self.tree.keys().chain(self.links.keys()).filter_map(|file| file.strip_prefix(&prefix));
         let names: BTreeSet<&str> = below.filter_map(|rest| rest.split('/').next()).collect();
-        let missing = || FileError { path: path.to_owned(), reason: "no such directory".to_owned() };
+        let missing =
+            || FileError { path: path.to_owned(), reason: "no such directory".to_owned(), unfit: false };
         if names.is_empty() { Err(missing()) } else { Ok(names.into_iter().map(str::to_owned).collect()) }
     }
 }

@@ -60,7 +60,7 @@ fn string(text: &str, out: &mut String) {
             '\t' => out.push_str("\\t"),
             '\u{8}' => out.push_str("\\b"),
             '\u{c}' => out.push_str("\\f"),
-            ' '..='\u{7f}' => out.push(c),
+            ' '..='~' => out.push(c),
             c => c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| {
                 // Writing to a string cannot fail.
                 let _ = write!(out, "\\u{unit:04x}");
@@ -68,4 +68,13 @@ fn string(text: &str, out: &mut String) {
         }
     }
     out.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn what_python_escapes_is_escaped() {
+        let value = serde_json::json!("a~\u{7f}\u{80}\u{1}\n\"\\/é😀");
+        assert_eq!(super::text(&value), r#""a~\u007f\u0080\u0001\n\"\\/\u00e9\ud83d\ude00""#);
+    }
 }

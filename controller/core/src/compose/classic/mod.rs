@@ -57,14 +57,16 @@ pub fn image_name(project: &Project, name: &ServiceName, service: &Service) -> S
     service.image.clone().unwrap_or_else(own)
 }
 
-/// Every service of a project as docker-compose 1.29 has it. `single`: it is one file that extends and includes nothing.
+/// Every service of a project as docker-compose 1.29 has it. `single`: it is one file that extends and includes nothing. `named`: it
+/// uses the project's name in a way that only newer programs know.
 pub(super) fn views(
     document: &Node,
     project: &Project,
     single: bool,
+    named: bool,
     context: &Context<'_>,
 ) -> BTreeMap<ServiceName, Classic> {
-    let doubt = doubt_of_file(document, single);
+    let doubt = doubt_of_file(document, single, named);
     let view = |(name, service): (&ServiceName, &Service)| {
         let view = match &doubt {
             Some(why) => Err(why.clone()),
@@ -79,9 +81,15 @@ pub(super) fn views(
 /// What it reads at the top of a file.
 const SECTIONS: [&str; 6] = ["version", "services", "networks", "volumes", "secrets", "configs"];
 
-fn doubt_of_file(document: &Node, single: bool) -> Option<Doubt> {
+fn doubt_of_file(document: &Node, single: bool, named: bool) -> Option<Doubt> {
     if !single {
         return Some("the project is more than one file, or one that extends others".to_owned());
+    }
+    if named {
+        return Some(
+            "the file uses `COMPOSE_PROJECT_NAME`, which docker-compose 1.29 has only where the shell or `.env` sets it"
+                .to_owned(),
+        );
     }
     let unknown = document.mapping()?.keys().find(|key| !SECTIONS.contains(&key.as_str()))?;
     Some(format!("docker-compose 1.29 does not read a file with `{unknown}`"))

@@ -273,7 +273,9 @@ pub(super) fn deploy(map: &Mapping, options: &mut Object) -> Result<(), Doubt> {
     if let Some(limits) = resources.and_then(|it| it.get("limits")) {
         options.insert("mem_limit".to_owned(), limits.get("memory").cloned().unwrap_or_default());
         if let Some(cpus) = limits.get("cpus") {
-            let cpus = scalar::decimal(cpus.clone())?.as_f64().and_then(scalar::float);
+            let cpus = scalar::decimal(cpus.clone(), &["deploy", "resources", "limits", "cpus"])?
+                .as_f64()
+                .and_then(scalar::float);
             options.insert("cpus".to_owned(), cpus.ok_or("its limit of CPUs is no number")?);
         }
     }

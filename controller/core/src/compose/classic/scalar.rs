@@ -8,7 +8,7 @@ use crate::yaml::{Node, Scalar, Value as Yaml};
 /// A value of a service, at its path below the service.
 pub(super) fn value(node: &Node, path: &[&str]) -> Result<Value, Doubt> {
     match &node.value {
-        Yaml::Scalar(scalar) => converted(plain(scalar)?, path),
+        Yaml::Scalar(scalar) => converted(plain(scalar, path)?, path),
         Yaml::Sequence(items) => items.iter().map(|item| value(item, path)).collect(),
         Yaml::Mapping(map) => {
             let below = |key: &str| path.iter().copied().chain([key]).map(str::to_owned).collect::<Vec<_>>();
@@ -23,7 +23,7 @@ pub(super) fn value(node: &Node, path: &[&str]) -> Result<Value, Doubt> {
 }
 
 /// What YAML 1.1 takes a scalar for.
-fn plain(scalar: &Scalar) -> Result<Value, Doubt> {
+fn plain(scalar: &Scalar, path: &[&str]) -> Result<Value, Doubt> {
     let text = scalar.text.as_str();
     if !scalar.plain {
         return Ok(json!(text));
@@ -32,26 +32,27 @@ fn plain(scalar: &Scalar) -> Result<Value, Doubt> {
         "" | "~" | "null" | "Null" | "NULL" => Ok(Value::Null),
         "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => Ok(json!(true)),
         "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => Ok(json!(false)),
-        _ => number(text),
+        _ => number(text).ok_or_else(|| odd(path)),
     }
 }
 
-fn number(text: &str) -> Result<Value, Doubt> {
+/// `None` where it may be another one.
+fn number(text: &str) -> Option<Value> {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     if !digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
-        return Ok(json!(text));
+        return Some(json!(text));
     }
     let all = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     if all(digits) && (digits == "0" || !digits.starts_with('0')) {
-        return text.trim_start_matches('+').parse::<i64>().map(|it| json!(it)).map_err(|_| odd(text));
+        return text.trim_start_matches('+').parse::<i64>().ok().map(|it| json!(it));
     }
     if let Some((whole, part)) = digits.split_once('.')
         && all(whole)
         && (part.is_empty() || all(part))
     {
-        return float(text.parse().map_err(|_| odd(text))?).ok_or_else(|| odd(text));
+        return text.parse().ok().and_then(float);
     }
-    if is_odd(digits) { Err(odd(text)) } else { Ok(json!(text)) }
+    (!is_odd(digits)).then(|| json!(text))
 }
 
 /// A number that Python and Rust write alike.
@@ -60,8 +61,11 @@ pub(super) fn float(number: f64) -> Option<Value> {
     Number::from_f64(number).filter(|_| alike).map(Value::Number)
 }
 
-fn odd(text: &str) -> Doubt {
-    format!("`{text}` without quotes may mean another thing to docker-compose 1.29")
+/// Where it is, not what: the text may be a password, and reasons are shown.
+fn odd(path: &[&str]) -> Doubt {
+    let what =
+        if path.is_empty() { "a value".to_owned() } else { format!("the value of `{}`", path.join(".")) };
+    format!("docker-compose 1.29 may take {what} for something else (a number without quotes?)")
 }
 
 /// Whether YAML 1.1 may read something else in it: octal, binary and hexadecimal numbers, those with `_`, exponents, numbers to
@@ -72,10 +76,16 @@ fn is_odd(digits: &str) -> bool {
     }
     let only = |set: &str| digits.bytes().all(|b| b.is_ascii_digit() || set.as_bytes().contains(&b));
     let sixties = || {
-        let mut parts = digits.split(':');
-        parts.next().is_some_and(|first| !first.is_empty())
-            && digits.contains(':')
-            && parts.all(|part| matches!(part.trim_end_matches('.').len(), 1 | 2) && part < "6")
+        let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
+        let digits_of = |text: &str| text.bytes().all(|b| b.is_ascii_digit() || b == b'_');
+        let place = |part: &str| match part.as_bytes() {
+            [one] => one.is_ascii_digit(),
+            [ten, one] => (b'0'..=b'5').contains(ten) && one.is_ascii_digit(),
+            _ => false,
+        };
+        whole
+            .split_once(':')
+            .is_some_and(|(first, rest)| digits_of(first) && digits_of(part) && rest.split(':').all(place))
     };
     let date = || digits.len() >= 8 && digits.as_bytes().get(4) == Some(&b'-');
     only("_.") && !digits.contains("..") && digits.matches('.').count() < 2
@@ -95,12 +105,12 @@ fn converted(value: Value, path: &[&str]) -> Result<Value, Doubt> {
         | ["ports", "target" | "published"]
         | ["secrets", "mode"]
         | ["deploy", "replicas"]
-        | ["ulimits", ..] => integer(value),
+        | ["ulimits", ..] => integer(value, path),
         ["privileged" | "read_only" | "stdin_open" | "tty" | "oom_kill_disable"]
         | ["healthcheck", "disable"]
         | ["volumes", "read_only"]
-        | ["volumes", "volume", "nocopy"] => boolean(value),
-        ["cpus"] | ["deploy", "resources", "limits", "cpus"] => decimal(value),
+        | ["volumes", "volume", "nocopy"] => boolean(value, path),
+        ["cpus"] | ["deploy", "resources", "limits", "cpus"] => decimal(value, path),
         ["volumes", "tmpfs", "size"] if value.is_string() => {
             Err("a size of one of its mounts is a text".to_owned())
         }
@@ -115,25 +125,25 @@ fn json_text(value: Value) -> Value {
     }
 }
 
-fn integer(value: Value) -> Result<Value, Doubt> {
+fn integer(value: Value, path: &[&str]) -> Result<Value, Doubt> {
     let Value::String(text) = &value else { return Ok(value) };
     text.parse::<i64>()
         .ok()
         .filter(|_| !text.starts_with('0') || text == "0")
         .map(|it| json!(it))
-        .ok_or_else(|| odd(text))
+        .ok_or_else(|| odd(path))
 }
 
-fn boolean(value: Value) -> Result<Value, Doubt> {
+fn boolean(value: Value, path: &[&str]) -> Result<Value, Doubt> {
     let Value::String(text) = &value else { return Ok(value) };
     match text.to_lowercase().as_str() {
         "y" | "yes" | "true" | "on" => Ok(json!(true)),
         "n" | "no" | "false" | "off" => Ok(json!(false)),
-        _ => Err(odd(text)),
+        _ => Err(odd(path)),
     }
 }
 
-pub(super) fn decimal(value: Value) -> Result<Value, Doubt> {
+pub(super) fn decimal(value: Value, path: &[&str]) -> Result<Value, Doubt> {
     let Value::String(text) = &value else { return Ok(value) };
-    text.parse().ok().and_then(float).ok_or_else(|| odd(text))
+    text.parse().ok().and_then(float).ok_or_else(|| odd(path))
 }

@@ -60,9 +60,11 @@ fn where_there_is_doubt_there_is_no_hash() {
         ("{image: x, volumes: ['./conf:/conf']}", "projectDirectory"),
         ("{image: x, annotations: {a: b}}", "does not know `annotations`"),
         ("{image: x, restart: no}", "in quotes"),
-        ("{image: x, environment: {PORT: 0x1F}}", "without quotes"),
+        ("{image: x, environment: {PORT: 0x1F}}", "the value of `PORT`"),
         ("{image: x, environment: {DAY: 2026-11-21}}", "without quotes"),
         ("{image: x, ports: [22:22]}", "without quotes"),
+        ("{image: x, environment: {Q: 22:8}}", "without quotes"),
+        ("{image: x, environment: {Q: 190:20:30.15}}", "without quotes"),
         ("{image: x, environment: {FLAG: true}}", "boolean"),
         ("{image: x, ipc: 'service:other'}", "another container"),
     ] {
@@ -75,15 +77,40 @@ fn where_there_is_doubt_there_is_no_hash() {
     }
     let two = host("name: shop\nservices: {a: {image: x}}").project("{}");
     assert!(of(&two, "a").doubt().unwrap().contains("`name`"));
+    let named = "services: {a: {image: x, hostname: '${COMPOSE_PROJECT_NAME}-a'}}";
+    let doubt = host(named).project("{}");
+    assert!(of(&doubt, "a").doubt().unwrap().contains("`COMPOSE_PROJECT_NAME`"));
+    let same = disk(named).file(".env", "COMPOSE_PROJECT_NAME=shop").project("{}");
+    assert!(of(&same, "a").hash(&image()).is_some());
     let two = host("services: {a: {image: x}}").file("b.yaml", "services: {a: {tty: true}}");
     let two = two.project("{files: [compose.yaml, b.yaml]}");
     assert!(of(&two, "a").doubt().unwrap().contains("more than one file"));
 }
 
 #[test]
+fn a_doubt_names_the_key_and_never_the_value() {
+    for (service, key) in [
+        ("{image: x, environment: {PASSWORD: 00123456}}", "`PASSWORD`"),
+        ("{image: x, environment: {PASSWORD: 99999999999999999999}}", "`PASSWORD`"),
+        ("{image: x, sysctls: {net.x: 0x00123456}}", "`sysctls.net.x`"),
+        ("{image: x, command: [run, 00123456]}", "`command`"),
+        ("{image: x, labels: {pin: 00123456}}", "`labels.pin`"),
+    ] {
+        let project = host(&format!("services: {{a: {service}}}")).project("{}");
+        let doubt = of(&project, "a").doubt().unwrap_or_else(|| panic!("{service}"));
+        assert!(doubt.contains(key), "{service}: {doubt}");
+        assert!(!doubt.contains("00123456") && !doubt.contains("9999"), "{service}: {doubt}");
+    }
+}
+
+#[test]
 fn a_plain_word_is_a_word() {
-    let text = "services: {a: {build: ., command: [., .., 1.2.3, '0', 10s, 8001:8000, v1]}}";
+    let text = "services: {a: {build: ., command: [., .., 1.2.3, '0', 10s, 8001:8000, 22:60, v1]}}";
     let project = host(text).file("Dockerfile", "FROM scratch\n").project(HERE);
     let Classic::Known(view) = of(&project, "a") else { panic!("{:?}", of(&project, "a")) };
-    assert!(view.expose().contains(r#"[".","..","1.2.3","0","10s","8001:8000","v1"]"#), "{}", view.expose());
+    assert!(
+        view.expose().contains(r#"[".","..","1.2.3","0","10s","8001:8000","22:60","v1"]"#),
+        "{}",
+        view.expose()
+    );
 }
