@@ -122,12 +122,20 @@ fn docker_compose_keeps_every_container_of_a_stack_that_was_let_go_of() {
 /// The names of the project's containers, and where its data are.
 fn kept(project: &str) -> String {
     let filter = format!("label=com.docker.compose.project={project}");
+    // A file of the repository has no volume's name. The engine lists mounts in any order.
     let shown = |id: &str| {
-        docker(&["inspect", "--format", "{{.Name}} {{range .Mounts}}{{.Name}}:{{.Destination}} {{end}}", id])
+        let shown = docker(&[
+            "inspect",
+            "--format",
+            "{{.Name}}{{range .Mounts}}{{if .Name}} {{.Name}}:{{.Destination}}{{end}}{{end}}",
+            id,
+        ]);
+        let mut words: Vec<&str> = shown.split_whitespace().collect();
+        words.sort_unstable();
+        words.join(" ")
     };
     let ids = docker(&["ps", "-aq", "--no-trunc", "--filter", &filter]);
-    let mut all: Vec<String> =
-        ids.lines().map(|id| shown(id).replace(":/conf", "").trim().to_owned()).collect();
+    let mut all: Vec<String> = ids.lines().map(shown).collect();
     all.sort();
     all.join("\n")
 }
