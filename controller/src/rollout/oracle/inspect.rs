@@ -24,6 +24,8 @@ const OF_THE_MOMENT: &[&str] = &[
     "/Created",
     "/CreatedAt",
     "/State",
+    "/ExecIDs",
+    "/RestartCount",
     "/ResolvConfPath",
     "/HostnamePath",
     "/HostsPath",
