@@ -43,6 +43,13 @@ services:
     depends_on: {worker: {condition: service_started, restart: true}}
 ";
 
+/// One that is not proven first depends on one that is, and asks for nothing.
+const PLAIN: &str = "
+services:
+  api: {build: ., image: shop-api, restart: always}
+  mailer: {image: mailer, restart: always, depends_on: [api]}
+";
+
 /// One that writes, and asks to be restarted with its database.
 const WITH_DATABASE: &str = "
 services:
@@ -145,6 +152,20 @@ fn what_takes_over_before_what_it_depends_on_is_restarted_after_it() {
     prove shop-web-1 — it was restarted
     remove shop-web-1-000000000003-old — it is no longer needed
     ");
+    nothing_to_do(&mut world, &new);
+}
+
+/// Its name leads nowhere before.
+#[test]
+fn what_was_stopped_with_it_comes_back_once_the_new_one_serves() {
+    let Pair { mut world, new, .. } = pair(SPEC, PLAIN, Code::default(), Code::default());
+    for container in &mut world.observed.containers {
+        container.state = State::Exited;
+    }
+    let told = deploy(&mut world, &new, 2);
+    let at = |what: &str| told.iter().position(|line| line.trim().starts_with(what));
+    let (joins, starts) = (at("join shop-api-1-r2"), at("start shop-mailer-1"));
+    assert!(joins.is_some() && joins < starts, "{}", told.join("\n"));
     nothing_to_do(&mut world, &new);
 }
 
