@@ -54,9 +54,15 @@ struct Inner {
     reserve: Option<Reserve>,
     /// Beside it, how many entries it has.
     mark: Mark,
+    /// What a test does before every write.
+    #[cfg(test)]
+    before_write: Mutex<Option<BeforeWrite>>,
     // Fields drop in order: the lock is given back only after the connection has closed.
     _lock: lock::Lock,
 }
+
+#[cfg(test)]
+type BeforeWrite = Box<dyn FnMut() -> rusqlite::Result<()> + Send>;
 
 impl Ledger {
     /// Opens the ledger in a data directory, making both on first use, and holds the directory until the last clone is gone.
@@ -95,6 +101,8 @@ impl Ledger {
             clock,
             reserve,
             mark: Mark::open(dir),
+            #[cfg(test)]
+            before_write: Mutex::default(),
             _lock: lock,
         }))
     }
@@ -124,10 +132,22 @@ impl Ledger {
         (self.0.clock)()
     }
 
-    /// Makes every write fail, as one to a file system that was made read-only; or lets them succeed again.
+    /// Does this before every write from now on. A write fails where it fails, and nothing is written.
     #[cfg(test)]
-    pub(crate) fn refuse_writes(&self, refuse: bool) {
-        self.connection().pragma_update(None, "query_only", refuse).expect("a setting of the connection");
+    pub(crate) fn before_every_write(&self, hook: impl FnMut() -> rusqlite::Result<()> + Send + 'static) {
+        *self.0.before_write.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(hook));
+    }
+
+    #[cfg(test)]
+    fn may_write(&self) -> rusqlite::Result<()> {
+        let mut hook = self.0.before_write.lock().unwrap_or_else(PoisonError::into_inner);
+        hook.as_mut().map_or(Ok(()), |hook| hook())
+    }
+
+    #[cfg(not(test))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "a test may refuse")]
+    const fn may_write(&self) -> rusqlite::Result<()> {
+        Ok(())
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
@@ -160,7 +180,10 @@ impl Ledger {
     ) -> Result<T, LedgerError> {
         let mut connection = self.connection();
         let before = connection.total_changes();
-        let result = connection.transaction_with_behavior(TransactionBehavior::Immediate).and_then(|tx| {
+        let begun = self
+            .may_write()
+            .and_then(|()| connection.transaction_with_behavior(TransactionBehavior::Immediate));
+        let result = begun.and_then(|tx| {
             let value = work(&tx, self.now())?;
             let entries = if tx.total_changes() == before { None } else { Some(mark::add(&tx)?) };
             tx.commit()?;

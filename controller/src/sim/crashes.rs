@@ -62,7 +62,7 @@ async fn crash(reference: &Reference<'_>, state: &State, figures: &mut Figures) 
     let Some(left) = Crash::Killed.leaves(&state.image) else { return };
     let states: States = reference.states.clone();
     let crashes = state.crashes + 1;
-    let sink = move |moment: &Moment<'_>| states.add(moment, crashes, || moment.image());
+    let sink = move |moment: &mut Moment<'_>| states.add(moment, crashes, |it| it.image());
     let how = Circumstances { sink: Some(Box::new(sink)), ..Circumstances::default() };
     figures.states += 1;
     figures.crashes = figures.crashes.max(state.crashes);

@@ -56,6 +56,8 @@ pub(super) struct Figures {
     pub(super) steps: usize,
     pub(super) effects: u64,
     pub(super) reads: u64,
+    /// Writes to the ledger.
+    pub(super) writes: u64,
     /// Moments at which a story can be ended.
     pub(super) points: usize,
     /// Different states that crashes left, each gone on from.
@@ -77,6 +79,7 @@ impl Figures {
         self.steps += other.steps;
         self.effects += other.effects;
         self.reads += other.reads;
+        self.writes += other.writes;
         self.points += other.points;
         self.states += other.states;
         self.crashes = self.crashes.max(other.crashes);
@@ -136,10 +139,21 @@ fn chosen() -> Vec<Story> {
 
 fn conclude(figures: &Figures, began: std::time::Instant) {
     let Figures {
-        stories, steps, effects, reads, points, states, crashes, left_out, longer, mishaps, ..
+        stories,
+        steps,
+        effects,
+        reads,
+        writes,
+        points,
+        states,
+        crashes,
+        left_out,
+        longer,
+        mishaps,
+        ..
     } = figures;
     println!(
-        "{stories} stories: {steps} steps of {} kinds, {effects} effects, {reads} reads, {points} crash points; \
+        "{stories} stories: {steps} steps of {} kinds, {effects} effects, {reads} reads, {writes} entries in the ledger, {points} crash points; \
          {states} different states left by up to {crashes} crashes ({left_out} more left out), {longer} longer crashes; \
          {mishaps} mishaps; {} other ends; {:.0} s",
         figures.covered.len(),

@@ -7,6 +7,7 @@ use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
 
+use aho_corasick::{AhoCorasick, MatchKind};
 use evenkeel_core::container::label;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags};
@@ -89,12 +90,8 @@ pub(super) fn likeness(world: &World, records: &Records) -> String {
         format!("{:?} {left} {} {alive} {}", backend.work, backend.orphaned, backend.address)
     }));
     text.push(format!("{} {:?} {:?}", hooked(world), world.violations, world.owners));
-    let mut text = text.join("\n") + "\n\n" + &records.text();
-    for it in &world.containers {
-        text = text.replace(it.seen.id.as_str(), &format!("id of {}", it.seen.name));
-        text = text.replace(it.seen.id.short(), &format!("short id of {}", it.seen.name));
-    }
-    plain(&text)
+    let text = text.join("\n") + "\n\n" + &records.text();
+    plain(&named(world, &text))
 }
 
 fn container(world: &World, it: &Instance, known: bool) -> String {
@@ -142,6 +139,20 @@ fn databases(databases: &BTreeMap<String, super::cluster::Database>) -> Vec<Stri
     databases.iter().map(one).collect()
 }
 
+/// Names in place of the ids of containers, which are long or short.
+fn named(world: &World, text: &str) -> String {
+    let ids = world.containers.iter().flat_map(|it| [it.seen.id.as_str(), it.seen.id.short()]);
+    let ids = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(ids).unwrap();
+    let mut out = String::with_capacity(text.len());
+    ids.replace_all_with(text, &mut out, |found, id, out| {
+        let length = if id.len() > 12 { "id" } else { "short id" };
+        let name = &world.containers[found.pattern().as_usize() / 2].seen.name;
+        let _ = write!(out, "{length} of {name}");
+        true
+    });
+    out
+}
+
 /// How long, as coarsely as it matters: whether something answers, is healthy, has been watched.
 fn age(age: Duration) -> &'static str {
     match age.as_millis() {
@@ -156,14 +167,24 @@ fn age(age: Duration) -> &'static str {
 /// Numbers of more than three figures are times, sizes or ids; those after `-r` and `_r` are rollouts.
 fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find(|letter: char| letter.is_ascii_digit()) {
-        let (before, digits) = rest.split_at(at);
-        let end = digits.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(digits.len());
-        let is_rollout = before.ends_with("-r") || before.ends_with("_r");
-        out.push_str(before);
-        out.push_str(if is_rollout || end > 3 { "#" } else { &digits[..end] });
-        rest = &digits[end..];
+    let bytes = text.as_bytes();
+    let (mut copied, mut at) = (0, 0);
+    while at < bytes.len() {
+        if !bytes[at].is_ascii_digit() {
+            at += 1;
+            continue;
+        }
+        let begin = at;
+        while at < bytes.len() && bytes[at].is_ascii_digit() {
+            at += 1;
+        }
+        let is_rollout = begin >= 2 && bytes[begin - 1] == b'r' && matches!(bytes[begin - 2], b'-' | b'_');
+        if is_rollout || at - begin > 3 {
+            out.push_str(&text[copied..begin]);
+            out.push('#');
+            copied = at;
+        }
     }
-    out + rest
+    out.push_str(&text[copied..]);
+    out
 }

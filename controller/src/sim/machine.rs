@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rusqlite::ffi;
 use tokio::time::{Instant, sleep};
 
 use super::image::Recorder;
@@ -72,6 +73,8 @@ pub(super) enum Trouble {
 pub(super) enum Fault {
     /// One effect, by its number.
     At(u64, Mishap),
+    /// One write to the ledger, by its number, fails: the disk reports that it could not keep it. Those after it succeed.
+    Ledger(u64),
     /// One read of the engine, by its number, shows what was before the last change.
     Stale(u64),
 }
@@ -89,6 +92,8 @@ struct Inner {
     effects: u64,
     /// Reads of the engine that were asked for.
     reads: u64,
+    /// Writes to the ledger.
+    writes: u64,
     /// Changes that came of them.
     changes: u64,
     fault: Option<Fault>,
@@ -98,11 +103,11 @@ struct Inner {
     away_until: Duration,
     /// How far the clock of the host is off, seconds.
     skew: i64,
-    /// Makes the ledger refuse writes, or take them again.
-    refuse_writes: Option<Box<dyn Fn(bool) + Send>>,
-    /// Passes that have begun since it refuses them.
+    /// Passes that have begun since the ledger refuses writes.
     refused_for: Option<usize>,
     recorder: Option<Recorder>,
+    /// Reads and writes to the ledger are not counted any more.
+    over: bool,
 }
 
 impl Machine {
@@ -115,14 +120,15 @@ impl Machine {
             began,
             effects: 0,
             reads: 0,
+            writes: 0,
             changes: 0,
             fault: None,
             before: None,
             away_until: Duration::ZERO,
             skew: 0,
-            refuse_writes: None,
             refused_for: None,
             recorder: None,
+            over: false,
         };
         Self(Arc::new(Mutex::new(inner)))
     }
@@ -143,12 +149,6 @@ impl Machine {
         let mut inner = self.inner();
         inner.fault = None;
         inner.refused_for = None;
-        inner.refuse_writes(false);
-    }
-
-    /// Who makes the ledger refuse writes.
-    pub(super) fn with_ledger(&self, refuse_writes: impl Fn(bool) + Send + 'static) {
-        self.inner().refuse_writes = Some(Box::new(refuse_writes));
     }
 
     /// Whatever becomes durable is recorded.
@@ -156,9 +156,12 @@ impl Machine {
         self.inner().recorder = Some(recorder);
     }
 
-    /// From here on nothing is.
-    pub(super) fn recorded_no_more(&self) {
-        self.inner().recorder = None;
+    /// The story is over: from here on nothing is recorded or counted, and nothing goes wrong.
+    pub(super) fn is_over(&self) {
+        let mut inner = self.inner();
+        inner.recorder = None;
+        inner.fault = None;
+        inner.over = true;
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -173,6 +176,11 @@ impl Machine {
     /// How many reads of the engine there have been.
     pub(super) fn reads(&self) -> u64 {
         self.inner().reads
+    }
+
+    /// How many writes to the ledger there have been.
+    pub(super) fn writes(&self) -> u64 {
+        self.inner().writes
     }
 
     /// What time it is in the world.
@@ -193,7 +201,6 @@ impl Machine {
         *passes += 1;
         if *passes > 1 {
             inner.refused_for = None;
-            inner.refuse_writes(false);
         }
     }
 
@@ -213,7 +220,7 @@ impl Machine {
         let mut inner = self.inner();
         inner.tick();
         let number = inner.reads;
-        inner.reads += 1;
+        inner.reads += u64::from(!inner.over);
         if inner.is_away() {
             return Err(unreachable(Trouble::Unreachable));
         }
@@ -257,11 +264,22 @@ impl Machine {
         mishap.and_then(Mishap::shown).map_or(result, |shown| Err(trouble(shown)))
     }
 
-    /// The ledger asks for the time once in every write, before it changes anything: what it wrote before is durable by now.
-    pub(super) fn ledger_writes(&self) {
+    /// The ledger is about to be written: what it wrote before is durable by now.
+    ///
+    /// # Errors
+    /// When it cannot be.
+    pub(super) fn ledger_is_written(&self) -> rusqlite::Result<()> {
         let mut inner = self.inner();
         inner.tick();
         inner.record("before the ledger is written");
+        let number = inner.writes;
+        inner.writes += u64::from(!inner.over);
+        let code = match inner.fault {
+            _ if inner.refused_for.is_some() => ffi::SQLITE_READONLY,
+            Some(Fault::Ledger(at)) if at == number => ffi::SQLITE_IOERR_FSYNC,
+            _ => return Ok(()),
+        };
+        Err(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None))
     }
 
     /// The world as it is now.
@@ -304,17 +322,8 @@ impl Inner {
         match mishap {
             Some(Mishap::ClockAhead) => self.skew = JUMP,
             Some(Mishap::ClockBehind) => self.skew = -JUMP,
-            Some(Mishap::LedgerReadOnly) => {
-                self.refused_for = Some(0);
-                self.refuse_writes(true);
-            }
+            Some(Mishap::LedgerReadOnly) => self.refused_for = Some(0),
             _ => {}
-        }
-    }
-
-    fn refuse_writes(&self, refuse: bool) {
-        if let Some(refuse_writes) = &self.refuse_writes {
-            refuse_writes(refuse);
         }
     }
 

@@ -1,4 +1,4 @@
-//! Lets something go wrong at every effect and at every read, and looks how the story ends.
+//! Lets something go wrong at every effect, at every write to the ledger and at every read, and looks how the story ends.
 
 use super::enumerate::{Figures, full};
 use super::machine::{Fault, Mishap};
@@ -8,16 +8,17 @@ use super::reference::Reference;
 /// Of what can go wrong, an ordinary run takes one in so many.
 const ORDINARY: usize = 17;
 
-/// Every effect goes wrong once, in every way.
+/// Every effect goes wrong once, in every way, and every write to the ledger fails once.
 ///
 /// With `EVENKEEL_SIM=stale` it is every read instead that shows what was before the last change. An engine does not do that, and
 /// evenkeel does not withstand it everywhere yet (docs/reliability.md).
 pub(super) async fn every_mishap(reference: &Reference<'_>, figures: &mut Figures) {
     let effects = (0..reference.figures.effects)
         .flat_map(|at| Mishap::ALL.into_iter().map(move |mishap| Fault::At(at, mishap)));
+    let writes = (0..reference.figures.writes).map(Fault::Ledger);
     let reads = (0..reference.figures.reads).map(Fault::Stale);
     let stale = std::env::var("EVENKEEL_SIM").is_ok_and(|how| how == "stale");
-    let faults: Vec<Fault> = if stale { reads.collect() } else { effects.collect() };
+    let faults: Vec<Fault> = if stale { reads.collect() } else { effects.chain(writes).collect() };
     let stride = if full() { 1 } else { ORDINARY };
     // Another part of them in each story.
     for fault in faults.iter().skip(faults.len() % stride).step_by(stride) {

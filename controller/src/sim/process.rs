@@ -30,14 +30,10 @@ thread_local! {
     static MACHINE: RefCell<Option<Machine>> = const { RefCell::new(None) };
 }
 
-/// The time of the simulated host. The ledger asks for it once in every write: there it is seen what it wrote before.
+/// The time of the simulated host.
 fn clock() -> Timestamp {
-    let now = MACHINE.with_borrow(|machine| {
-        machine.as_ref().map(|machine| {
-            machine.ledger_writes();
-            (machine.clock(), machine.skew())
-        })
-    });
+    let now =
+        MACHINE.with_borrow(|machine| machine.as_ref().map(|machine| (machine.clock(), machine.skew())));
     let (now, skew) = now.unwrap_or_default();
     Timestamp::from_second(MIDNIGHT + skew).unwrap() + now
 }
@@ -112,9 +108,9 @@ impl Process {
         let lock_places = locks.into_iter().chain(own.as_ref().map(|own| own.path().to_owned())).collect();
         MACHINE.set(Some(machine.clone()));
         let ledger = Ledger::open_with_clock(data_dir.path(), clock).unwrap();
-        machine.with_ledger({
-            let ledger = ledger.clone();
-            move |refuse| ledger.refuse_writes(refuse)
+        ledger.before_every_write({
+            let machine = machine.clone();
+            move || machine.ledger_is_written()
         });
         let app = AppName::new("shop");
         let surroundings = Surroundings { host: "simulated".to_owned(), lock_places };
@@ -158,7 +154,7 @@ impl Process {
     /// Further passes, a minute apart, that have to do nothing at all.
     /// What they leave is what the end left.
     pub(super) async fn idle(&self, passes: usize) -> Result<(), String> {
-        self.machine.recorded_no_more();
+        self.machine.is_over();
         let (effects, rollouts) = (self.machine.effects(), self.rollouts());
         for pass in 0..passes {
             sleep(Duration::from_secs(61)).await;

@@ -32,9 +32,9 @@ impl<'a> Reference<'a> {
         let (images, states): (Arc<Mutex<Vec<Image>>>, States) = Default::default();
         let sink = {
             let (images, states) = (Arc::clone(&images), states.clone());
-            move |moment: &Moment<'_>| {
+            move |moment: &mut Moment<'_>| {
                 let image = moment.image();
-                states.add(moment, 1, || image.clone());
+                states.add(moment, 1, |_| image.clone());
                 images.lock().unwrap().push(image);
             }
         };
@@ -72,6 +72,7 @@ fn figures(process: &Process, beginning: &Image, points: usize) -> Figures {
         steps: new.iter().map(|rollout| rollout.steps.len()).sum(),
         effects: process.machine.effects(),
         reads: process.machine.reads(),
+        writes: process.machine.writes(),
         points,
         covered: steps.iter().map(|step| step.step.clone()).collect(),
         ..Figures::default()
@@ -87,7 +88,7 @@ pub(super) async fn recorded(
 ) -> Result<(Vec<Image>, Process, End), String> {
     let images: Arc<Mutex<Vec<Image>>> = Arc::default();
     let sink = Arc::clone(&images);
-    let take = move |moment: &Moment<'_>| sink.lock().unwrap().push(moment.image());
+    let take = move |moment: &mut Moment<'_>| sink.lock().unwrap().push(moment.image());
     let how = Circumstances { sink: Some(Box::new(take)), ..Circumstances::default() };
     let (end, process) = stage.run(image, tip, how, idle).await?;
     let images = std::mem::take(&mut *images.lock().unwrap());
@@ -115,13 +116,18 @@ pub(super) struct State {
 
 impl States {
     /// Notes what a crash at this moment would leave, unless it is like what is there already.
-    pub(super) fn add(&self, moment: &Moment<'_>, crashes: usize, image: impl FnOnce() -> Image) {
+    pub(super) fn add(
+        &self,
+        moment: &mut Moment<'_>,
+        crashes: usize,
+        image: impl FnOnce(&mut Moment<'_>) -> Image,
+    ) {
         let mut hasher = std::hash::DefaultHasher::new();
         likeness(moment.world, moment.records).hash(&mut hasher);
         let number = hasher.finish();
         let mut inner = self.0.lock().unwrap();
         if inner.seen.insert(number) {
-            inner.ahead.push(State { image: image(), crashes, number });
+            inner.ahead.push(State { image: image(moment), crashes, number });
         }
     }
 

@@ -71,9 +71,9 @@ impl<'a> Stage<'a> {
         }
         if self.story.made_by_compose {
             let blank = self.start(&Image::blank(), self.story.tip, Circumstances::default());
-            let mut world = image.world;
-            world.as_compose_made_it();
-            image = Image { world, ..blank.end("the beginning") };
+            let world = std::mem::replace(&mut image, blank.end("the beginning")).world;
+            image.world = world;
+            image.world.as_compose_made_it();
         }
         (self.story.drift)(&mut image.world);
         image
