@@ -26,7 +26,8 @@ impl Disk {
         disk
     }
 
-    /// One that becomes read-only when it has a fault, as disks of servers do.
+    /// One that becomes read-only when it has a fault, as disks of servers do. Nothing gets to it before its time unless somebody
+    /// asks for it: neither with the journal, which is written every ten minutes, nor because a file takes another one's place.
     pub fn that_may_fail(world: &World, mebibytes: u32) -> Self {
         let image = world.directory().join("disk.img");
         must(command("truncate", ["-s", &format!("{mebibytes}M")]).arg(&image));
@@ -39,7 +40,8 @@ impl Disk {
     fn mount(&self) {
         let image = self.image.as_ref().expect("it has a file");
         // It goes with the mount.
-        must(command("mount", ["-o", "loop,errors=remount-ro"]).arg(image).arg(&self.data_dir));
+        let options = "loop,errors=remount-ro,commit=600,noauto_da_alloc";
+        must(command("mount", ["-o", options]).arg(image).arg(&self.data_dir));
     }
 
     /// Leaves no byte free.
@@ -72,13 +74,35 @@ impl Disk {
     /// As after its repair, on another disk: containers that mount files of evenkeel hold on to the broken one. Nobody else may use
     /// it meanwhile.
     pub fn repair(&mut self) {
-        let (old, new) =
-            (self.image.clone().expect("it has a file"), self.data_dir.with_extension("repaired.img"));
         must(command("umount", ["-l"]).arg(&self.data_dir));
-        must(command("cp", [&old, &new]).arg("--sparse=always"));
-        let checked = run(command("e2fsck", ["-f", "-y"]).arg(&new));
+        let copy = self.copy();
+        let checked = run(command("e2fsck", ["-f", "-y"]).arg(&copy));
         assert!(checked.code < 4, "{}{}", checked.stdout, checked.stderr);
-        self.image = Some(new);
+        self.exchange(copy);
+    }
+
+    /// As after a power loss: what the file system had in memory only is gone. Nobody may use it meanwhile.
+    pub fn lose_power(&mut self) {
+        // What the file system has written is in the file by now; to unmount it would write the rest.
+        let copy = self.copy();
+        must(command("umount", ["-l"]).arg(&self.data_dir));
+        self.exchange(copy);
+    }
+
+    /// What has got to it.
+    fn copy(&self) -> PathBuf {
+        let old = self.image.as_ref().expect("it has a file");
+        let new = old.with_extension("next");
+        must(command("cp", [old, &new]).arg("--sparse=always"));
+        new
+    }
+
+    /// Mounts another file in its place. Containers that mount files from it keep the old one, which goes with them.
+    fn exchange(&mut self, other: PathBuf) {
+        let image = self.image.as_ref().expect("it has a file");
+        // A mounted file keeps its content when its name goes.
+        std::fs::remove_file(image).expect("it is there");
+        std::fs::rename(other, image).expect("both are in one directory");
         self.mount();
     }
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::controller::Controller;
+use crate::disk::Disk;
 use crate::http;
 use crate::journal::{Journal, Moment, Side};
 use crate::world::{World, project};
@@ -16,6 +17,17 @@ const LIMIT: Duration = Duration::from_secs(120);
 const PATIENCE: Duration = Duration::from_secs(3);
 /// More kills than any rollout has steps: one that never comes to its end has more.
 const MOST: usize = 300;
+
+/// Who is killed, and what with.
+#[derive(Debug)]
+pub struct Victim<'a> {
+    /// Where it works.
+    pub world: &'a World,
+    /// The controller.
+    pub controller: &'a mut Controller,
+    /// Its disk, where that loses power with it.
+    pub disk: Option<&'a mut Disk>,
+}
 
 /// The kills that were made.
 #[derive(Debug)]
@@ -52,13 +64,7 @@ impl Gauntlet {
     }
 
     /// Kills the controller at every moment of the commit's rollout that `wanted` takes, each once, until the rollout has ended.
-    pub fn run(
-        &mut self,
-        world: &World,
-        controller: &mut Controller,
-        commit: &str,
-        wanted: impl Fn(&Moment) -> bool,
-    ) {
+    pub fn run(&mut self, mut victim: Victim<'_>, commit: &str, wanted: impl Fn(&Moment) -> bool) {
         let mut killed = BTreeSet::new();
         let amid = |now: &Moment| Moment { side: Side::Amid, ..now.clone() };
         let is_amid = self.amid;
@@ -71,16 +77,25 @@ impl Gauntlet {
                 self.journal.amid(commit, &begun);
                 meant = amid(&begun);
             }
-            controller.kill9();
+            victim.controller.kill9();
             self.journal.let_go();
+            if let Some(disk) = &mut victim.disk {
+                disk.lose_power();
+            }
             let last = self.journal.of_the_dead(commit).unwrap_or_else(|| begun.clone());
             let hit = if last == begun { meant.clone() } else { last };
-            self.note(world, &meant, &hit);
+            self.note(victim.world, &meant, &hit);
             killed.extend([meant, hit]);
             assert!(killed.len() < MOST, "it never ends: {killed:#?}");
-            controller.restart();
+            victim.controller.restart();
         }
         self.journal.let_go();
+    }
+
+    /// Counts rollouts only that are begun after this one.
+    #[must_use]
+    pub fn after(self, rollout: i64) -> Self {
+        Self { journal: self.journal.after(rollout), ..self }
     }
 
     fn note(&mut self, world: &World, meant: &Moment, hit: &Moment) {

@@ -14,14 +14,14 @@ const PAUSE: Duration = Duration::from_micros(50);
 const AMID: Duration = Duration::from_millis(8);
 /// Into one that takes its time.
 const AMID_SLOW: Duration = Duration::from_millis(300);
-const SLOW: [&str; 7] = ["build", "read-scripts", "rehearse", "backup", "migrate", "restore", "bake"];
+const SLOW: [&str; 8] = ["build", "pull", "read-scripts", "rehearse", "backup", "migrate", "restore", "bake"];
 
 /// What a restart finds begun, and marks as interrupted, is no moment of its own.
 const NEWEST: &str = "SELECT id, stage, name, subject, outcome FROM steps \
-    WHERE rollout = (SELECT max(id) FROM rollouts WHERE app = ?1 AND revision = ?2) AND outcome IS NOT 'interrupted' \
-    ORDER BY id DESC LIMIT 1";
+    WHERE rollout = (SELECT max(id) FROM rollouts WHERE app = ?1 AND revision = ?2 AND id > ?3) \
+    AND outcome IS NOT 'interrupted' ORDER BY id DESC LIMIT 1";
 const ENDED: &str = "SELECT finished_at IS NOT NULL AND outcome <> 'Cancelled' FROM rollouts \
-    WHERE app = ?1 AND revision = ?2 ORDER BY id DESC LIMIT 1";
+    WHERE app = ?1 AND revision = ?2 AND id > ?3 ORDER BY id DESC LIMIT 1";
 
 /// Which side of its effect a step is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,12 +55,29 @@ pub struct Journal {
     reader: Option<Connection>,
     /// The last entry of the controller that was killed last: what is newer is of the one that runs.
     dead: i64,
+    /// The last entry that was seen.
+    seen: i64,
+    /// The last rollout that does not count.
+    past: i64,
 }
 
 impl Journal {
     /// In a data directory; the ledger need not be there yet.
     pub fn of(data_dir: &Path, app: &str) -> Self {
-        Self { file: data_dir.join("ledger.db"), app: app.to_owned(), reader: None, dead: 0 }
+        Self {
+            file: data_dir.join("ledger.db"),
+            app: app.to_owned(),
+            reader: None,
+            dead: 0,
+            seen: 0,
+            past: 0,
+        }
+    }
+
+    /// The same, of rollouts that are begun after this one only.
+    #[must_use]
+    pub fn after(self, rollout: i64) -> Self {
+        Self { past: rollout, ..self }
     }
 
     /// Waits for a moment that `wanted` takes; `None` once the rollout of that commit, the latest one, has ended, however.
@@ -80,7 +97,8 @@ impl Journal {
                 Some(moment) if wanted(&moment) => return Some(moment),
                 moment => last = moment.or(last),
             }
-            if self.asked(|reader, app| ended(reader, app, revision)) == Some(true) {
+            let past = self.past;
+            if self.asked(|reader, app| ended(reader, app, revision, past)) == Some(true) {
                 return None;
             }
             std::thread::sleep(PAUSE);
@@ -98,8 +116,9 @@ impl Journal {
     }
 
     fn now(&mut self, revision: &str) -> Option<Moment> {
-        let dead = self.dead;
-        let (id, moment) = self.asked(|reader, app| newest(reader, app, revision))?;
+        let (dead, past) = (self.dead, self.past);
+        let (id, moment) = self.asked(|reader, app| newest(reader, app, revision, past))?;
+        self.seen = self.seen.max(id);
         (id > dead).then_some(moment)
     }
 
@@ -110,17 +129,23 @@ impl Journal {
 
     /// The last moment on record, from a copy: the file itself is recovered by whoever opens it first after a crash, and that is
     /// not to be this one.
+    ///
+    /// # Panics
+    /// When an entry that was there is not there any more.
     pub fn of_the_dead(&mut self, revision: &str) -> Option<Moment> {
         let copy = self.file.with_extension("copy");
         for (from, to) in [(self.file.clone(), copy.clone()), (wal(&self.file), wal(&copy))] {
             std::fs::copy(&from, &to).unwrap_or_else(|problem| panic!("{}: {problem}", from.display()));
         }
-        let newest = Connection::open(&copy).and_then(|reader| newest(&reader, &self.app, revision));
+        let newest =
+            Connection::open(&copy).and_then(|reader| newest(&reader, &self.app, revision, self.past));
         for suffix in ["", "-wal", "-shm"] {
             let _ = std::fs::remove_file(format!("{}{suffix}", copy.display()));
         }
         let newest =
             newest.unwrap_or_else(|problem| panic!("the ledger that a crash left cannot be read: {problem}"));
+        let (last, seen) = (newest.as_ref().map_or(0, |(id, _)| *id), self.seen);
+        assert!(last >= seen, "entry {seen} was on record, and the last one after the crash is {last}");
         newest.map(|(id, moment)| {
             self.dead = id;
             moment
@@ -150,12 +175,17 @@ fn reader(file: &Path) -> rusqlite::Result<Connection> {
     Ok(reader)
 }
 
-fn newest(reader: &Connection, app: &str, revision: &str) -> rusqlite::Result<Option<(i64, Moment)>> {
-    reader.prepare_cached(NEWEST)?.query_row([app, revision], moment).optional()
+fn newest(
+    reader: &Connection,
+    app: &str,
+    revision: &str,
+    past: i64,
+) -> rusqlite::Result<Option<(i64, Moment)>> {
+    reader.prepare_cached(NEWEST)?.query_row((app, revision, past), moment).optional()
 }
 
-fn ended(reader: &Connection, app: &str, revision: &str) -> rusqlite::Result<Option<bool>> {
-    reader.prepare_cached(ENDED)?.query_row([app, revision], |row| row.get(0)).optional()
+fn ended(reader: &Connection, app: &str, revision: &str, past: i64) -> rusqlite::Result<Option<bool>> {
+    reader.prepare_cached(ENDED)?.query_row((app, revision, past), |row| row.get(0)).optional()
 }
 
 fn moment(row: &Row<'_>) -> rusqlite::Result<(i64, Moment)> {

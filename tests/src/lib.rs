@@ -17,6 +17,7 @@ pub mod journal;
 pub mod light;
 pub mod load;
 pub mod metrics;
+pub mod registry;
 pub mod report;
 pub mod wait;
 pub mod world;
@@ -26,6 +27,7 @@ pub use disk::Disk;
 pub use docker::Docker;
 pub use gauntlet::Gauntlet;
 pub use load::Load;
+pub use registry::Registry;
 pub use world::World;
 
 /// Tells a figure to whoever runs the tests with `--no-capture`.

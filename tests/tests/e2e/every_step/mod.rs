@@ -1,30 +1,43 @@
 //! `kill -9` at every step of a rollout, before and after its effect, while users write: whatever was killed, the application
 //! ends whole, and every row that somebody was told is stored is there.
 
+mod power_loss;
+mod rare;
+
+use evenkeel_tests::gauntlet::Victim;
 use evenkeel_tests::journal::Moment;
 use evenkeel_tests::load::Row;
 use evenkeel_tests::report::Rollout;
 use evenkeel_tests::world::Options;
-use evenkeel_tests::{Controller, Gauntlet, Load, World, tell};
+use evenkeel_tests::{Controller, Disk, Gauntlet, Load, World, tell};
 
 /// A world whose releases are watched shortly: nothing is being proven by that here.
 struct Stage {
-    // Fields drop in order: a controller that still ran would mend what its world takes down.
+    // Fields drop in order: a controller that still ran would mend what its world takes down, and use the disk.
     controller: Controller,
+    /// The data directory's, where it loses power with the controller.
+    disk: Option<Disk>,
     world: World,
     rows: Vec<Row>,
 }
 
 impl Stage {
     fn new() -> Self {
-        let world = World::with(Options { bake: 2, ..Options::default() });
+        Self::of(World::with(Options { bake: 2, ..Options::default() }), None)
+    }
+
+    fn of(world: World, disk: Option<Disk>) -> Self {
         let controller = world.start();
-        Self { controller, world, rows: Vec::new() }
+        Self { controller, disk, world, rows: Vec::new() }
     }
 
     /// With a first release live, its proxy, and rows.
     fn set() -> Self {
-        let mut stage = Self::new();
+        Self::new().begun()
+    }
+
+    fn begun(self) -> Self {
+        let mut stage = self;
         stage.controller.settle(&stage.world.repo.head(), 240);
         stage.proxied();
         stage.rows = stage.world.seed_rows();
@@ -41,7 +54,7 @@ impl Stage {
     /// Runs a rollout through all of its kills while users write.
     fn kill(&mut self, mut gauntlet: Gauntlet, commit: &str, wanted: impl Fn(&Moment) -> bool) {
         let load = Load::start(&self.world.url(""), 10);
-        gauntlet.run(&self.world, &mut self.controller, commit, wanted);
+        gauntlet.run(self.victim(), commit, wanted);
         let seen = load.stop();
         tell(&gauntlet);
         tell(format!(
@@ -52,6 +65,10 @@ impl Stage {
             seen.rows.len()
         ));
         self.rows.extend(seen.rows);
+    }
+
+    fn victim(&mut self) -> Victim<'_> {
+        Victim { world: &self.world, controller: &mut self.controller, disk: self.disk.as_mut() }
     }
 
     /// The commit is live, whole, and on record as one success.
@@ -104,7 +121,7 @@ fn of_a_first_release() {
     let mut stage = Stage::new();
     let commit = stage.world.repo.head();
     let mut gauntlet = Gauntlet::on_record_only(&stage.controller);
-    gauntlet.run(&stage.world, &mut stage.controller, &commit, |_| true);
+    gauntlet.run(stage.victim(), &commit, |_| true);
     tell(&gauntlet);
     stage.ends(&commit, "1.0.0", "0001");
 }
