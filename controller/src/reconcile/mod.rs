@@ -13,6 +13,7 @@ mod let_go;
 mod owner;
 mod pass;
 mod retention;
+mod unfinished;
 mod validate;
 mod view;
 

@@ -14,11 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::app::{Handle, Next};
 use super::choose::{Choice, Chosen, choose};
-use super::desired;
+use super::{desired, unfinished};
 use crate::ledger::OpenRollout;
-use crate::rollout::{
-    End, Failure, Gathered, Order, leads_back, outcome, remarks, resume_as_revert, run, sweep,
-};
+use crate::rollout::{End, Failure, Gathered, Order, leads_back, outcome, remarks, run, sweep};
 
 /// When what was put right is looked at again.
 const AFTER_REPAIR: Duration = Duration::from_secs(1);
@@ -56,8 +54,8 @@ fn stand_aside(handle: &Handle, message: &str) -> Next {
 async fn pass(handle: &Arc<Handle>, reason: &str) -> Result<Next, Failure> {
     let context = &handle.context;
     let ledger = &context.ledger;
-    if let Some(open) = ledger.open_rollout(&handle.name)?.filter(|open| open.reverting.is_some()) {
-        return finish_revert(handle, &open).await;
+    if let Some(next) = unfinished::finish(handle).await? {
+        return Ok(next);
     }
     let Some(desired) = desired_release(handle).await? else { return keep_live(handle).await };
     ledger.put_release(&desired)?;
@@ -230,7 +228,10 @@ async fn rollout(
 }
 
 /// Carries something out while others watch. It is never dropped in the middle: only the watchers are.
-async fn watched<T, W>(mut work: Pin<Box<impl Future<Output = T>>>, watch: impl Future<Output = W>) -> T {
+pub(super) async fn watched<T, W>(
+    mut work: Pin<Box<impl Future<Output = T>>>,
+    watch: impl Future<Output = W>,
+) -> T {
     tokio::pin!(watch);
     tokio::select! {
         end = &mut work => end,
@@ -239,7 +240,7 @@ async fn watched<T, W>(mut work: Pin<Box<impl Future<Output = T>>>, watch: impl 
 }
 
 /// Puts the end of a rollout on record, and says what is next.
-async fn record(handle: &Arc<Handle>, order: &Order<'_>, end: End) -> Result<Next, Failure> {
+pub(super) async fn record(handle: &Arc<Handle>, order: &Order<'_>, end: End) -> Result<Next, Failure> {
     let ledger = &handle.context.ledger;
     hold_back(handle, order, &end)?;
     if let Some(outcome) = outcome(&end) {
@@ -332,38 +333,6 @@ async fn succeeded(handle: &Arc<Handle>, order: &Order<'_>) -> Result<(), Failur
     }
     ledger.touch_release(&handle.name, &order.release.digest)?;
     Ok(())
-}
-
-/// Goes on putting back what a crash interrupted.
-async fn finish_revert(handle: &Arc<Handle>, open: &OpenRollout) -> Result<Next, Failure> {
-    let ledger = &handle.context.ledger;
-    ledger.interrupt_steps(open.id)?;
-    let Some(release) = ledger.release(&handle.name, &open.release)? else {
-        ledger.finish_rollout(open.id, Outcome::RevertFailed, Some("the ledger has lost the release"))?;
-        return Ok(Next::Again);
-    };
-    handle.owns(&release).await?;
-    sweep(&handle.context, &release).await?;
-    let previous = match &open.previous {
-        Some(digest) => ledger.release(&handle.name, digest)?,
-        None => None,
-    };
-    let order = Order {
-        context: &handle.context,
-        release: &release,
-        id: open.id,
-        previous,
-        repair: false,
-        cancel: CancellationToken::new(),
-        parked: handle.parked.child_token(),
-    };
-    let why = open.reverting.clone().unwrap_or_default();
-    let revert = Box::pin(resume_as_revert(&order, &why));
-    let end = watched(revert, handle.keep_owning(&order)).await;
-    record(handle, &order, end).await.map(|next| match next {
-        Next::Settled => Next::Again,
-        next => next,
-    })
 }
 
 /// The release of the branch's tip; `None` where it cannot be read, which is on record as a condition.

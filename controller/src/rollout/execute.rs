@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use evenkeel_core::plan::{Direction, Effect, Plan, Role, Step, Strategy, Subject};
+use evenkeel_core::plan::{Direction, Effect, Plan, Role, Stage, Step, Strategy};
 use evenkeel_core::status::Phase;
 
 use super::Failure;
@@ -22,6 +22,8 @@ impl Run<'_> {
         let ledger = &self.context.ledger;
         self.room_behind_fence(plan).await?;
         let number = ledger.put_plan(self.id, stage, plan)?;
+        // The process may have ended between the last start and its record.
+        self.pause_ends(plan, &plan.steps)?;
         for (index, step) in plan.steps.iter().enumerate() {
             self.interruption(step)?;
             self.room(step)?;
@@ -36,7 +38,7 @@ impl Run<'_> {
             self.context.metrics.step_finished(step.effect.name(), outcome, began.elapsed().as_secs_f64());
             ledger.finish_step(entry, outcome, detail.as_deref())?;
             self.gap_in_the_fence(plan, step, &result?)?;
-            self.pause_ends(step)?;
+            self.pause_ends(plan, &plan.steps[index + 1..])?;
         }
         Ok(())
     }
@@ -91,23 +93,16 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The first container that serves again ends it.
-    fn pause_ends(&self, step: &Step) -> Result<(), Failure> {
-        let serves = match &step.effect {
-            Effect::Join { role, .. } => *role == Role::Successor,
-            Effect::Start { container } => self.serves(container)?,
-            _ => false,
+    /// It ends when nobody is left who has to be started.
+    fn pause_ends(&self, plan: &Plan, ahead: &[Step]) -> Result<(), Failure> {
+        let starts = |step: &Step| {
+            matches!(step.effect, Effect::Start { .. } | Effect::Join { role: Role::Successor, .. })
         };
-        let Some(began) = self.fact::<i64>(fact::PAUSED_AT)?.filter(|_| serves) else { return Ok(()) };
-        if self.fact::<i64>(fact::PAUSED_FOR)?.is_none() {
-            self.set_fact(fact::PAUSED_FOR, &(self.context.ledger.now().as_millisecond() - began))?;
+        if plan.stage != Stage::Deploy || ahead.iter().any(starts) || !self.fence_is_up() {
+            return Ok(());
         }
-        Ok(())
-    }
-
-    fn serves(&self, subject: &Subject) -> Result<bool, Failure> {
-        Ok(self.context.ledger.serving(&self.context.app)?.get(&subject.service) == subject.id.as_ref()
-            && subject.id.is_some())
+        let Some(began) = self.fact::<i64>(fact::PAUSED_AT)? else { return Ok(()) };
+        self.set_fact(fact::PAUSED_FOR, &(self.context.ledger.now().as_millisecond() - began))
     }
 
     /// What reality already shows is not done again; and an answer that was lost does not make a failure.

@@ -24,5 +24,5 @@ pub(crate) use gather::Gathered;
 pub(crate) use outside::Helpers;
 pub(crate) use overtaken::leads_back;
 pub(crate) use prepare::context_request;
-pub(crate) use run::{End, Order, outcome, remarks, resume_as_revert, run};
+pub(crate) use run::{End, Order, fence_is_up, outcome, remarks, resume_as_revert, run};
 pub(crate) use sweep::sweep;

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::database::{CONNECT_AGAIN, CONNECT_TRIES};
 use super::{Context, Failure, Gathered, leads_back};
 use crate::database::Held;
+use crate::ledger::Ledger;
 
 /// Facts of a rollout that its journal keeps beside the steps.
 pub(super) mod fact {
@@ -160,8 +161,7 @@ impl Run<'_> {
 
     /// Whether what writes has been stopped for the schema, and nothing serves in its place yet.
     pub(super) fn fence_is_up(&self) -> bool {
-        let is_there = |key: &str| matches!(self.fact::<i64>(key), Ok(Some(_)));
-        is_there(fact::PAUSED_AT) && !is_there(fact::PAUSED_FOR)
+        fence_is_up(&self.context.ledger, self.id).unwrap_or(false)
     }
 
     fn is_live(&self) -> bool {
@@ -203,6 +203,15 @@ impl Run<'_> {
             tokio::time::sleep(CONNECT_AGAIN).await;
         }
     }
+}
+
+/// Whether a rollout has stopped what writes for the schema, and nothing serves in its place yet.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub(crate) fn fence_is_up(ledger: &Ledger, id: RolloutId) -> Result<bool, Failure> {
+    let is_there = |key: &str| ledger.fact(id, key).map(|fact| fact.is_some());
+    Ok(is_there(fact::PAUSED_AT)? && !is_there(fact::PAUSED_FOR)?)
 }
 
 /// Plans that find out nothing new would go round in circles.

@@ -19,6 +19,7 @@ mod likeness;
 mod machine;
 mod mishaps;
 mod oracle;
+mod overtaken;
 mod owner;
 mod process;
 mod random;

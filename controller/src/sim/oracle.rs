@@ -104,7 +104,8 @@ pub(super) fn faults_of(process: &Process, tries: usize) -> Vec<String> {
     faults
 }
 
-fn lost_rows(world: &World) -> Option<String> {
+/// Rows that users were told are safe, and that are in no database and no backup that stands for one.
+pub(super) fn lost_rows(world: &World) -> Option<String> {
     let databases = world.volumes.values().flatten().filter_map(|cluster| cluster.databases.get("shop"));
     let mut there: BTreeSet<u64> = databases.clone().flat_map(|shop| &shop.rows).copied().collect();
     // A first release that is put back takes its tables along; the backup before that has the rows.
