@@ -47,6 +47,14 @@ pub(crate) enum EngineError {
         /// The last lines of its output.
         tail: Vec<String>,
     },
+    /// Somebody removed a layer under a build, again and again: transient, and never the release's fault.
+    #[error("building {image} was disturbed: what it had built so far was removed meanwhile ({reason})")]
+    LayerLost {
+        /// The image's name.
+        image: String,
+        /// The builder's words.
+        reason: String,
+    },
     /// A pull failed.
     #[error("pulling {image} failed: {reason}")]
     PullFailed {

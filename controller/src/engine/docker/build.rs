@@ -20,6 +20,15 @@ const TAIL: usize = 40;
 /// The classic builder's words about a Dockerfile written for BuildKit.
 const MODERN: [&str; 4] = ["requires BuildKit", "requires buildkit", "unknown flag", "unknown instruction"];
 
+/// The builders' words about a layer that was there when the build began: somebody removed an image that shares it, or
+/// pruned, in the middle of the build.
+const LOST: [&str; 4] =
+    ["No such image: sha256:", "layer does not exist", "unknown parent image ID", "unknown layer"];
+/// How the builders begin to tell of a `RUN` step that failed: what follows is the step's own text.
+const RAN: [&str; 3] = ["The command '", "executor failed running", "process \""];
+/// How often a build is begun that others take layers away from.
+const ATTEMPTS: usize = 3;
+
 /// The two builders, by the engine's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Builder {
@@ -63,12 +72,31 @@ impl Docker {
         request: BuildRequest,
         progress: Progress<'_>,
     ) -> Result<Image, EngineError> {
-        let id = match tokio::time::timeout(request.timeout, self.build_either(&request, progress)).await {
+        let id = match tokio::time::timeout(request.timeout, self.build_again(&request, progress)).await {
             Ok(built) => built?,
             Err(_) => return Err(EngineError::Timeout { action: action(&request), after: request.timeout }),
         };
         let image = self.find_image(id.as_ref().map_or(&request.tag, |id| id.as_str())).await?;
         image.ok_or_else(|| failed(&request, "the image is not there afterwards".to_owned(), Vec::new()))
+    }
+
+    /// What was built so far is found again, so that beginning anew costs no more than the layer that is gone.
+    async fn build_again(
+        &self,
+        request: &BuildRequest,
+        progress: Progress<'_>,
+    ) -> Result<Option<ImageId>, EngineError> {
+        for _ in 1..ATTEMPTS {
+            match self.build_either(request, progress).await {
+                Err(EngineError::LayerLost { reason, .. }) => {
+                    progress(&format!(
+                        "somebody removed a layer of this build meanwhile ({reason}): starting again"
+                    ));
+                }
+                answer => return answer,
+            }
+        }
+        self.build_either(request, progress).await
     }
 
     async fn build_either(
@@ -181,7 +209,15 @@ fn failed(request: &BuildRequest, reason: String, tail: Vec<String>) -> EngineEr
     if errors::out_of_space(&reason) {
         return EngineError::NoSpace { action: action(request), reason };
     }
-    EngineError::BuildFailed { image: request.tag.clone(), reason, tail }
+    let image = request.tag.clone();
+    if layer_lost(&reason) {
+        return EngineError::LayerLost { image, reason };
+    }
+    EngineError::BuildFailed { image, reason, tail }
+}
+
+fn layer_lost(reason: &str) -> bool {
+    LOST.iter().any(|words| reason.contains(words)) && !RAN.iter().any(|words| reason.contains(words))
 }
 
 fn wants_buildkit(error: &EngineError) -> bool {

@@ -92,3 +92,23 @@ fn a_full_disk_and_a_modern_dockerfile_are_told_apart() {
     let modern = failed(&request(), "the --mount option requires BuildKit. Refer to …".into(), Vec::new());
     assert!(wants_buildkit(&modern) && !wants_buildkit(&full));
 }
+
+#[test]
+fn a_layer_that_somebody_removed_is_not_the_releases_fault() {
+    let lost =
+        |reason: &str| matches!(failed(&request(), reason.into(), Vec::new()), EngineError::LayerLost { .. });
+    for reason in [
+        "No such image: sha256:8d5b2a3e2b8b",
+        "failed to create rwlayer: layer does not exist",
+        "unknown parent image ID sha256:8d5b2a3e2b8b",
+    ] {
+        assert!(lost(reason), "{reason}");
+    }
+    for reason in [
+        "The command '/bin/sh -c echo layer does not exist; exit 1' returned a non-zero code: 1",
+        "executor failed running [/bin/sh -c echo unknown layer; exit 1]: exit code: 1",
+        "pull access denied for nothing, repository does not exist or may require 'docker login'",
+    ] {
+        assert!(!lost(reason), "{reason}");
+    }
+}

@@ -6,6 +6,7 @@ mod compose;
 mod dialect;
 mod facts;
 mod life;
+mod lost_layers;
 mod others;
 mod owner;
 mod registries;
