@@ -175,6 +175,10 @@ pub(crate) struct BuildRequest {
     pub ulimits: BTreeMap<String, (i64, i64)>,
     /// Ask for newer base images.
     pub pull: bool,
+    /// Values that steps may ask for by these ids. Never logged, and in no layer.
+    pub secrets: BTreeMap<String, Vec<u8>>,
+    /// Sockets of SSH agents that steps may ask for by these ids.
+    pub agents: BTreeMap<String, PathBuf>,
     /// Limit.
     pub timeout: Duration,
 }

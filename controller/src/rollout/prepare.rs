@@ -59,6 +59,8 @@ impl Run<'_> {
             cache_from: build.cache_from.clone(),
             ulimits: build.ulimits.clone(),
             pull: build.pull,
+            secrets: Default::default(),
+            agents: Default::default(),
             timeout: options.timeout,
         };
         let log = std::sync::Mutex::new(Vec::new());

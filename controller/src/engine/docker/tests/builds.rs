@@ -41,6 +41,8 @@ pub(super) fn request(tag: &str, context: &Context) -> BuildRequest {
         cache_from: Vec::new(),
         ulimits: BTreeMap::new(),
         pull: false,
+        secrets: BTreeMap::new(),
+        agents: BTreeMap::new(),
         timeout: Duration::from_secs(120),
     }
 }

@@ -10,6 +10,7 @@ mod lost_layers;
 mod others;
 mod owner;
 mod registries;
+mod sessions;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
