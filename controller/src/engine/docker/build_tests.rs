@@ -114,3 +114,42 @@ fn a_layer_that_somebody_removed_is_not_the_releases_fault() {
         assert!(!lost(reason), "{reason}");
     }
 }
+
+#[test]
+fn what_the_engines_buildkit_cannot_do_is_said() {
+    let plain = || BuildRequest { shm_size: None, ..request() };
+    let limited = || BuildRequest { ulimits: [("nofile".to_owned(), (1, 2))].into(), ..plain() };
+    let on = |network: &str| BuildRequest { network: Some(network.into()), ..plain() };
+    let said = |request: &BuildRequest, speaks: &str| not_for_buildkit(request, ApiVersion::parse(speaks));
+    let since = |request: &BuildRequest, speaks: &str| {
+        said(request, speaks).and_then(|reason| reason.rsplit(' ').next().map(str::to_owned))
+    };
+    assert_eq!(since(&plain(), "1.38").as_deref(), Some("18.09"));
+    assert_eq!(since(&request(), "1.41").as_deref(), Some("23"));
+    assert_eq!(since(&limited(), "1.41").as_deref(), Some("23"));
+    assert!(said(&on("harbour"), "1.44").is_some_and(|reason| reason.contains("harbour")));
+    for (fine, speaks) in [(plain(), "1.39"), (limited(), "1.42"), (request(), "1.44"), (on("host"), "1.41")]
+    {
+        assert_eq!(said(&fine, speaks), None);
+    }
+}
+
+#[test]
+fn a_registry_that_is_away_is_not_the_releases_fault_and_advice_is_given() {
+    let said = |reason: &str| failed(&request(), reason.into(), Vec::new());
+    let away = "failed to solve with frontend dockerfile.v0: failed to solve with frontend gateway.v0: failed to do request: Head …";
+    let EngineError::PullFailed { transient: true, reason, .. } = said(away) else { panic!("{away}") };
+    assert!(reason.contains("`# syntax=`"), "{reason}");
+    let echoed = "executor failed running [/bin/sh -c echo failed to do request; exit 1]: exit code: 1";
+    assert!(matches!(said(echoed), EngineError::BuildFailed { reason, .. } if reason == echoed));
+    let heredoc = "failed to create LLB definition: dockerfile parse error line 3: unknown instruction: ECHO";
+    let EngineError::BuildFailed { reason, .. } = said(heredoc) else { panic!("{heredoc}") };
+    assert!(reason.contains("`# syntax=docker/dockerfile:1`"), "{reason}");
+}
+
+#[test]
+fn a_secret_of_several_lines_leaves_every_line() {
+    let key = b"-----BEGIN KEY-----\nc2VjcmV0\n-----END KEY-----\n".to_vec();
+    let redactor = redactor(&BuildRequest { secrets: [("key".to_owned(), key)].into(), ..request() });
+    assert_eq!(redactor.line("#7 0.2 c2VjcmV0"), "#7 0.2 [redacted]");
+}

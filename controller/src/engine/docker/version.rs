@@ -26,7 +26,7 @@ pub(super) const BUILDKIT_LIMITS: ApiVersion = ApiVersion(1, 42);
 pub(super) struct ApiVersion(u16, u16);
 
 impl ApiVersion {
-    fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let (major, minor) = text.split_once('.')?;
         Some(Self(major.parse().ok()?, minor.parse().ok()?))
     }
