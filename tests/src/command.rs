@@ -20,6 +20,12 @@ impl Finished {
     pub fn success(&self) -> bool {
         self.code == 0
     }
+
+    /// What it printed, without the last line's end; it has to have succeeded.
+    pub fn must(self, name: &str) -> String {
+        assert!(self.success(), "{name} failed with {}: {}{}", self.code, self.stderr, self.stdout);
+        self.stdout.trim_end().to_owned()
+    }
 }
 
 /// Runs a command to its end, with nothing to read.
@@ -37,15 +43,7 @@ pub fn run(command: &mut Command) -> Finished {
 /// Runs a command that has to succeed, and gives what it printed, without the last line's end.
 pub fn must(command: &mut Command) -> String {
     let name = format!("{command:?}");
-    let finished = run(command);
-    assert!(
-        finished.success(),
-        "{name} failed with {}: {}{}",
-        finished.code,
-        finished.stderr,
-        finished.stdout
-    );
-    finished.stdout.trim_end().to_owned()
+    run(command).must(&name)
 }
 
 /// A command from its parts.

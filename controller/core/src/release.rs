@@ -180,6 +180,8 @@ struct Inputs<'a> {
     rollout: &'a Rollout,
     probes: &'a [crate::manifest::UrlProbe],
     smoke: &'a [crate::manifest::Smoke],
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    build_secrets: BTreeMap<&'a ServiceName, &'a BTreeMap<String, crate::compose::MountSource>>,
     networks: &'a BTreeMap<String, crate::compose::Network>,
     volumes: &'a BTreeMap<String, crate::compose::Volume>,
 }
@@ -224,6 +226,7 @@ impl Release {
             rollout: &spec.rollout,
             probes: &spec.probes,
             smoke: &spec.smoke,
+            build_secrets: build_secrets(&parts.project),
             networks: &parts.project.networks,
             volumes: &parts.project.volumes,
         });
@@ -291,9 +294,20 @@ fn images(
     images
 }
 
-/// The same files under another path, and with other layers to begin from, make the same image.
+/// A build that failed for want of the right secret is another release with another one.
+fn build_secrets(
+    project: &Project,
+) -> BTreeMap<&ServiceName, &BTreeMap<String, crate::compose::MountSource>> {
+    let builds = project.services.iter().map(|(name, service)| (name, service.build.as_ref()));
+    builds
+        .filter_map(|(name, build)| Some((name, &build?.secrets)))
+        .filter(|(_, it)| !it.is_empty())
+        .collect()
+}
+
+/// The same files under another path, with other layers to begin from, or with another secret to get at them, make the same image.
 fn build_without_place(build: &Build) -> Build {
-    Build { context: String::new(), cache_from: Vec::new(), ..build.clone() }
+    Build { context: String::new(), cache_from: Vec::new(), ..build.without_values() }
 }
 
 fn config_digest(

@@ -47,6 +47,14 @@ pub(crate) enum EngineError {
         /// The last lines of its output.
         tail: Vec<String>,
     },
+    /// Somebody removed a layer under a build, again and again: transient, and never the release's fault.
+    #[error("building {image} was disturbed: what it had built so far was removed meanwhile ({reason})")]
+    LayerLost {
+        /// The image's name.
+        image: String,
+        /// The builder's words.
+        reason: String,
+    },
     /// A pull failed.
     #[error("pulling {image} failed: {reason}")]
     PullFailed {
@@ -167,6 +175,10 @@ pub(crate) struct BuildRequest {
     pub ulimits: BTreeMap<String, (i64, i64)>,
     /// Ask for newer base images.
     pub pull: bool,
+    /// Values that steps may ask for by these ids. Never logged, and in no layer.
+    pub secrets: BTreeMap<String, Vec<u8>>,
+    /// Sockets of SSH agents that steps may ask for by these ids.
+    pub agents: BTreeMap<String, PathBuf>,
     /// Limit.
     pub timeout: Duration,
 }

@@ -74,7 +74,9 @@ impl From<EngineError> for Failure {
                 let tail: Vec<String> = tail.iter().map(|line| format!("  | {line}")).collect();
                 Self::release(Reason::BuildFailed, format!("{message}\nits last lines:\n{}", tail.join("\n")))
             }
-            EngineError::PullFailed { transient: true, .. } => Self::transient(Reason::BuildFailed, message),
+            EngineError::LayerLost { .. } | EngineError::PullFailed { transient: true, .. } => {
+                Self::transient(Reason::BuildFailed, message)
+            }
             EngineError::PullFailed { .. } => Self::release(Reason::BuildFailed, message),
             EngineError::Refused { .. } => Self::release(Reason::ProbeFailed, message),
         }

@@ -1,5 +1,6 @@
 //! A rollout: plan, carry out step by step, journal, and put everything back when it fails.
 
+mod asked;
 mod context;
 mod database;
 mod dependents;

@@ -8,6 +8,7 @@ use evenkeel_core::release::ImageSource;
 use evenkeel_core::status::{Phase, Reason};
 
 use super::Failure;
+use super::asked::build_agents;
 use super::gather::{given_files, mounted_files};
 use super::run::Run;
 use crate::engine::BuildRequest;
@@ -42,6 +43,7 @@ impl Run<'_> {
         let Some(ImageSource::Build { build, .. }) = self.target.images.get(service) else {
             return Err(Failure::release(Reason::BuildFailed, format!("service {service} has no build")));
         };
+        let (secrets, agents) = (self.build_secrets(build).await?, build_agents(build)?);
         let (file, dockerfile) = self.write_context(service).await?;
         let options = &self.target.manifest.spec.build;
         let request = BuildRequest {
@@ -59,6 +61,8 @@ impl Run<'_> {
             cache_from: build.cache_from.clone(),
             ulimits: build.ulimits.clone(),
             pull: build.pull,
+            secrets,
+            agents,
             timeout: options.timeout,
         };
         let log = std::sync::Mutex::new(Vec::new());

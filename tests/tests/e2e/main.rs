@@ -3,6 +3,7 @@
 mod backups;
 mod bad_input;
 mod broken;
+mod build_secrets;
 mod cli;
 mod database_state;
 mod dependents;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Build;
 use super::fields::{Context, Fields, Report, pairs};
+use super::given;
 use super::merge;
 use super::path;
 use super::scalar::{bytes, strings, text, word};
@@ -26,7 +27,7 @@ pub(super) fn read(node: &Node, context: &Context<'_>, report: &mut Report) -> R
         (_, Some(_)) => {}
         (named, None) => check_dockerfile(named.unwrap_or(&place), &directory, &dockerfile, context)?,
     }
-    Ok(Build {
+    let build = Build {
         context: directory,
         dockerfile,
         dockerfile_inline,
@@ -41,7 +42,40 @@ pub(super) fn read(node: &Node, context: &Context<'_>, report: &mut Report) -> R
         cache_from: cache_from(&mut fields),
         tags: fields.get("tags", strings).unwrap_or_default(),
         ulimits: fields.with("ulimits", service::ulimits).unwrap_or_default(),
-    })
+        secrets: fields
+            .with("secrets", |node, report| given::of_build(node, context, report))
+            .unwrap_or_default(),
+        ssh: fields.get("ssh", ssh).unwrap_or_default(),
+    };
+    check_network(&fields, &build)?;
+    Ok(build)
+}
+
+/// BuildKit, which secrets and agents need, is on no network that somebody made.
+fn check_network(fields: &Fields<'_>, build: &Build) -> Result<(), Fault> {
+    let plain = build.secrets.is_empty() && build.ssh.is_empty();
+    let (Some(node), Some(network)) = (fields.node("network"), &build.network) else { return Ok(()) };
+    if plain || ["default", "host", "none"].contains(&network.as_str()) {
+        return Ok(());
+    }
+    let fault =
+        node.fault(format!("`network: {network}` does not go with `secrets` or `ssh`: they need BuildKit"));
+    Err(fault.hint("BuildKit knows `host`, `none`, or nothing at all"))
+}
+
+/// Agents by id: `default`, `id=/path/to/socket`, or a map of them.
+fn ssh(node: &Node) -> Result<BTreeMap<String, Option<String>>, Fault> {
+    let mut agents = BTreeMap::new();
+    for (id, socket) in super::fields::entries(node)? {
+        let socket = socket.filter(|socket| !socket.is_empty());
+        if socket.as_ref().is_some_and(|socket| !socket.starts_with('/')) {
+            let fault = node.fault(format!("the SSH agent `{id}` is not named by an absolute path"));
+            return Err(fault
+                .hint("name the socket of an agent on the host, such as `default=/run/deploy/agent.sock`"));
+        }
+        agents.insert(id, socket);
+    }
+    Ok(agents)
 }
 
 /// Images of the engine. Other sources (`type=…`) are BuildKit's, and only make a build faster.

@@ -1,11 +1,14 @@
 //! `configs` and `secrets`: files that a service finds at a place, from a file, a variable or the Compose file itself.
 
+use std::collections::BTreeMap;
+
 use sha2::{Digest, Sha256};
 
 use super::fields::{Context, Fields, Report, items};
 use super::mount;
 use super::scalar::{expected, integer, text, word};
 use super::{Mount, MountSource, Recursive};
+use crate::files::EntryKind;
 use crate::located::Fault;
 use crate::secret::Secret;
 use crate::yaml::{Mapping, Node, suggestion};
@@ -78,12 +81,7 @@ struct Owner {
 
 fn mount(item: &Node, kind: Kind, context: &Context<'_>, report: &mut Report) -> Result<Mount, Fault> {
     let field = |key: &str| item.get(key).filter(|value| !value.is_null());
-    let source = if item.mapping().is_some() {
-        field("source").ok_or_else(|| item.fault("`source` is missing: which one?"))?
-    } else {
-        item
-    };
-    let key = word(source)?;
+    let (source, key) = named(item)?;
     let owner = Owner {
         uid: field("uid").map(id).transpose()?,
         gid: field("gid").map(id).transpose()?,
@@ -94,6 +92,58 @@ fn mount(item: &Node, kind: Kind, context: &Context<'_>, report: &mut Report) ->
     let declared = declared(source, &key, kind, context)?;
     let source = content(item, &key, &declared, kind, &owner, context, report)?;
     Ok(Mount { source, target, read_only: true, options: Vec::new(), recursive: Recursive::Enabled })
+}
+
+/// What a build may ask for: where the values are, by the id that the Dockerfile says.
+pub(super) fn of_build(
+    node: &Node,
+    context: &Context<'_>,
+    report: &mut Report,
+) -> Result<BTreeMap<String, MountSource>, Fault> {
+    let mut secrets = BTreeMap::new();
+    for item in items(node, report) {
+        let result = for_build(item, context, report);
+        let Some((id, source)) = report.take(result) else { continue };
+        if let MountSource::Host { path, content: Some(_), .. } = &source {
+            report.host_files.insert(path.clone());
+        }
+        if secrets.insert(id.clone(), source).is_some() {
+            return Err(item.fault(format!("another secret is `{id}` to the Dockerfile as well")));
+        }
+    }
+    Ok(secrets)
+}
+
+/// Who owns the file of a step, and who may read it, is said by the step.
+fn for_build(
+    item: &Node,
+    context: &Context<'_>,
+    report: &mut Report,
+) -> Result<(String, MountSource), Fault> {
+    let [_, kind] = KINDS;
+    let (source, key) = named(item)?;
+    let id = item.get("target").filter(|value| !value.is_null()).map(word).transpose()?;
+    let declared = declared(source, &key, kind, context)?;
+    let owner = Owner { uid: None, gid: None, mode: None };
+    let value = content(item, &key, &declared, kind, &owner, context, report)?;
+    if let MountSource::Repository { path, .. } = &value {
+        let entry = context.files().entry(path).map_err(|error| item.fault(error.to_string()))?;
+        if !entry.is_some_and(|entry| matches!(entry.kind, EntryKind::File { .. })) {
+            return Err(item.fault(format!("the secret `{path}` is not a file")));
+        }
+    }
+    Ok((id.unwrap_or(key), value))
+}
+
+/// Which one an item means.
+fn named(item: &Node) -> Result<(&Node, String), Fault> {
+    let source = if item.mapping().is_some() {
+        let source = item.get("source").filter(|value| !value.is_null());
+        source.ok_or_else(|| item.fault("`source` is missing: which one?"))?
+    } else {
+        item
+    };
+    Ok((source, word(source)?))
 }
 
 fn declared(node: &Node, key: &str, kind: Kind, context: &Context<'_>) -> Result<Node, Fault> {

@@ -39,11 +39,13 @@ fn rule(path: &[String]) -> Rule {
         ["services", _, "command" | "entrypoint"] | ["services", _, "healthcheck", "test"] => Rule::Replace,
         ["services", _, "ulimits", _] | ["services", _, "build", "ulimits", _] => Rule::Replace,
         ["services", _, "environment" | "labels" | "sysctls" | "annotations" | "storage_opt"] => Rule::Pairs,
-        ["services", _, "build", "args" | "labels"] | ["networks" | "volumes", _, "labels"] => Rule::Pairs,
+        ["services", _, "build", "args" | "labels" | "ssh"] | ["networks" | "volumes", _, "labels"] => {
+            Rule::Pairs
+        }
         ["services", _, "networks" | "depends_on"] => Rule::Names,
         ["services", _, "extra_hosts"] | ["services", _, "build", "extra_hosts"] => Rule::Hosts,
         ["services", _, "volumes" | "devices"] => Rule::Targets,
-        ["services", _, "configs" | "secrets"] => Rule::Given,
+        ["services", _, "configs" | "secrets"] | ["services", _, "build", "secrets"] => Rule::Given,
         ["services", _, "blkio_config", _] => Rule::Devices,
         ["networks", _, "ipam", "config"] => Rule::Subnets,
         ["services", _, "dns" | "dns_search" | "dns_opt" | "tmpfs" | "env_file" | "label_file"] => Rule::Many,

@@ -50,6 +50,8 @@ pub use self::table::Status;
 #[cfg(test)]
 mod bounds_tests;
 #[cfg(test)]
+mod build_tests;
+#[cfg(test)]
 mod docs_tests;
 #[cfg(test)]
 mod established_tests;

@@ -247,6 +247,28 @@ pub struct Build {
     /// `ulimits:` during the build, by name, soft and hard.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub ulimits: BTreeMap<String, (i64, i64)>,
+    /// `secrets:` that steps may read, by the id that the Dockerfile says, and where their values are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, MountSource>,
+    /// `ssh:` the sockets of agents on the host, by id; evenkeel's own agent where `None`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ssh: BTreeMap<String, Option<String>>,
+}
+
+impl Build {
+    /// The same without the values of its secrets: another value makes no other image, as none is in a layer.
+    pub fn without_values(&self) -> Self {
+        let mut build = self.clone();
+        for secret in build.secrets.values_mut() {
+            match secret {
+                MountSource::Host { content, .. } => *content = None,
+                MountSource::Given { content, .. } => *content = Secret::new(""),
+                MountSource::Repository { id, .. } => id.clear(),
+                _ => {}
+            }
+        }
+        build
+    }
 }
 
 /// One published (or only exposed to the host) port.

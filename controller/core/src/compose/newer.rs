@@ -1,6 +1,6 @@
 //! What needs a newer engine than the oldest that is supported (20.10, API 1.41). An older one would leave it out without a word.
 
-use super::{Project, Recursive, Service};
+use super::{Build, Project, Recursive, Service};
 use crate::name::ServiceName;
 
 /// A key that only newer engines know.
@@ -25,7 +25,12 @@ pub fn newer(project: &Project) -> Vec<Newer> {
 
 fn keys(service: &Service) -> Vec<(&'static str, u16)> {
     let mounts = |recursive| service.mounts.iter().any(|mount| mount.recursive == recursive);
+    let asks = |build: &&Build| !build.secrets.is_empty() || !build.ssh.is_empty();
+    let asking = service.build.as_ref().filter(asks);
+    let limits = |build: &Build| !build.ulimits.is_empty() || build.shm_size.is_some();
     let said = [
+        ("build.secrets or build.ssh", 39, asking.is_some()),
+        ("build.ulimits or shm_size, beside secrets or ssh", 42, asking.is_some_and(limits)),
         ("annotations", 43, !service.kernel.annotations.is_empty()),
         (
             "healthcheck.start_interval",

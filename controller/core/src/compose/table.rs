@@ -17,9 +17,10 @@ pub enum Status {
 
 use Status::{Honoured, Inert, Refused};
 
-const BUILDKIT: &str = "it needs a BuildKit session";
+const NO_PARAMETER: &str = "the engine's build request has no parameter for it";
 const ENGINE_28: &str = "it needs Docker Engine 28; evenkeel speaks the API of 25 (1.44) at most";
 const ROLLOUT: &str = "Swarm only; the manifest says how a release is rolled out";
+const STEP: &str = "the step says it: `RUN --mount=type=secret,uid=…,gid=…,mode=…`";
 const SWARM: &str = "it means something to Swarm only, not to one engine";
 const WINDOWS: &str = "it exists on Windows only";
 
@@ -103,16 +104,16 @@ pub(super) const KEYS: &[(&str, Status)] = &[
     (
         "services.*.build.additional_contexts",
         Refused(
-            "it needs a BuildKit session, and builds read the commit only; put what they need into the context",
+            "the engine's build request takes one context; put what the build needs into that, or into an image that the Dockerfile names",
         ),
     ),
     ("services.*.build.args", Honoured),
     ("services.*.build.cache_from", Honoured),
-    ("services.*.build.cache_to", Refused("it needs a BuildKit session; the engine keeps its own cache")),
+    ("services.*.build.cache_to", Refused("the engine keeps its own cache")),
     ("services.*.build.context", Honoured),
     ("services.*.build.dockerfile", Honoured),
     ("services.*.build.dockerfile_inline", Honoured),
-    ("services.*.build.entitlements", Refused(BUILDKIT)),
+    ("services.*.build.entitlements", Refused(NO_PARAMETER)),
     ("services.*.build.extra_hosts", Honoured),
     ("services.*.build.isolation", Refused(WINDOWS)),
     ("services.*.build.labels", Honoured),
@@ -120,7 +121,7 @@ pub(super) const KEYS: &[(&str, Status)] = &[
     ("services.*.build.no_cache", Honoured),
     (
         "services.*.build.no_cache_filter",
-        Refused("BuildKit only; set `spec.build.cache: false` in the manifest"),
+        Refused("the engine's build request has no parameter for it; `no_cache` builds all stages anew"),
     ),
     (
         "services.*.build.platforms",
@@ -128,7 +129,7 @@ pub(super) const KEYS: &[(&str, Status)] = &[
             "evenkeel builds for the one engine that it runs beside; `platform` of the service says for which",
         ),
     ),
-    ("services.*.build.privileged", Refused(BUILDKIT)),
+    ("services.*.build.privileged", Refused(NO_PARAMETER)),
     (
         "services.*.build.provenance",
         Refused("it needs BuildKit and a registry: images stay on the engine that built them"),
@@ -138,19 +139,14 @@ pub(super) const KEYS: &[(&str, Status)] = &[
         "services.*.build.sbom",
         Refused("it needs BuildKit and a registry: images stay on the engine that built them"),
     ),
-    (
-        "services.*.build.secrets",
-        Refused(
-            "it needs a BuildKit session; pass what the build may see in `args`, or fetch it when the container starts",
-        ),
-    ),
+    ("services.*.build.secrets", Honoured),
+    ("services.*.build.secrets[].gid", Inert(STEP)),
+    ("services.*.build.secrets[].mode", Inert(STEP)),
+    ("services.*.build.secrets[].source", Honoured),
+    ("services.*.build.secrets[].target", Honoured),
+    ("services.*.build.secrets[].uid", Inert(STEP)),
     ("services.*.build.shm_size", Honoured),
-    (
-        "services.*.build.ssh",
-        Refused(
-            "it needs a BuildKit session, and builds read the commit only; put what they need into the context",
-        ),
-    ),
+    ("services.*.build.ssh", Honoured),
     ("services.*.build.tags", Honoured),
     ("services.*.build.target", Honoured),
     ("services.*.build.ulimits", Honoured),

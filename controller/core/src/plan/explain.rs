@@ -48,7 +48,7 @@ fn image(old: &ImageSource, new: &ImageSource, reasons: &mut Vec<String>) {
             if old_context != context {
                 reasons.push(format!("the build context {} changed", build.context));
             }
-            if old_build != build {
+            if old_build.without_values() != build.without_values() {
                 reasons.push("the build's arguments or options changed".to_owned());
             }
         }

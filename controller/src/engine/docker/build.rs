@@ -1,17 +1,24 @@
 //! Builds.
 //!
-//! The classic builder comes first: it takes base images that the engine already has as they are and pulls the others by
-//! itself. A Dockerfile that it cannot read, because of `RUN --mount` and the like, goes to the BuildKit inside the engine,
-//! without the session that a BuildKit client keeps open beside the build: no build secrets, no SSH agent, no credentials.
+//! The classic builder comes first: it does all that a Compose file can ask for on every engine, and what it keeps goes with the
+//! images. A build that asks for secrets or an SSH agent, and a Dockerfile that it cannot read, because of `RUN --mount` and the like, go
+//! to the BuildKit inside the engine, with a [session] beside the build. Engine 20.10 leaves limits and the size of `/dev/shm` out there
+//! without a word, and clears BuildKit's cache only where its configuration says so (`builder.gc`).
+//!
+//! [session]: super::session
 
 use std::collections::{BTreeMap, VecDeque};
 
+use evenkeel_core::database::redact::Redactor;
 use evenkeel_core::name::ImageId;
 use evenkeel_core::observed::Image;
+use evenkeel_core::secret::Secret;
 use serde::Deserialize;
 
 use super::lines::Lines;
+use super::session::{Offer, Session};
 use super::trace::{self, Said};
+use super::version::{ApiVersion, BUILDKIT, BUILDKIT_LIMITS};
 use super::{Docker, errors, path::query};
 use crate::engine::{BuildRequest, EngineError, Progress};
 
@@ -20,11 +27,24 @@ const TAIL: usize = 40;
 /// The classic builder's words about a Dockerfile written for BuildKit.
 const MODERN: [&str; 4] = ["requires BuildKit", "requires buildkit", "unknown flag", "unknown instruction"];
 
-/// The two builders, by the engine's numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The builders' words about a layer that was there when the build began: somebody removed an image that shares it, or
+/// pruned, in the middle of the build.
+const LOST: [&str; 4] =
+    ["No such image: sha256:", "layer does not exist", "unknown parent image ID", "unknown layer"];
+/// How the builders begin to tell of a `RUN` step that failed: what follows is the step's own text.
+const RAN: [&str; 3] = ["The command '", "executor failed running", "process \""];
+/// How often a build is begun that others take layers away from.
+const ATTEMPTS: usize = 3;
+
+/// What BuildKit says where a registry, or the way there, is at fault.
+const AWAY: &str = "failed to do request";
+/// What BuildKit says where the session has gone.
+const NO_SESSION: &str = "no active session";
+
+/// The two builders.
 enum Builder {
-    Classic = 1,
-    BuildKit = 2,
+    Classic,
+    BuildKit(Session),
 }
 
 /// A line of the engine's answer.
@@ -63,7 +83,7 @@ impl Docker {
         request: BuildRequest,
         progress: Progress<'_>,
     ) -> Result<Image, EngineError> {
-        let id = match tokio::time::timeout(request.timeout, self.build_either(&request, progress)).await {
+        let id = match tokio::time::timeout(request.timeout, self.build_again(&request, progress)).await {
             Ok(built) => built?,
             Err(_) => return Err(EngineError::Timeout { action: action(&request), after: request.timeout }),
         };
@@ -71,15 +91,56 @@ impl Docker {
         image.ok_or_else(|| failed(&request, "the image is not there afterwards".to_owned(), Vec::new()))
     }
 
+    /// What was built so far is found again, so that beginning anew costs no more than the layer that is gone.
+    async fn build_again(
+        &self,
+        request: &BuildRequest,
+        progress: Progress<'_>,
+    ) -> Result<Option<ImageId>, EngineError> {
+        for _ in 1..ATTEMPTS {
+            match self.build_either(request, progress).await {
+                Err(EngineError::LayerLost { reason, .. }) => {
+                    progress(&format!(
+                        "somebody removed a layer of this build meanwhile ({reason}): starting again"
+                    ));
+                }
+                answer => return answer,
+            }
+        }
+        self.build_either(request, progress).await
+    }
+
     async fn build_either(
         &self,
         request: &BuildRequest,
         progress: Progress<'_>,
     ) -> Result<Option<ImageId>, EngineError> {
+        self.client().await?;
+        if !request.secrets.is_empty() || !request.agents.is_empty() {
+            return self.build_with_buildkit(request, progress).await;
+        }
         match self.build_with(Builder::Classic, request, progress).await {
             Err(error) if wants_buildkit(&error) => {
                 progress("this Dockerfile is not for the classic builder: starting again with BuildKit");
-                self.build_with(Builder::BuildKit, request, progress).await
+                self.build_with_buildkit(request, progress).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn build_with_buildkit(
+        &self,
+        request: &BuildRequest,
+        progress: Progress<'_>,
+    ) -> Result<Option<ImageId>, EngineError> {
+        if let Some(reason) = not_for_buildkit(request, self.dialect.settled()) {
+            return Err(failed(request, reason, Vec::new()));
+        }
+        let offer = Offer { secrets: request.secrets.clone(), agents: request.agents.clone() };
+        let session = self.open_session(&action(request), offer).await?;
+        match self.build_with(Builder::BuildKit(session), request, progress).await {
+            Err(EngineError::BuildFailed { reason, .. }) if reason.contains(NO_SESSION) => {
+                Err(errors::unreachable_at(&self.address, reason))
             }
             answer => answer,
         }
@@ -91,15 +152,14 @@ impl Docker {
         request: &BuildRequest,
         progress: Progress<'_>,
     ) -> Result<Option<ImageId>, EngineError> {
-        self.client().await?;
-        let path = format!("/build?{}", query(&parameters(builder, request)));
+        let path = format!("/build?{}", query(&parameters(&builder, request)));
         let answer = self.post_tar(&action(request), &path, &request.context).await;
         // A Dockerfile that cannot be parsed is refused before the first step.
         let mut answer = answer.map_err(|error| match error {
             EngineError::Refused { status: 400, reason, .. } => failed(request, reason, Vec::new()),
             other => other,
         })?;
-        let mut told = Told::new(progress);
+        let mut told = Told::new(progress, redactor(request));
         while let Some(line) =
             answer.line().await.map_err(|error| errors::unreachable_at(&self.address, error))?
         {
@@ -110,17 +170,47 @@ impl Docker {
     }
 }
 
+/// Takes the build's secrets out of what it prints.
+fn redactor(request: &BuildRequest) -> Redactor {
+    let text = |value: &Vec<u8>| String::from_utf8_lossy(value).into_owned();
+    // One of several lines is printed line by line.
+    let lines = request
+        .secrets
+        .values()
+        .flat_map(|value| text(value).lines().map(|line| Secret::new(line.trim())).collect::<Vec<_>>());
+    Redactor::new(&BTreeMap::new(), lines)
+}
+
+/// Why the engine's BuildKit cannot do what is asked: what it would refuse, or leave out without a word.
+fn not_for_buildkit(request: &BuildRequest, speaks: Option<ApiVersion>) -> Option<String> {
+    let old = |known: ApiVersion| speaks.is_some_and(|speaks| speaks < known);
+    let network = request.network.as_deref().unwrap_or("default");
+    let reason = if old(BUILDKIT) {
+        "this build needs BuildKit, which Docker Engine has since 18.09".to_owned()
+    } else if !["default", "host", "none"].contains(&network) {
+        format!(
+            "this build needs BuildKit, which knows no `network: {network}`: `host`, `none`, or nothing at all"
+        )
+    } else if old(BUILDKIT_LIMITS) && (!request.ulimits.is_empty() || request.shm_size.is_some()) {
+        "this build needs BuildKit, which knows `ulimits` and `shm_size` since Docker Engine 23".to_owned()
+    } else {
+        return None;
+    };
+    Some(reason)
+}
+
 /// What a build has told so far.
 struct Told<'a> {
     progress: Progress<'a>,
+    redactor: Redactor,
     partial: Lines,
     tail: VecDeque<String>,
     image: Option<ImageId>,
 }
 
 impl<'a> Told<'a> {
-    fn new(progress: Progress<'a>) -> Self {
-        Self { progress, partial: Lines::default(), tail: VecDeque::new(), image: None }
+    fn new(progress: Progress<'a>, redactor: Redactor) -> Self {
+        Self { progress, redactor, partial: Lines::default(), tail: VecDeque::new(), image: None }
     }
 
     /// Takes a message; the reason and the last lines where it says that the build failed.
@@ -138,7 +228,7 @@ impl<'a> Told<'a> {
             Some(Aux::Other(_)) | None => {}
         }
         match detail.and_then(|detail| detail.message).or(error) {
-            Some(reason) => Err((reason, self.last_lines())),
+            Some(reason) => Err((self.redactor.line(&reason), self.last_lines())),
             None => Ok(()),
         }
     }
@@ -158,6 +248,7 @@ impl<'a> Told<'a> {
     }
 
     fn line(&mut self, line: String) {
+        let line = self.redactor.line(&line);
         (self.progress)(&line);
         if self.tail.len() == TAIL {
             self.tail.pop_front();
@@ -181,14 +272,48 @@ fn failed(request: &BuildRequest, reason: String, tail: Vec<String>) -> EngineEr
     if errors::out_of_space(&reason) {
         return EngineError::NoSpace { action: action(request), reason };
     }
-    EngineError::BuildFailed { image: request.tag.clone(), reason, tail }
+    let image = request.tag.clone();
+    if layer_lost(&reason) {
+        return EngineError::LayerLost { image, reason };
+    }
+    if reason.contains(AWAY) && !ran(&reason) {
+        let image = format!("what {image} is built from");
+        return EngineError::PullFailed { image, reason: advised(reason), transient: true };
+    }
+    EngineError::BuildFailed { image, reason: advised(reason), tail }
+}
+
+/// BuildKit's words, and what to do about them.
+fn advised(reason: String) -> String {
+    if reason.contains("gateway.v0") {
+        return format!(
+            "{reason}. The `# syntax=` line of the Dockerfile names an image that the engine pulls: make it reachable, or take the line out, \
+             and the engine reads the Dockerfile by itself"
+        );
+    }
+    if reason.contains("failed to create LLB definition") && reason.contains("parse error") {
+        return format!(
+            "{reason}. Where that is newer than the engine's BuildKit, such as a heredoc on Docker Engine 20.10, \
+             `# syntax=docker/dockerfile:1` as the first line makes the engine pull one that knows it"
+        );
+    }
+    reason
+}
+
+fn layer_lost(reason: &str) -> bool {
+    LOST.iter().any(|words| reason.contains(words)) && !ran(reason)
+}
+
+/// Whether it was a `RUN` step that failed.
+fn ran(reason: &str) -> bool {
+    RAN.iter().any(|words| reason.contains(words))
 }
 
 fn wants_buildkit(error: &EngineError) -> bool {
     matches!(error, EngineError::BuildFailed { reason, .. } if MODERN.iter().any(|words| reason.contains(words)))
 }
 
-fn parameters(builder: Builder, request: &BuildRequest) -> Vec<(&'static str, String)> {
+fn parameters(builder: &Builder, request: &BuildRequest) -> Vec<(&'static str, String)> {
     let BuildRequest {
         tag,
         dockerfile,
@@ -206,7 +331,6 @@ fn parameters(builder: Builder, request: &BuildRequest) -> Vec<(&'static str, St
         ..
     } = request;
     let mut parameters = vec![
-        ("version", (builder as u8).to_string()),
         ("t", tag.clone()),
         ("dockerfile", dockerfile.clone()),
         ("buildargs", json(args)),
@@ -216,6 +340,12 @@ fn parameters(builder: Builder, request: &BuildRequest) -> Vec<(&'static str, St
         ("rm", flag(true)),
         ("forcerm", flag(true)),
     ];
+    match builder {
+        Builder::Classic => parameters.push(("version", "1".to_owned())),
+        Builder::BuildKit(session) => {
+            parameters.extend([("version", "2".to_owned()), ("session", session.id().to_owned())]);
+        }
+    }
     parameters.extend(pull.then(|| ("pull", flag(true))));
     if !cache_from.is_empty() {
         parameters.push(("cachefrom", serde_json::json!(cache_from).to_string()));

@@ -19,6 +19,8 @@ fn request() -> BuildRequest {
         cache_from: Vec::new(),
         ulimits: BTreeMap::new(),
         pull: true,
+        secrets: BTreeMap::new(),
+        agents: BTreeMap::new(),
         timeout: Duration::from_secs(1),
     }
 }
@@ -28,7 +30,7 @@ type Outcome = Result<(), (String, Vec<String>)>;
 fn hear(lines: &[&str]) -> (Outcome, Option<ImageId>, Vec<String>) {
     let shown = Mutex::new(Vec::new());
     let progress = |line: &str| shown.lock().expect("a lock").push(line.to_owned());
-    let mut told = Told::new(&progress);
+    let mut told = Told::new(&progress, Redactor::default());
     let messages = lines.iter().map(|line| serde_json::from_str(line).expect("a message"));
     let outcome = messages.map(|message| told.hear(message)).find(Result::is_err).unwrap_or(Ok(()));
     let image = told.image.take();
@@ -38,9 +40,9 @@ fn hear(lines: &[&str]) -> (Outcome, Option<ImageId>, Vec<String>) {
 
 #[test]
 fn the_parameters_say_all_of_the_request() {
-    let query = query(&parameters(Builder::BuildKit, &request()));
+    let query = query(&parameters(&Builder::Classic, &request()));
     for expected in [
-        "version=2",
+        "version=1",
         "t=shop%2Fweb%3A1",
         "nocache=1",
         "pull=1",
@@ -91,4 +93,63 @@ fn a_full_disk_and_a_modern_dockerfile_are_told_apart() {
     assert!(matches!(full, EngineError::NoSpace { .. }));
     let modern = failed(&request(), "the --mount option requires BuildKit. Refer to …".into(), Vec::new());
     assert!(wants_buildkit(&modern) && !wants_buildkit(&full));
+}
+
+#[test]
+fn a_layer_that_somebody_removed_is_not_the_releases_fault() {
+    let lost =
+        |reason: &str| matches!(failed(&request(), reason.into(), Vec::new()), EngineError::LayerLost { .. });
+    for reason in [
+        "No such image: sha256:8d5b2a3e2b8b",
+        "failed to create rwlayer: layer does not exist",
+        "unknown parent image ID sha256:8d5b2a3e2b8b",
+    ] {
+        assert!(lost(reason), "{reason}");
+    }
+    for reason in [
+        "The command '/bin/sh -c echo layer does not exist; exit 1' returned a non-zero code: 1",
+        "executor failed running [/bin/sh -c echo unknown layer; exit 1]: exit code: 1",
+        "pull access denied for nothing, repository does not exist or may require 'docker login'",
+    ] {
+        assert!(!lost(reason), "{reason}");
+    }
+}
+
+#[test]
+fn what_the_engines_buildkit_cannot_do_is_said() {
+    let plain = || BuildRequest { shm_size: None, ..request() };
+    let limited = || BuildRequest { ulimits: [("nofile".to_owned(), (1, 2))].into(), ..plain() };
+    let on = |network: &str| BuildRequest { network: Some(network.into()), ..plain() };
+    let said = |request: &BuildRequest, speaks: &str| not_for_buildkit(request, ApiVersion::parse(speaks));
+    let since = |request: &BuildRequest, speaks: &str| {
+        said(request, speaks).and_then(|reason| reason.rsplit(' ').next().map(str::to_owned))
+    };
+    assert_eq!(since(&plain(), "1.38").as_deref(), Some("18.09"));
+    assert_eq!(since(&request(), "1.41").as_deref(), Some("23"));
+    assert_eq!(since(&limited(), "1.41").as_deref(), Some("23"));
+    assert!(said(&on("harbour"), "1.44").is_some_and(|reason| reason.contains("harbour")));
+    for (fine, speaks) in [(plain(), "1.39"), (limited(), "1.42"), (request(), "1.44"), (on("host"), "1.41")]
+    {
+        assert_eq!(said(&fine, speaks), None);
+    }
+}
+
+#[test]
+fn a_registry_that_is_away_is_not_the_releases_fault_and_advice_is_given() {
+    let said = |reason: &str| failed(&request(), reason.into(), Vec::new());
+    let away = "failed to solve with frontend dockerfile.v0: failed to solve with frontend gateway.v0: failed to do request: Head …";
+    let EngineError::PullFailed { transient: true, reason, .. } = said(away) else { panic!("{away}") };
+    assert!(reason.contains("`# syntax=`"), "{reason}");
+    let echoed = "executor failed running [/bin/sh -c echo failed to do request; exit 1]: exit code: 1";
+    assert!(matches!(said(echoed), EngineError::BuildFailed { reason, .. } if reason == echoed));
+    let heredoc = "failed to create LLB definition: dockerfile parse error line 3: unknown instruction: ECHO";
+    let EngineError::BuildFailed { reason, .. } = said(heredoc) else { panic!("{heredoc}") };
+    assert!(reason.contains("`# syntax=docker/dockerfile:1`"), "{reason}");
+}
+
+#[test]
+fn a_secret_of_several_lines_leaves_every_line() {
+    let key = b"-----BEGIN KEY-----\nc2VjcmV0\n-----END KEY-----\n".to_vec();
+    let redactor = redactor(&BuildRequest { secrets: [("key".to_owned(), key)].into(), ..request() });
+    assert_eq!(redactor.line("#7 0.2 c2VjcmV0"), "#7 0.2 [redacted]");
 }

@@ -119,10 +119,15 @@ impl Credentials {
             .map_or_else(|| "no file: HOME is not set".to_owned(), |path| path.display().to_string())
     }
 
+    /// The credentials for one registry; `None` where it has none.
+    pub(super) async fn login(&self, registry: &str) -> Result<Option<Login>, CredentialError> {
+        let Some((path, file)) = self.read()? else { return Ok(None) };
+        login(&path, &file, registry).await
+    }
+
     /// The header for requests about one registry; `None` where it has no credentials.
     pub(super) async fn of(&self, registry: &str) -> Result<Option<Secret>, CredentialError> {
-        let Some((path, file)) = self.read()? else { return Ok(None) };
-        let login = login(&path, &file, registry).await?;
+        let login = self.login(registry).await?;
         Ok(login.map(|login| Secret::new(URL_SAFE.encode(entry(&login, registry).to_string()))))
     }
 
@@ -166,11 +171,16 @@ impl Credentials {
 /// The registry that a reference leads to, as the credentials call it.
 pub(super) fn registry(reference: &str) -> &str {
     match reference.split_once('/') {
-        Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => match host {
-            "docker.io" | "index.docker.io" => HUB,
-            host => host,
-        },
+        Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => registry_of_host(host),
         _ => HUB,
+    }
+}
+
+/// The registry at a host, as the credentials call it: Docker Hub has several.
+pub(super) fn registry_of_host(host: &str) -> &str {
+    match host {
+        "docker.io" | "index.docker.io" | "registry-1.docker.io" => HUB,
+        host => host,
     }
 }
 

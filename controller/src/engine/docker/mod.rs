@@ -20,6 +20,7 @@ mod logs;
 mod networks;
 mod owner;
 mod path;
+mod session;
 mod trace;
 mod version;
 mod volumes;

@@ -17,14 +17,16 @@ use crate::engine::{EngineError, EngineInfo};
 /// The newest version whose answers are known here.
 const NEWEST: ApiVersion = ApiVersion(1, 44);
 /// The first version with BuildKit behind `POST /build`.
-const BUILDKIT: ApiVersion = ApiVersion(1, 39);
+pub(super) const BUILDKIT: ApiVersion = ApiVersion(1, 39);
+/// The first version whose BuildKit takes limits and the size of `/dev/shm` from there; older ones leave them out.
+pub(super) const BUILDKIT_LIMITS: ApiVersion = ApiVersion(1, 42);
 
 /// A version of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct ApiVersion(u16, u16);
 
 impl ApiVersion {
-    fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let (major, minor) = text.split_once('.')?;
         Some(Self(major.parse().ok()?, minor.parse().ok()?))
     }

@@ -1,16 +1,18 @@
-//! One request that the client library cannot make: a build.
+//! Two requests that the client library cannot make: a build, and the session beside it.
 //!
-//! It has no way to give several extra hosts, and breaks off at BuildKit's own progress messages.
+//! For a build it has no way to give several extra hosts, and breaks off at BuildKit's own progress messages. Its sessions answer from
+//! files and from the environment of the process only.
 
 use std::path::Path;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
-use http_body_util::{BodyExt, StreamBody};
-use hyper::body::{Frame, Incoming};
+use http_body_util::{BodyExt, Empty, StreamBody};
+use hyper::body::{Body, Frame, Incoming};
 use hyper::client::conn::http1;
-use hyper::header::{CONTENT_TYPE, HOST};
-use hyper::{Request, Response};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, UPGRADE};
+use hyper::upgrade::Upgraded;
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use tokio::fs::File;
@@ -19,6 +21,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_util::io::{ReaderStream, StreamReader};
 use tokio_util::task::AbortOnDropHandle;
 
+use super::session::METHODS;
 use super::{Address, Docker, errors};
 use crate::engine::EngineError;
 
@@ -51,10 +54,7 @@ impl Docker {
     pub(super) async fn post_tar(&self, action: &str, path: &str, tar: &Path) -> Result<Answer, EngineError> {
         let file = File::open(tar).await.map_err(|error| unreadable(action, tar, &error))?;
         let broken = |error: hyper::Error| errors::unreachable_at(&self.address, error);
-        let wire = dial(&self.address).await.map_err(|error| errors::unreachable_at(&self.address, error))?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(wire)).await.map_err(broken)?;
-        // Its error is the request's as well.
-        let connection = AbortOnDropHandle::new(tokio::spawn(async { drop(connection.await) }));
+        let (mut sender, connection) = self.call().await?;
         let body = StreamBody::new(ReaderStream::with_capacity(file, PIECE).map_ok(Frame::data));
         let request = Request::post(self.dialect.path(path))
             .header(HOST, "docker")
@@ -68,6 +68,44 @@ impl Docker {
         let request = request.body(body).map_err(|error| errors::refused(action, 0, error.to_string()))?;
         let response = accepted(action, sender.send_request(request).await.map_err(broken)?).await?;
         Ok(Answer { lines: lines(response), _connection: connection })
+    }
+
+    /// Asks the engine to turn a connection around: the connection, on which it is the client from now on.
+    pub(super) async fn upgrade_session(&self, action: &str, id: &str) -> Result<Upgraded, EngineError> {
+        let broken = |error: hyper::Error| errors::unreachable_at(&self.address, error);
+        let (mut sender, _connection) = self.call().await?;
+        let mut request = Request::post(self.dialect.path("/session"))
+            .header(HOST, "docker")
+            .header(CONNECTION, "Upgrade")
+            .header(UPGRADE, "h2c")
+            .header("X-Docker-Expose-Session-Uuid", id)
+            .header("X-Docker-Expose-Session-Name", "evenkeel");
+        for method in METHODS {
+            request = request.header("X-Docker-Expose-Session-Grpc-Method", method);
+        }
+        let request = request
+            .body(Empty::<Bytes>::new())
+            .map_err(|error| errors::refused(action, 0, error.to_string()))?;
+        let response = sender.send_request(request).await.map_err(broken)?;
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            let response = accepted(action, response).await?;
+            let reason = "it opens no session for a build".to_owned();
+            return Err(errors::refused(action, response.status().as_u16(), reason));
+        }
+        hyper::upgrade::on(response).await.map_err(broken)
+    }
+
+    /// A connection to the engine, and what drives it: dropping that hangs up.
+    async fn call<B>(&self) -> Result<(http1::SendRequest<B>, AbortOnDropHandle<()>), EngineError>
+    where
+        B: Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>, Data: Send> + Send + 'static,
+    {
+        let wire = dial(&self.address).await.map_err(|error| errors::unreachable_at(&self.address, error))?;
+        let handshake = http1::handshake(TokioIo::new(wire)).await;
+        let (sender, connection) = handshake.map_err(|error| errors::unreachable_at(&self.address, error))?;
+        // Its error is the request's as well.
+        let driven = tokio::spawn(async { drop(connection.with_upgrades().await) });
+        Ok((sender, AbortOnDropHandle::new(driven)))
     }
 }
 

@@ -156,6 +156,8 @@ impl Bench {
             platform: None,
             cache: true,
             pull: false,
+            secrets: BTreeMap::new(),
+            agents: BTreeMap::new(),
             timeout: Duration::from_secs(120),
         };
         self.engine.build(request, &|_| ()).await

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use super::*;
 use crate::engine::{BuildRequest, EngineError};
 
-struct Context {
+pub(super) struct Context {
     _directory: tempfile::TempDir,
     tar: PathBuf,
 }
 
-fn context(dockerfile: &str) -> Context {
+pub(super) fn context(dockerfile: &str) -> Context {
     let directory = tempfile::tempdir().expect("a directory");
     let tar = directory.path().join("context.tar");
     let mut builder = tar::Builder::new(std::fs::File::create(&tar).expect("a file"));
@@ -24,7 +24,7 @@ fn context(dockerfile: &str) -> Context {
     Context { _directory: directory, tar }
 }
 
-fn request(tag: &str, context: &Context) -> BuildRequest {
+pub(super) fn request(tag: &str, context: &Context) -> BuildRequest {
     BuildRequest {
         tag: tag.to_owned(),
         context: context.tar.clone(),
@@ -41,11 +41,13 @@ fn request(tag: &str, context: &Context) -> BuildRequest {
         cache_from: Vec::new(),
         ulimits: BTreeMap::new(),
         pull: false,
+        secrets: BTreeMap::new(),
+        agents: BTreeMap::new(),
         timeout: Duration::from_secs(120),
     }
 }
 
-async fn build(
+pub(super) async fn build(
     bench: &Bench,
     request: BuildRequest,
 ) -> (Result<evenkeel_core::observed::Image, EngineError>, Vec<String>) {

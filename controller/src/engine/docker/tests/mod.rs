@@ -6,9 +6,11 @@ mod compose;
 mod dialect;
 mod facts;
 mod life;
+mod lost_layers;
 mod others;
 mod owner;
 mod registries;
+mod sessions;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;

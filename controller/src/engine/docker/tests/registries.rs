@@ -139,7 +139,18 @@ async fn what_a_release_has_recorded_comes_back_wherever_the_tag_has_moved() {
 
 #[tokio::test]
 async fn a_build_gets_its_base_image_from_behind_a_password() {
-    let (bench, registry) = (Bench::new("registry-base"), Registry::start().await);
+    base_from_behind_a_password("registry-base", BTreeMap::new()).await;
+}
+
+/// It asks for the credentials over the session.
+#[tokio::test]
+async fn buildkit_gets_its_base_image_from_behind_a_password() {
+    let secrets = BTreeMap::from([("any".to_owned(), b"thing".to_vec())]);
+    base_from_behind_a_password("registry-session", secrets).await;
+}
+
+async fn base_from_behind_a_password(test: &str, secrets: BTreeMap<String, Vec<u8>>) {
+    let (bench, registry) = (Bench::new(test), Registry::start().await);
     let (image, base) = (small(&bench), registry.name("base:1"));
     registry.keeps(&image, &base);
     let tar = registry.directory.path().join("context.tar");
@@ -165,6 +176,8 @@ async fn a_build_gets_its_base_image_from_behind_a_password() {
         cache_from: Vec::new(),
         ulimits: BTreeMap::new(),
         pull: false,
+        secrets,
+        agents: BTreeMap::new(),
         timeout: Duration::from_secs(180),
     };
     let docker = bench.docker.clone().with_credentials(Some(&registry.login()));
