@@ -10,6 +10,7 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::view::View;
+use crate::engine::EngineEvent;
 use crate::rollout::Context;
 use crate::source::{Source, Target, Watches};
 
@@ -30,8 +31,12 @@ pub(super) struct Handle {
     pub(super) tip: watch::Sender<Tip>,
     /// What status shows.
     pub(super) view: Mutex<View>,
+    /// What is known of drift from earlier looks.
+    pub(super) drift: Mutex<super::drift::Known>,
     /// The Compose project, once it is known: engine events are addressed by it.
     pub(super) project: Mutex<Option<String>>,
+    /// The networks, volumes and images that it uses, by name and by id: events of these are addressed by them.
+    names: Mutex<BTreeSet<String>>,
     /// Host files that the application reads.
     pub(super) watches: Arc<Watches>,
     watched: Mutex<BTreeSet<String>>,
@@ -80,6 +85,8 @@ impl Handle {
             woken: Notify::new(),
             tip: watch::Sender::new(start.tip),
             view: Mutex::default(),
+            drift: Mutex::default(),
+            names: Mutex::default(),
             project: Mutex::default(),
             watches: start.watches,
             watched: Mutex::default(),
@@ -132,6 +139,7 @@ impl Handle {
     /// Watches the host files that a release reads, and no others.
     pub(super) fn watch(&self, release: &Release) {
         *self.project.lock().unwrap_or_else(PoisonError::into_inner) = Some(release.project.name.to_string());
+        self.uses(release);
         let wanted: BTreeSet<String> = release.project.host_files.iter().cloned().collect();
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         for file in wanted.difference(&watched) {
@@ -143,10 +151,44 @@ impl Handle {
         *watched = wanted;
     }
 
+    /// What the release uses at the engine beside its containers.
+    fn uses(&self, release: &Release) {
+        let project = &release.project;
+        let mut names = BTreeSet::from([evenkeel_core::plan::backstage(&project.name)]);
+        names.extend(project.networks.values().map(|network| network.name.clone()));
+        names.extend(project.volumes.values().map(|volume| volume.name.clone()));
+        for source in release.images.values() {
+            names.extend(source.tags().map(String::as_str).chain([source.reference()]).map(tagged));
+        }
+        if let Ok(outputs) = self.context.ledger.outputs(&self.name, &release.digest) {
+            names.extend(outputs.images.values().map(ToString::to_string));
+        }
+        *self.names.lock().unwrap_or_else(PoisonError::into_inner) = names;
+    }
+
+    /// Whether an event of the engine is about this application.
+    pub(super) fn is_meant(&self, event: &EngineEvent) -> bool {
+        if let Some(of) = &event.project {
+            let project = self.project.lock().unwrap_or_else(PoisonError::into_inner);
+            return project.as_deref() == Some(of.as_str());
+        }
+        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        event.kind != "container"
+            && (names.contains(&tagged(&event.name))
+                || names.contains(&event.name)
+                || names.contains(&event.id))
+    }
+
     /// Whether the application reads a host file.
     pub(super) fn reads(&self, path: &str) -> bool {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner).contains(path)
     }
+}
+
+/// An image's name as the engine's events have it: with its tag.
+fn tagged(name: &str) -> String {
+    let bare = name.rsplit('/').next().unwrap_or(name);
+    if bare.contains([':', '@']) { name.to_owned() } else { format!("{name}:latest") }
 }
 
 /// The waits between passes that did not come to their end.

@@ -87,6 +87,8 @@ pub struct Hints {
     pub applied: Vec<BTreeSet<SchemaRevision>>,
     /// Services that have yet to be restarted, because what they depend on has been replaced or restarted.
     pub restarts_due: BTreeSet<ServiceName>,
+    /// Containers that were restarted because their healthcheck failed, and did not become healthy.
+    pub damaged: BTreeSet<ContainerId>,
 }
 
 /// Everything.
@@ -187,8 +189,19 @@ impl<'a> Facts<'a> {
             && !self.observed.containers.iter().any(made_here)
     }
 
+    /// Where nothing of the service is on record, or what is on record was removed, perhaps by whoever made another in its place.
     fn adoptable(&self, container: &Container, service: &ServiceName) -> bool {
-        !self.serving.contains_key(service) && container.label(label::COMPOSE_ONEOFF) != Some("True")
+        let is_there = |id: &ContainerId| self.observed.containers.iter().any(|it| it.id == *id);
+        !self.serving.get(service).is_some_and(is_there)
+            && container.label(label::COMPOSE_ONEOFF) != Some("True")
+    }
+
+    /// Whether what is wanted is what is live, and nothing but drift can have changed it.
+    pub(super) fn is_repair(&self) -> bool {
+        let hints = self.hints;
+        !hints.reverting
+            && !hints.taken_over
+            && self.live.is_some_and(|live| live.digest == self.desired.digest)
     }
 
     /// Whether a container is exactly what the release asks for.
