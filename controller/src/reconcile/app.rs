@@ -15,7 +15,7 @@ use crate::rollout::Context;
 use crate::source::{Source, Target, Watches};
 
 /// How often it looks without a reason.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// How long the engine's events of what a pass did may take to come in.
 const OWN_EVENTS: Duration = Duration::from_millis(500);
 
@@ -35,6 +35,9 @@ pub(super) struct Handle {
     pub(super) drift: Mutex<super::drift::Known>,
     /// The Compose project, once it is known: engine events are addressed by it.
     pub(super) project: Mutex<Option<String>>,
+    /// What the engine showed of it at the last glance, as a hash.
+    pub(super) glance: Mutex<Option<u64>>,
+    pub(super) pulse: Arc<super::pulse::Pulse>,
     /// The networks, volumes and images that it uses, by name and by id: events of these are addressed by them.
     names: Mutex<BTreeSet<String>>,
     /// Host files that the application reads.
@@ -72,6 +75,7 @@ pub(super) struct Start {
     pub(super) tip: Tip,
     pub(super) watches: Arc<Watches>,
     pub(super) parked: CancellationToken,
+    pub(super) pulse: Arc<super::pulse::Pulse>,
 }
 
 impl Handle {
@@ -86,6 +90,8 @@ impl Handle {
             tip: watch::Sender::new(start.tip),
             view: Mutex::default(),
             drift: Mutex::default(),
+            glance: Mutex::default(),
+            pulse: start.pulse,
             names: Mutex::default(),
             project: Mutex::default(),
             watches: start.watches,
@@ -166,6 +172,11 @@ impl Handle {
         *self.names.lock().unwrap_or_else(PoisonError::into_inner) = names;
     }
 
+    /// What it uses, for a moment.
+    pub(super) fn used<T>(&self, read: impl FnOnce(&BTreeSet<String>) -> T) -> T {
+        read(&self.names.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Whether an event of the engine is about this application.
     pub(super) fn is_meant(&self, event: &EngineEvent) -> bool {
         if let Some(of) = &event.project {
@@ -212,6 +223,8 @@ pub(super) enum Next {
     Settled,
     /// Another look, at that time at the latest.
     LookAt(jiff::Timestamp),
+    /// A repair, which has to wait until then.
+    Held(jiff::Timestamp),
     /// Another try, later and later; the first wait.
     Retry(Duration),
     /// Another look at once: the world has changed meanwhile.
@@ -268,10 +281,11 @@ pub(super) async fn work(handle: Arc<Handle>) {
         wait = match next {
             Next::Settled => {
                 backoff.tries = 0;
-                LOOK_EVERY
+                handle.pulse.wait()
             }
             Next::Again => Duration::ZERO,
             Next::LookAt(at) => until(at, handle.context.ledger.now()).min(LOOK_EVERY),
+            Next::Held(at) => until(at, handle.context.ledger.now()),
             Next::Retry(first) => {
                 because = "retry";
                 handle.forget_own_events().await;
@@ -281,7 +295,7 @@ pub(super) async fn work(handle: Arc<Handle>) {
     }
 }
 
-fn until(at: jiff::Timestamp, now: jiff::Timestamp) -> Duration {
+pub(super) fn until(at: jiff::Timestamp, now: jiff::Timestamp) -> Duration {
     Duration::try_from(at.duration_since(now)).unwrap_or(Duration::ZERO)
 }
 

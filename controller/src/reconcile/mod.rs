@@ -13,6 +13,7 @@ mod follow;
 mod let_go;
 mod owner;
 mod pass;
+mod pulse;
 mod restless;
 mod retention;
 mod validate;

@@ -11,7 +11,7 @@ use evenkeel_core::release::Release;
 use evenkeel_core::status::{Condition, Outcome, Phase, Reason};
 use tokio_util::sync::CancellationToken;
 
-use super::app::{Handle, Next};
+use super::app::{Handle, LOOK_EVERY, Next};
 use super::choose::{Choice, Chosen, choose};
 use super::desired;
 use super::drift::notice;
@@ -50,7 +50,7 @@ fn stand_aside(handle: &Handle, message: &str) -> Next {
         tracing::error!(app = %handle.name, %error, "the ledger cannot be written");
     }
     handle.context.say(Phase::Idle, "");
-    Next::Settled
+    Next::LookAt(handle.context.ledger.now() + LOOK_EVERY)
 }
 
 async fn pass(handle: &Arc<Handle>, reason: &str) -> Result<Next, Failure> {
@@ -104,7 +104,7 @@ async fn go(
     let repair = plan.as_ref().ok().filter(|_| is_live).cloned();
     if is_live && let Some(until) = notice(handle, target, &gathered, open.as_ref(), repair.as_ref(), reason)
     {
-        return Ok(Next::LookAt(until));
+        return Ok(Next::Held(until));
     }
     let plan = match (plan, &gathered.live) {
         // Its rollout begins with putting back what is live.

@@ -289,11 +289,8 @@ fn happens(shop: &Shop, controller: &mut Controller, kind: &str, is_shown_only: 
             && (kind == "crash-loop" || now.app.health == "Healthy")
     });
     let healed = began.elapsed();
-    println!(
-        "{kind}: noticed after {:.1} s, over after {:.1} s",
-        noticed.as_secs_f64(),
-        healed.as_secs_f64()
-    );
+    let (noticed, healed) = (noticed.as_secs_f64(), healed.as_secs_f64());
+    evenkeel_tests::tell(format!("{kind}: noticed after {noticed:.1} s, over after {healed:.1} s"));
     if kind != "image-removed" {
         assert_eq!(build_steps(controller), images, "{kind}: an image was built");
     }

@@ -20,6 +20,7 @@ mod logs;
 mod networks;
 mod owner;
 mod path;
+mod survey;
 mod trace;
 mod version;
 mod volumes;
@@ -42,7 +43,7 @@ use futures_util::stream::BoxStream;
 
 use super::{
     BuildRequest, Engine, EngineError, EngineEvent, EngineInfo, Exec, ExecOutcome, LogLine, NetworkSpec,
-    Owner, Progress, VolumeSpec,
+    Owner, Progress, Survey, VolumeSpec,
 };
 use address::Address;
 use credentials::Credentials;
@@ -248,6 +249,10 @@ impl Engine for Docker {
 
     async fn create_volume(&self, spec: &VolumeSpec) -> Result<(), EngineError> {
         self.make_volume(spec).await
+    }
+
+    async fn survey(&self) -> Result<Option<Survey>, EngineError> {
+        self.survey_all().await.map(Some)
     }
 
     fn outages(&self) -> u64 {

@@ -14,7 +14,7 @@ fn page() -> String {
         let events: Vec<String> =
             events.iter().map(|(object, action)| format!("`{object} {action}`")).collect();
         let events =
-            if events.is_empty() { "the look of every minute".to_owned() } else { events.join(", ") };
+            if events.is_empty() { "the look of every ten minutes".to_owned() } else { events.join(", ") };
         let healing = match healing {
             Healing::By(steps, words) => {
                 let steps: Vec<String> = steps.iter().map(|step| format!("`{step}`")).collect();

@@ -82,7 +82,7 @@ pub struct Entry {
     /// What somebody did, and what is seen of it.
     pub what: &'static str,
     /// The engine's events that have evenkeel look at once, each an object and what happens to it; none where only the look of
-    /// every minute finds it.
+    /// every ten minutes finds it.
     pub events: &'static [(&'static str, &'static str)],
     /// What is done about it.
     pub healing: Healing,
