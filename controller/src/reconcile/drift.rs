@@ -46,8 +46,13 @@ pub(super) fn notice(
     drifts.extend(held.iter().map(|held| held.drift.clone()));
     let repairs = begins.is_some() && held.is_none();
     for drift in &drifts {
-        let is_healed = repairs && matches!(entry(drift.kind).healing, Healing::By(..));
-        if is_healed || !known.found.contains(&(drift.kind, drift.subject.clone())) {
+        let is_news = !known.found.contains(&(drift.kind, drift.subject.clone()));
+        let counts = match entry(drift.kind).healing {
+            // What has to wait is counted when its time has come.
+            Healing::By(..) => repairs || is_news && held.is_none(),
+            Healing::Reported(_) => is_news,
+        };
+        if counts {
             count(handle, drift);
         }
     }

@@ -60,7 +60,7 @@ impl Restless {
             let streak = self.repaired.get(name)?;
             let (times, until) = (streak.times, streak.until(now)?);
             let message =
-                format!("it was started {times} times and did not go on running; tried again at {until:.0}");
+                format!("it was started {times} times within ten minutes; it is tried again at {until:.0}");
             Some(Held { drift: Drift { kind: Kind::CrashLoop, subject: name.to_owned(), message }, until })
         });
         held.max_by_key(|held| held.until)

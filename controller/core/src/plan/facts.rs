@@ -189,11 +189,18 @@ impl<'a> Facts<'a> {
             && !self.observed.containers.iter().any(made_here)
     }
 
-    /// Where nothing of the service is on record, or what is on record was removed, perhaps by whoever made another in its place.
+    /// Where nothing of the service is on record, or what is on record was removed and another stands in its place, under its name.
     fn adoptable(&self, container: &Container, service: &ServiceName) -> bool {
         let is_there = |id: &ContainerId| self.observed.containers.iter().any(|it| it.id == *id);
-        !self.serving.get(service).is_some_and(is_there)
-            && container.label(label::COMPOSE_ONEOFF) != Some("True")
+        let project = &self.desired.project;
+        let in_its_place = || {
+            project
+                .services
+                .get(service)
+                .is_some_and(|it| super::final_name(project, service, it, Some(container)) == container.name)
+        };
+        let free = self.serving.get(service).is_none_or(|id| !is_there(id) && in_its_place());
+        free && container.label(label::COMPOSE_ONEOFF) != Some("True")
     }
 
     /// Whether what is wanted is what is live, and nothing but drift can have changed it.

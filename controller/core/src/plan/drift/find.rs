@@ -74,7 +74,8 @@ impl Find<'_, '_> {
             State::Exited => self.push(Kind::Stopped, name, format!("it has stopped (exit code {code})")),
             State::Created => self.push(Kind::Stopped, name, "it was never started"),
             State::Paused => self.push(Kind::Paused, name, "it is paused"),
-            State::Dead | State::Removing => self.push(Kind::Dead, name, "the engine has given it up"),
+            State::Removing => self.push(Kind::Removed, name, "it is being removed"),
+            State::Dead => self.push(Kind::Dead, name, "the engine has given it up"),
             State::Running | State::Restarting => {}
         }
         let health = container.health.as_ref().filter(|health| health.status == HealthStatus::Unhealthy);

@@ -49,7 +49,7 @@ pub const KINDS: &[Entry] = &[
     },
     Entry {
         kind: Kind::Dead,
-        what: "the engine has given a container up (`dead`, or it cannot be removed)",
+        what: "the engine has given a container up (`dead`: its files could not be removed)",
         events: &[("container", "die")],
         healing: By(&["create"], "another one takes its place: such a container cannot be started"),
     },

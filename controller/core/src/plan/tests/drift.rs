@@ -229,6 +229,20 @@ fn what_a_restart_has_not_healed_is_replaced() {
     nothing_to_do(&mut world, &release);
 }
 
+/// It says that it is of the service, but nobody asked for it: nothing is made of it when the right one goes.
+#[test]
+fn an_orphan_takes_nobodys_place() {
+    let (mut world, release) = first();
+    world.observed.containers[0].id = ContainerId::new("f00f00f00f00f00");
+    world.observed.containers[0].name = "somebodys".to_owned();
+    world.observed.containers[0].state = State::Exited;
+    world.observed.containers[0].labels.retain(|key, _| !key.starts_with("evenkeel."));
+    let kinds: Vec<Kind> = drifts(&mut world, &release).iter().map(|drift| drift.kind).collect();
+    assert_eq!(kinds, [Kind::Removed, Kind::Orphan]);
+    forward(&release, 3).run(&mut world);
+    assert!(world.observed.containers.iter().any(|it| it.name == "somebodys"));
+}
+
 /// Whatever is to be replaced anyway is proven in private; what it replaces is not restarted before.
 #[test]
 fn a_rollout_restarts_nothing_for_its_health() {
