@@ -203,6 +203,20 @@ impl<'a> Facts<'a> {
         free && container.label(label::COMPOSE_ONEOFF) != Some("True")
     }
 
+    /// Containers that bear the project's labels, and that nobody asked for. Those of `docker compose run` are somebody's at work.
+    pub(super) fn orphans(&self) -> Vec<&'a Container> {
+        let services = self.desired.project.services.keys();
+        let ours: BTreeSet<&ContainerId> =
+            services.flat_map(|name| self.containers_of(name)).map(|container| &container.id).collect();
+        let is_nobodys = |it: &&Container| {
+            !ours.contains(&it.id)
+                && !self.known.contains(&it.id)
+                && !temporary(it)
+                && it.label(label::COMPOSE_ONEOFF) != Some("True")
+        };
+        self.observed.containers.iter().filter(is_nobodys).collect()
+    }
+
     /// Whether what is wanted is what is live, and nothing but drift can have changed it.
     pub(super) fn is_repair(&self) -> bool {
         let hints = self.hints;

@@ -111,6 +111,10 @@ fn is_damaged(facts: &Facts<'_>, container: &Container) -> bool {
     !works && container.running() && facts.hints.damaged.contains(&container.id)
 }
 
+fn is_unhealthy(container: &Container) -> bool {
+    container.health.as_ref().is_some_and(|health| health.status == HealthStatus::Unhealthy)
+}
+
 /// A service whose namespace a container shares, and which another container serves by now.
 fn lender_moved(facts: &Facts<'_>, container: &Container) -> Option<ServiceName> {
     let shares = container.label(label::SHARES)?;
@@ -242,15 +246,10 @@ fn repairs(
         State::Exited | State::Created if *class != Class::OneShot || container.exit_code != 0 => {
             push(Effect::Start { container: subject.clone() }, stopped(container));
         }
-        State::Running if facts.is_repair() && *class != Class::OneShot => {
-            if container.health.as_ref().is_some_and(|it| it.status == HealthStatus::Unhealthy) {
-                let since = Some(container.started_at.clone());
-                push(
-                    Effect::Restart { container: subject.clone(), since },
-                    "its healthcheck fails".to_owned(),
-                );
-            }
-        }
+        State::Running if facts.is_repair() && *class != Class::OneShot && is_unhealthy(container) => push(
+            Effect::Restart { container: subject.clone(), since: Some(container.started_at.clone()) },
+            "its healthcheck fails".to_owned(),
+        ),
         _ => {}
     }
     let right = final_name(&facts.desired.project, name, service, Some(container));

@@ -6,11 +6,10 @@ use std::collections::BTreeSet;
 use super::{Drift, Kind};
 use crate::compose::{Network, Service};
 use crate::container::label;
-use crate::name::ContainerId;
 use crate::observed::{Container, HealthStatus, NetworkState, State};
 use crate::plan::schema::{SchemaMove, schema_move};
 use crate::plan::service::{Work, final_name, missing_networks, work};
-use crate::plan::{Class, Facts, backstage, temporary};
+use crate::plan::{Class, Facts, backstage};
 use crate::release::ImageSource;
 use crate::spec::private_networks;
 
@@ -181,18 +180,7 @@ impl Find<'_, '_> {
     }
 
     fn orphans(&mut self) {
-        let services = self.facts.desired.project.services.keys();
-        let ours: BTreeSet<&ContainerId> =
-            services.flat_map(|name| self.facts.containers_of(name)).map(|container| &container.id).collect();
-        let orphans: Vec<&Container> = self
-            .facts
-            .observed
-            .containers
-            .iter()
-            .filter(|it| !ours.contains(&it.id) && !self.facts.known.contains(&it.id) && !temporary(it))
-            .filter(|it| it.label(label::COMPOSE_ONEOFF) != Some("True"))
-            .collect();
-        for orphan in orphans {
+        for orphan in self.facts.orphans() {
             let of = orphan.service().map_or("no service".to_owned(), |name| format!("service {name}"));
             self.push(
                 Kind::Orphan,

@@ -154,7 +154,9 @@ pub const KINDS: &[Entry] = &[
         what: "a container has the project's labels and belongs to no service, or stands beside the one that serves (but for those of \
                `docker compose run`)",
         events: &[("container", "create"), ("container", "start")],
-        healing: Reported("nobody knows whose it is; it is never stopped or removed"),
+        healing: Reported(
+            "nobody knows whose it is. With `orphans: remove` in the manifest it is stopped and removed; its volumes stay",
+        ),
     },
     Entry {
         kind: Kind::Schema,

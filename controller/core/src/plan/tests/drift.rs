@@ -243,6 +243,25 @@ fn an_orphan_takes_nobodys_place() {
     assert!(world.observed.containers.iter().any(|it| it.name == "somebodys"));
 }
 
+#[test]
+fn orphans_go_where_the_manifest_says_so() {
+    let spec = format!("{SPEC}  orphans: remove\n");
+    let mut world = World::default();
+    let release = release(&spec, API_PORT, "code-1");
+    world.knows(&release, Code::default());
+    deploy(&mut world, &release, 1);
+    world.notes = Notes::default();
+    by_hand(Kind::Orphan).unwrap()(&mut world);
+    let seen = world.look(&release, false);
+    let plan = make(&seen.facts(&release, RolloutId(3))).unwrap();
+    insta::assert_snapshot!(lines(&plan).join("\n"), @"
+    stop shop-api-2 — nobody asked for it, and the manifest says `orphans: remove`
+    remove shop-api-2 — nobody asked for it, and the manifest says `orphans: remove`
+    ");
+    forward(&release, 3).run(&mut world);
+    nothing_to_do(&mut world, &release);
+}
+
 /// Whatever is to be replaced anyway is proven in private; what it replaces is not restarted before.
 #[test]
 fn a_rollout_restarts_nothing_for_its_health() {
