@@ -306,3 +306,16 @@ fn word(reason: &str) -> &'static str {
         .find(|word| reason.contains(word))
         .unwrap_or("look")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::tagged;
+
+    #[test]
+    fn an_image_is_named_as_the_engines_events_name_it() {
+        assert_eq!(tagged("shop-api"), "shop-api:latest");
+        assert_eq!(tagged("registry.example:5000/shop-api"), "registry.example:5000/shop-api:latest");
+        assert_eq!(tagged("shop-api:1"), "shop-api:1");
+        assert_eq!(tagged("sha256:f00"), "sha256:f00");
+    }
+}
