@@ -321,7 +321,7 @@ fn given(files: &str, name: &str) -> String {
 pub const GIVEN: &str = "given";
 
 /// The networks of a container that nobody is to reach yet: the private one first.
-fn private_networks(release: &Release) -> Vec<String> {
+pub(crate) fn private_networks(release: &Release) -> Vec<String> {
     let project = &release.project;
     let extra = release.manifest.spec.rollout.dependency_networks.iter().map(|key| {
         project.networks.get(key).map_or(key.as_str(), |network| network.name.as_str()).to_owned()
@@ -475,10 +475,9 @@ fn own_links(service: &Service) -> Vec<(String, String)> {
     other.map(|(name, alias)| (name.to_string(), alias.clone())).collect()
 }
 
-/// Whether a container that is on a network answers to its service's name there.
-pub fn answers(name: &ServiceName, service: &Service, joined: &Joined) -> bool {
-    let by_its_own = service.container_name.as_deref() == Some(name.as_str());
-    by_its_own || joined.aliases.iter().any(|alias| alias == name.as_str())
+/// Whether a container that is on a network answers to all its names there. Its own name needs no alias.
+pub fn answers(endpoint: &Endpoint, joined: &Joined) -> bool {
+    endpoint.aliases.iter().all(|alias| joined.aliases.contains(alias))
 }
 
 /// The names that everybody may use for a service.

@@ -2,7 +2,7 @@
 
 mod docker;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -221,6 +221,15 @@ pub(crate) struct ExecOutcome {
     pub stderr: String,
 }
 
+/// Everything at a glance. What it says of things is good for one question only: whether it says the same as before.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Survey {
+    /// What it says of the containers of each Compose project, and of the record of its owner.
+    pub projects: BTreeMap<ProjectName, BTreeSet<String>>,
+    /// What it says of networks, volumes and tags of images, by name.
+    pub objects: BTreeMap<String, String>,
+}
+
 /// Something happened at the engine. A reason to look, never a fact to act on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EngineEvent {
@@ -327,6 +336,11 @@ pub(crate) trait Engine: Send + Sync {
 
     /// Creates a volume; fine if it exists.
     async fn create_volume(&self, spec: &VolumeSpec) -> Result<(), EngineError>;
+
+    /// Everything at a glance, in a few requests however many projects there are; `None` from one that cannot.
+    async fn survey(&self) -> Result<Option<Survey>, EngineError> {
+        Ok(None)
+    }
 
     /// How often it has not answered, or broken off, so far. Containers that ended between two counts that differ may have been
     /// taken along by it.

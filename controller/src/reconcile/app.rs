@@ -10,11 +10,12 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::view::View;
+use crate::engine::EngineEvent;
 use crate::rollout::Context;
 use crate::source::{Source, Target, Watches};
 
 /// How often it looks without a reason.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// How long the engine's events of what a pass did may take to come in.
 const OWN_EVENTS: Duration = Duration::from_millis(500);
 
@@ -30,8 +31,15 @@ pub(super) struct Handle {
     pub(super) tip: watch::Sender<Tip>,
     /// What status shows.
     pub(super) view: Mutex<View>,
+    /// What is known of drift from earlier looks.
+    pub(super) drift: Mutex<super::drift::Known>,
     /// The Compose project, once it is known: engine events are addressed by it.
     pub(super) project: Mutex<Option<String>>,
+    /// What the engine showed of it at the last glance, as a hash.
+    pub(super) glance: Mutex<Option<u64>>,
+    pub(super) pulse: Arc<super::pulse::Pulse>,
+    /// The networks, volumes and images that it uses, by name and by id: events of these are addressed by them.
+    names: Mutex<BTreeSet<String>>,
     /// Host files that the application reads.
     pub(super) watches: Arc<Watches>,
     watched: Mutex<BTreeSet<String>>,
@@ -67,6 +75,7 @@ pub(super) struct Start {
     pub(super) tip: Tip,
     pub(super) watches: Arc<Watches>,
     pub(super) parked: CancellationToken,
+    pub(super) pulse: Arc<super::pulse::Pulse>,
 }
 
 impl Handle {
@@ -80,6 +89,10 @@ impl Handle {
             woken: Notify::new(),
             tip: watch::Sender::new(start.tip),
             view: Mutex::default(),
+            drift: Mutex::default(),
+            glance: Mutex::default(),
+            pulse: start.pulse,
+            names: Mutex::default(),
             project: Mutex::default(),
             watches: start.watches,
             watched: Mutex::default(),
@@ -132,6 +145,7 @@ impl Handle {
     /// Watches the host files that a release reads, and no others.
     pub(super) fn watch(&self, release: &Release) {
         *self.project.lock().unwrap_or_else(PoisonError::into_inner) = Some(release.project.name.to_string());
+        self.uses(release);
         let wanted: BTreeSet<String> = release.project.host_files.iter().cloned().collect();
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         for file in wanted.difference(&watched) {
@@ -143,10 +157,49 @@ impl Handle {
         *watched = wanted;
     }
 
+    /// What the release uses at the engine beside its containers.
+    fn uses(&self, release: &Release) {
+        let project = &release.project;
+        let mut names = BTreeSet::from([evenkeel_core::plan::backstage(&project.name)]);
+        names.extend(project.networks.values().map(|network| network.name.clone()));
+        names.extend(project.volumes.values().map(|volume| volume.name.clone()));
+        for source in release.images.values() {
+            names.extend(source.tags().map(String::as_str).chain([source.reference()]).map(tagged));
+        }
+        if let Ok(outputs) = self.context.ledger.outputs(&self.name, &release.digest) {
+            names.extend(outputs.images.values().map(ToString::to_string));
+        }
+        *self.names.lock().unwrap_or_else(PoisonError::into_inner) = names;
+    }
+
+    /// What it uses, for a moment.
+    pub(super) fn used<T>(&self, read: impl FnOnce(&BTreeSet<String>) -> T) -> T {
+        read(&self.names.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether an event of the engine is about this application.
+    pub(super) fn is_meant(&self, event: &EngineEvent) -> bool {
+        if let Some(of) = &event.project {
+            let project = self.project.lock().unwrap_or_else(PoisonError::into_inner);
+            return project.as_deref() == Some(of.as_str());
+        }
+        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        event.kind != "container"
+            && (names.contains(&tagged(&event.name))
+                || names.contains(&event.name)
+                || names.contains(&event.id))
+    }
+
     /// Whether the application reads a host file.
     pub(super) fn reads(&self, path: &str) -> bool {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner).contains(path)
     }
+}
+
+/// An image's name as the engine's events have it: with its tag.
+fn tagged(name: &str) -> String {
+    let bare = name.rsplit('/').next().unwrap_or(name);
+    if bare.contains([':', '@']) { name.to_owned() } else { format!("{name}:latest") }
 }
 
 /// The waits between passes that did not come to their end.
@@ -170,6 +223,8 @@ pub(super) enum Next {
     Settled,
     /// Another look, at that time at the latest.
     LookAt(jiff::Timestamp),
+    /// A repair, which has to wait until then.
+    Held(jiff::Timestamp),
     /// Another try, later and later; the first wait.
     Retry(Duration),
     /// Another look at once: the world has changed meanwhile.
@@ -226,10 +281,11 @@ pub(super) async fn work(handle: Arc<Handle>) {
         wait = match next {
             Next::Settled => {
                 backoff.tries = 0;
-                LOOK_EVERY
+                handle.pulse.wait()
             }
             Next::Again => Duration::ZERO,
             Next::LookAt(at) => until(at, handle.context.ledger.now()).min(LOOK_EVERY),
+            Next::Held(at) => until(at, handle.context.ledger.now()),
             Next::Retry(first) => {
                 because = "retry";
                 handle.forget_own_events().await;
@@ -239,7 +295,7 @@ pub(super) async fn work(handle: Arc<Handle>) {
     }
 }
 
-fn until(at: jiff::Timestamp, now: jiff::Timestamp) -> Duration {
+pub(super) fn until(at: jiff::Timestamp, now: jiff::Timestamp) -> Duration {
     Duration::try_from(at.duration_since(now)).unwrap_or(Duration::ZERO)
 }
 
@@ -249,4 +305,17 @@ fn word(reason: &str) -> &'static str {
         .into_iter()
         .find(|word| reason.contains(word))
         .unwrap_or("look")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tagged;
+
+    #[test]
+    fn an_image_is_named_as_the_engines_events_name_it() {
+        assert_eq!(tagged("shop-api"), "shop-api:latest");
+        assert_eq!(tagged("registry.example:5000/shop-api"), "registry.example:5000/shop-api:latest");
+        assert_eq!(tagged("shop-api:1"), "shop-api:1");
+        assert_eq!(tagged("sha256:f00"), "sha256:f00");
+    }
 }

@@ -280,6 +280,10 @@ async fn report(handle: &Arc<Handle>) -> Result<PlanReport, ControlError> {
     report.notes = desired.warnings;
     let gathered =
         Gathered::look(&handle.context, &release, Hints::default(), None).await.map_err(failure)?;
+    if gathered.live.as_ref().is_some_and(|live| live.digest == release.digest) {
+        let drifts = evenkeel_core::plan::drift::found(&gathered.facts(&release, RolloutId(0)));
+        report.notes.extend(drifts.iter().map(|drift| format!("drift: {drift}")));
+    }
     match make(&gathered.facts(&release, RolloutId(0))) {
         Ok(plan) => fill(&mut report, plan, &gathered, &release),
         Err(blocked) => report.conditions.push(blocked.message),

@@ -11,6 +11,7 @@ use evenkeel_core::status::Condition;
 use tokio::sync::{Notify, broadcast};
 
 use super::app::{Handle, Start, Tip, work};
+use super::pulse::Pulse;
 use crate::api::{Control, ProgressLine};
 use crate::config::{self, Config, SecretError};
 use crate::database::Postgres;
@@ -67,6 +68,7 @@ pub(crate) struct Daemon {
     pub(super) sources: Vec<Arc<Followed>>,
     pub(super) apps: RwLock<BTreeMap<AppName, Arc<Handle>>>,
     pub(super) progress: broadcast::Sender<ProgressLine>,
+    pub(super) pulse: Arc<Pulse>,
     watches: Arc<Watches>,
     ownership: Arc<Ownership>,
     key: DigestKey,
@@ -106,6 +108,7 @@ impl Daemon {
             sources,
             apps: RwLock::default(),
             progress: broadcast::Sender::new(1024),
+            pulse: Arc::default(),
             watches: Arc::new(watches),
             data_dir,
         });
@@ -122,6 +125,7 @@ impl Daemon {
         }
         self.life.tasks.spawn(super::events::name_engine(Arc::clone(&self.engine)));
         self.life.tasks.spawn(super::events::engine_events(Arc::clone(self)));
+        self.life.tasks.spawn(super::pulse::pulse(Arc::clone(self)));
         self.life.tasks.spawn(super::events::file_changes(Arc::clone(self), changes));
     }
 
@@ -179,6 +183,7 @@ impl Daemon {
             tip,
             watches: Arc::clone(&self.watches),
             parked: self.life.stop.clone(),
+            pulse: Arc::clone(&self.pulse),
         });
         self.life.tasks.spawn(work(Arc::clone(&handle)));
         handle

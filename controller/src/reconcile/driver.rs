@@ -29,6 +29,7 @@ impl Driver {
             tip,
             watches,
             parked: CancellationToken::new(),
+            pulse: Arc::default(),
         }))
     }
 
@@ -49,6 +50,7 @@ impl Driver {
         match Box::pin(reconcile(&self.0, reason)).await {
             Next::Settled | Next::LookAt(_) => None,
             Next::Retry(first) => Some(first),
+            Next::Held(until) => Some(super::app::until(until, self.0.context.ledger.now())),
             Next::Again => Some(Duration::ZERO),
         }
     }

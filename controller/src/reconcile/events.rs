@@ -1,8 +1,9 @@
 //! The engine's events and changed files: reasons to look, never facts to act on.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use evenkeel_core::plan::drift::tells;
 use futures_util::StreamExt;
 use tokio::sync::mpsc::Receiver;
 
@@ -54,42 +55,15 @@ pub(super) async fn engine_events(daemon: Arc<Daemon>) {
     }
 }
 
-/// What happens at the engine that can mean drift.
+/// What happens at the engine that can mean drift asks those to look whom it concerns. A container that is unpaused is not drift, but
+/// the end of one.
 fn dispatch(daemon: &Daemon, event: &EngineEvent) {
-    let telling = match event.kind.as_str() {
-        "container" => {
-            matches!(
-                event.action.as_str(),
-                "die"
-                    | "stop"
-                    | "kill"
-                    | "destroy"
-                    | "pause"
-                    | "unpause"
-                    | "rename"
-                    | "update"
-                    | "oom"
-                    | "start"
-            ) || event.action.starts_with("health_status")
-        }
-        "network" => matches!(event.action.as_str(), "disconnect" | "destroy"),
-        "image" => matches!(event.action.as_str(), "tag" | "untag" | "delete"),
-        "volume" => event.action == "destroy",
-        _ => false,
-    };
-    if !telling {
+    let ends = event.kind == "container" && event.action == "unpause";
+    if !ends && !tells(&event.kind, &event.action) {
         return;
     }
-    for handle in daemon.handles() {
-        let project = handle.project.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let concerns = match &event.project {
-            Some(of) => project.as_deref() == Some(of.as_str()),
-            // Networks and images say nothing of a project: whoever is idle looks.
-            None => event.kind != "container",
-        };
-        if concerns {
-            handle.trigger(&format!("event: {} {} {}", event.kind, event.action, event.name));
-        }
+    for handle in daemon.handles().iter().filter(|handle| handle.is_meant(event)) {
+        handle.trigger(&format!("event: {} {} {}", event.kind, event.action, event.name));
     }
 }
 

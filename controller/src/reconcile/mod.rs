@@ -5,6 +5,7 @@ mod choose;
 mod control;
 mod daemon;
 mod desired;
+mod drift;
 #[cfg(test)]
 mod driver;
 mod events;
@@ -12,6 +13,8 @@ mod follow;
 mod let_go;
 mod owner;
 mod pass;
+mod pulse;
+mod restless;
 mod retention;
 mod unfinished;
 mod validate;

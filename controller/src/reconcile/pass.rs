@@ -4,16 +4,16 @@ use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use evenkeel_core::compose::RestartPolicy;
 use evenkeel_core::database::Backup;
 use evenkeel_core::name::{Revision, RolloutId};
-use evenkeel_core::plan::{Effect, Hints, Plan, make};
+use evenkeel_core::plan::{Hints, Plan, make};
 use evenkeel_core::release::Release;
 use evenkeel_core::status::{Condition, Outcome, Phase, Reason};
 use tokio_util::sync::CancellationToken;
 
-use super::app::{Handle, Next};
+use super::app::{Handle, LOOK_EVERY, Next};
 use super::choose::{Choice, Chosen, choose};
+use super::drift::notice;
 use super::{desired, unfinished};
 use crate::ledger::OpenRollout;
 use crate::rollout::{End, Failure, Gathered, Order, leads_back, outcome, remarks, run, sweep};
@@ -48,7 +48,7 @@ fn stand_aside(handle: &Handle, message: &str) -> Next {
         tracing::error!(app = %handle.name, %error, "the ledger cannot be written");
     }
     handle.context.say(Phase::Idle, "");
-    Next::Settled
+    Next::LookAt(handle.context.ledger.now() + LOOK_EVERY)
 }
 
 async fn pass(handle: &Arc<Handle>, reason: &str) -> Result<Next, Failure> {
@@ -97,7 +97,14 @@ async fn go(
         Gathered::look(&handle.context, target, Hints::default(), open.as_ref().map(|open| open.id)).await?;
     handle.observed(target, &gathered);
     let id = open.as_ref().map_or(RolloutId(0), |open| open.id);
-    let plan = match (make(&gathered.facts(target, id)), &gathered.live) {
+    let plan = make(&gathered.facts(target, id));
+    let is_live = gathered.live.as_ref().is_some_and(|live| live.digest == target.digest);
+    let repair = plan.as_ref().ok().filter(|_| is_live).cloned();
+    if is_live && let Some(until) = notice(handle, target, &gathered, open.as_ref(), repair.as_ref(), reason)
+    {
+        return Ok(Next::Held(until));
+    }
+    let plan = match (plan, &gathered.live) {
         // Its rollout begins with putting back what is live.
         (Err(blocked), Some(live))
             if blocked.reason == Reason::DatabaseDiverged && leads_back(&handle.context, live).await? =>
@@ -109,16 +116,11 @@ async fn go(
     if plan.as_ref().is_some_and(Plan::is_empty) && open.is_none() {
         return settled(handle, desired, target).await.map(|()| idle());
     }
-    let is_live = gathered.live.as_ref().is_some_and(|live| live.digest == target.digest);
-    let repair = plan.as_ref().filter(|_| is_live);
-    if let Some(plan) = repair {
-        count_drift(handle, plan);
-    }
     handle.owns(target).await?;
     handle.forget_passing_conditions();
     let began = std::time::Instant::now();
     let wanted = Wanted { target, read: &desired.revision };
-    let next = rollout(handle, &wanted, open, gathered.live.clone(), &why(reason, repair)).await;
+    let next = rollout(handle, &wanted, open, gathered.live.clone(), &why(reason, repair.as_ref())).await;
     *handle.rolling.lock().unwrap_or_else(PoisonError::into_inner) = began.elapsed();
     Ok(match next? {
         Next::Settled => Next::Again,
@@ -261,6 +263,7 @@ pub(super) async fn record(handle: &Arc<Handle>, order: &Order<'_>, end: End) ->
         // What comes undone again is put right later and later.
         End::Succeeded => {
             succeeded(handle, order).await?;
+            handle.healed();
             if order.repair { Next::Retry(AFTER_REPAIR) } else { Next::Settled }
         }
         End::Reverted { at_fault, .. } => {
@@ -389,32 +392,6 @@ fn why(reason: &str, repair: Option<&Plan>) -> String {
             format!("drift ({reason}): {} {subject}: {}", step.effect.name(), step.why)
         }
         None => reason.to_owned(),
-    }
-}
-
-/// What somebody changed behind evenkeel's back, by kind.
-fn count_drift(handle: &Handle, plan: &Plan) {
-    for step in &plan.steps {
-        let kind = match &step.effect {
-            Effect::Start { container } if container.id.is_some() => "stopped",
-            Effect::Create { .. } => "removed",
-            Effect::Unpause { .. } => "paused",
-            Effect::Join { container, .. } if container.id.is_some() => "network-detached",
-            Effect::SetRestart { policy, .. } if *policy != RestartPolicy::No => "restart-policy",
-            Effect::SetLimits { .. } => "limits",
-            Effect::Tag { .. } => "image-retagged",
-            Effect::Build { .. } | Effect::Pull { .. } => "image-removed",
-            Effect::CreateNetwork { .. } | Effect::CreateBackstage { .. } => "network-removed",
-            Effect::CreateVolume { .. } => "volume-removed",
-            Effect::Rename { container, to } if container.id.is_some() && !to.ends_with("-old") => "renamed",
-            Effect::Migrate { .. } => "schema",
-            _ => continue,
-        };
-        handle.context.metrics.drift(&handle.name, kind);
-        let message = format!("{} {}: {}", step.effect.name(), step.effect.subject(), step.why);
-        tracing::warn!(app = %handle.name, kind, message, "drift");
-        let _ = handle.context.ledger.record_event(Some(&handle.name), "drift", &message);
-        handle.condition(Reason::Drifted, &message);
     }
 }
 

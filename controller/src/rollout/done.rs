@@ -31,7 +31,11 @@ impl Run<'_> {
                 .is_some_and(|container| container.networks.contains_key(network)),
             Effect::Create { container, role } => self.created(container, *role).await?,
             Effect::Start { container } => self.started(container).await?,
-            Effect::Restart { container } => {
+            Effect::Restart { container, since: Some(since) } => self
+                .maybe_find(container)
+                .await?
+                .is_some_and(|container| container.running() && container.started_at != *since),
+            Effect::Restart { container, since: None } => {
                 !super::dependents::due(self.context)?.contains(&container.service)
             }
             Effect::Unpause { container } => {

@@ -2,6 +2,7 @@
 
 mod asked;
 mod context;
+mod damage;
 mod database;
 mod dependents;
 mod done;

@@ -37,7 +37,7 @@ impl Run<'_> {
             Effect::Attach { container, network } => self.attach(container, network).await,
             Effect::Create { container, role } => self.create(container, *role).await,
             Effect::Start { container } => self.start(container).await,
-            Effect::Restart { container } => self.restart(container).await,
+            Effect::Restart { container, since } => self.restart(container, since.is_some()).await,
             Effect::Unpause { container } => {
                 self.on(container, |run, id| Box::pin(async move { run.context.engine.unpause(&id).await }))
                     .await
@@ -357,7 +357,7 @@ impl Run<'_> {
         }
         for endpoint in own_endpoints(self.target, &subject.service, service) {
             if let Some(joined) = container.networks.get(&endpoint.network) {
-                if answers(&subject.service, service, joined) {
+                if answers(&endpoint, joined) {
                     continue;
                 }
                 self.context.engine.disconnect(container.id.as_str(), &endpoint.network).await?;

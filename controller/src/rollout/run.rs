@@ -48,6 +48,8 @@ pub(super) mod fact {
     pub(crate) const OLD: &str = "old";
     /// The services that have yet to be restarted with what they depend on; the newest rollout's word counts.
     pub(crate) const RESTARTS_DUE: &str = "restartsDue";
+    /// The containers that a restart has not healed; the newest rollout's word counts.
+    pub(crate) const DAMAGED: &str = "damaged";
 }
 
 /// What is asked for.
@@ -411,6 +413,7 @@ impl Run<'_> {
                 self.set_fact(fact::FORCE_FENCED, &true)?;
                 Ok(Then::PlanAgain)
             }
+            Err(failure @ Failure::Release { .. }) => self.note_damage(plan).and(Err(failure)),
             Err(failure) => Err(failure),
         }
     }

@@ -25,8 +25,16 @@ impl Run<'_> {
     }
 
     /// Off the record only once it is done: a crash in between restarts it again.
-    pub(super) async fn restart(&self, subject: &Subject) -> Result<Option<String>, Failure> {
+    pub(super) async fn restart(
+        &self,
+        subject: &Subject,
+        for_its_own_sake: bool,
+    ) -> Result<Option<String>, Failure> {
         let container = self.find(subject).await?;
+        // Nothing would ask for its dependents again once it has begun.
+        if for_its_own_sake {
+            self.serves_anew(&subject.service)?;
+        }
         self.context.engine.stop(container.id.as_str(), None).await?;
         self.heal_networks(&container).await?;
         self.context.engine.start(container.id.as_str()).await?;

@@ -322,6 +322,9 @@ fn drifts() -> Vec<Story> {
                 "mine".clone_into(&mut world.containers[place].seen.name);
             });
         }),
+        drifted("drift: database unhealthy", |world| {
+            world.meddle("shop-db-1", |world, place| world.containers[place].damaged = true);
+        }),
         drifted("drift: database stopped", |world| world.meddle("shop-db-1", World::stop)),
         drifted("drift: database removed", |world| world.meddle("shop-db-1", World::remove)),
     ]

@@ -73,6 +73,20 @@ pub struct Spec {
     /// When nothing new is rolled out. Windows never block a revert or a drift repair.
     #[serde(default)]
     pub windows: Vec<Window>,
+    /// What becomes of containers that have the project's labels and belong to nothing that the Compose file asks for.
+    #[serde(default)]
+    pub orphans: Orphans,
+}
+
+/// What becomes of orphans.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Orphans {
+    /// They are shown.
+    #[default]
+    Report,
+    /// They are stopped and removed. Their volumes stay.
+    Remove,
 }
 
 /// `spec.compose`.

@@ -87,6 +87,8 @@ pub struct Hints {
     pub applied: Vec<BTreeSet<SchemaRevision>>,
     /// Services that have yet to be restarted, because what they depend on has been replaced or restarted.
     pub restarts_due: BTreeSet<ServiceName>,
+    /// Containers that were restarted because their healthcheck failed, and did not become healthy.
+    pub damaged: BTreeSet<ContainerId>,
 }
 
 /// Everything.
@@ -187,8 +189,40 @@ impl<'a> Facts<'a> {
             && !self.observed.containers.iter().any(made_here)
     }
 
+    /// Where nothing of the service is on record, or what is on record was removed and another stands in its place, under its name.
     fn adoptable(&self, container: &Container, service: &ServiceName) -> bool {
-        !self.serving.contains_key(service) && container.label(label::COMPOSE_ONEOFF) != Some("True")
+        let is_there = |id: &ContainerId| self.observed.containers.iter().any(|it| it.id == *id);
+        let project = &self.desired.project;
+        let in_its_place = || {
+            project
+                .services
+                .get(service)
+                .is_some_and(|it| super::final_name(project, service, it, Some(container)) == container.name)
+        };
+        let free = self.serving.get(service).is_none_or(|id| !is_there(id) && in_its_place());
+        free && container.label(label::COMPOSE_ONEOFF) != Some("True")
+    }
+
+    /// Containers that bear the project's labels, and that nobody asked for. Those of `docker compose run` are somebody's at work.
+    pub(super) fn orphans(&self) -> Vec<&'a Container> {
+        let services = self.desired.project.services.keys();
+        let ours: BTreeSet<&ContainerId> =
+            services.flat_map(|name| self.containers_of(name)).map(|container| &container.id).collect();
+        let is_nobodys = |it: &&Container| {
+            !ours.contains(&it.id)
+                && !self.known.contains(&it.id)
+                && !temporary(it)
+                && it.label(label::COMPOSE_ONEOFF) != Some("True")
+        };
+        self.observed.containers.iter().filter(is_nobodys).collect()
+    }
+
+    /// Whether what is wanted is what is live, and nothing but drift can have changed it.
+    pub(super) fn is_repair(&self) -> bool {
+        let hints = self.hints;
+        !hints.reverting
+            && !hints.taken_over
+            && self.live.is_some_and(|live| live.digest == self.desired.digest)
     }
 
     /// Whether a container is exactly what the release asks for.

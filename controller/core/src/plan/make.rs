@@ -7,7 +7,7 @@ use super::prepare::prepare;
 use super::schema::{SchemaMove, schema_move};
 use super::service::{Action, Work, final_name, follow_lenders, work};
 use super::{Effect, Facts, Plan, Step};
-use crate::compose::{Newer, PullPolicy, newer, start_order};
+use crate::compose::{MountSource, Newer, PullPolicy, Service, newer, start_order};
 use crate::release::ImageSource;
 use crate::status::Reason;
 
@@ -72,6 +72,7 @@ fn preflight(facts: &Facts<'_>, works: &[Work<'_>]) -> Result<(), Blocked> {
             )));
         }
     }
+    volumes_with_data(facts)?;
     engine(facts)?;
     works.iter().filter(|work| work.replaced()).try_for_each(|work| image_is_there(facts, work))?;
     for work in works {
@@ -96,6 +97,28 @@ fn preflight(facts: &Facts<'_>, works: &[Work<'_>]) -> Result<(), Blocked> {
         }
     }
     Ok(())
+}
+
+/// What the database of the live release writes to is never made anew, empty, in the place of what somebody removed.
+fn volumes_with_data(facts: &Facts<'_>) -> Result<(), Blocked> {
+    let project = &facts.desired.project;
+    let Some(live) = facts.live else { return Ok(()) };
+    let database = facts.desired.database_service().and_then(|name| project.services.get(name));
+    let written =
+        database.into_iter().flat_map(Service::writable_volumes).filter_map(|mount| match &mount.source {
+            MountSource::Volume { volume, .. } => project.volumes.get(volume),
+            _ => None,
+        });
+    let had = |name: &str| live.project.volumes.values().any(|volume| volume.name == name);
+    let mut lost =
+        written.filter(|volume| !facts.observed.volumes.contains(&volume.name) && had(&volume.name));
+    lost.next().map_or(Ok(()), |volume| {
+        Err(blocked(format!(
+            "the volume {0}, which the database writes to, is gone; evenkeel does not make an empty one in its place. Bring it back, \
+             or begin with an empty one by `docker volume create {0}` and restore a backup into it (`evenkeel backup list {1}`)",
+            volume.name, facts.desired.app
+        )))
+    })
 }
 
 /// `pull_policy: never` says that somebody else brings the image.

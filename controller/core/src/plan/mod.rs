@@ -2,6 +2,7 @@
 
 mod adopt;
 mod deploy;
+pub mod drift;
 mod explain;
 mod facts;
 mod lint;

@@ -4,7 +4,7 @@ use super::schema::SchemaMove;
 use super::service::{Action, Work, final_name};
 use super::{Class, Effect, Facts, Plan, Role, Stage, Step, Strategy, Subject};
 use crate::compose::{Mount, MountSource};
-use crate::release::ImageSource;
+use crate::release::{ImageSource, Release};
 
 /// The steps that are still to be prepared; empty when all is ready.
 pub(super) fn prepare(facts: &Facts<'_>, works: &[Work<'_>], schema: &SchemaMove) -> Plan {
@@ -100,7 +100,17 @@ fn volumes(facts: &Facts<'_>, steps: &mut Vec<Step>) {
     for (key, volume) in &facts.desired.project.volumes {
         if !volume.external && !facts.observed.volumes.contains(&volume.name) {
             let effect = Effect::CreateVolume { key: key.clone(), name: volume.name.clone() };
-            push(steps, effect, "it does not exist");
+            let had = |live: &Release| live.project.volumes.values().any(|it| it.name == volume.name);
+            let lost = facts.live.is_some_and(had);
+            push(
+                steps,
+                effect,
+                if lost {
+                    "somebody removed it, and what was in it; it begins empty"
+                } else {
+                    "it does not exist"
+                },
+            );
         }
     }
 }

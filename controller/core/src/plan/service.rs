@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use super::explain::explain;
 use super::{Class, Effect, Facts, Role, Step, Subject};
 use crate::compose::{Project, RestartPolicy, Service};
-use crate::container::label;
+use crate::container::{Endpoint, label};
 use crate::name::ServiceName;
-use crate::observed::{Container, Joined, State};
-use crate::spec::answers;
+use crate::observed::{Container, HealthStatus, State};
+use crate::spec::{answers, own_endpoints};
 
 /// A service, and what is to be done about it.
 pub(super) struct Work<'a> {
@@ -82,6 +82,14 @@ pub(super) fn work<'a>(facts: &Facts<'a>, name: &ServiceName, service: &'a Servi
         action => action,
     };
     let action = match action {
+        Action::Keep(_)
+            if facts.is_repair() && current.is_some_and(|container| is_damaged(facts, container)) =>
+        {
+            Action::Replace("its healthcheck fails, and a restart has not healed it".to_owned())
+        }
+        action => action,
+    };
+    let action = match action {
         Action::Keep(_) if current.is_some_and(|container| limited(service, container)) => {
             Action::Replace("it has a limit that the release has not; the engine takes none away".to_owned())
         }
@@ -95,6 +103,16 @@ pub(super) fn work<'a>(facts: &Facts<'a>, name: &ServiceName, service: &'a Servi
         action => action,
     };
     Work { name: name.clone(), service, class, current, others, action }
+}
+
+/// Whether its healthcheck has had it restarted, in vain.
+fn is_damaged(facts: &Facts<'_>, container: &Container) -> bool {
+    let works = container.health.as_ref().is_none_or(|health| health.status == HealthStatus::Healthy);
+    !works && container.running() && facts.hints.damaged.contains(&container.id)
+}
+
+fn is_unhealthy(container: &Container) -> bool {
+    container.health.as_ref().is_some_and(|health| health.status == HealthStatus::Unhealthy)
 }
 
 /// A service whose namespace a container shares, and which another container serves by now.
@@ -166,18 +184,14 @@ fn standing(facts: &Facts<'_>, name: &ServiceName, container: &Container) -> (bo
     (!serves, stands_in, right.as_ref() != Some(&container.name))
 }
 
-fn missing_networks(facts: &Facts<'_>, name: &ServiceName, container: &Container) -> Vec<String> {
-    let project = &facts.desired.project;
-    let Some(service) = project.services.get(name) else { return Vec::new() };
-    let wanted = service.networks.keys().filter_map(|key| project.networks.get(key));
-    wanted
-        .filter(|network| {
-            // Names are lost when somebody disconnects it and connects it again by hand.
-            let named = |joined: &Joined| answers(name, service, joined);
-            !container.networks.get(&network.name).is_some_and(named)
-        })
-        .map(|network| network.name.clone())
-        .collect()
+pub(super) fn missing_networks(facts: &Facts<'_>, name: &ServiceName, container: &Container) -> Vec<String> {
+    let Some(service) = facts.desired.project.services.get(name) else { return Vec::new() };
+    let endpoints = own_endpoints(facts.desired, name, service);
+    // Names are lost when somebody disconnects it and connects it again by hand.
+    let right = |endpoint: &Endpoint| {
+        container.networks.get(&endpoint.network).is_some_and(|joined| answers(endpoint, joined))
+    };
+    endpoints.into_iter().filter(|it| !right(it)).map(|it| it.network).collect()
 }
 
 /// The name that a service's container has while it serves.
@@ -232,6 +246,10 @@ fn repairs(
         State::Exited | State::Created if *class != Class::OneShot || container.exit_code != 0 => {
             push(Effect::Start { container: subject.clone() }, stopped(container));
         }
+        State::Running if facts.is_repair() && *class != Class::OneShot && is_unhealthy(container) => push(
+            Effect::Restart { container: subject.clone(), since: Some(container.started_at.clone()) },
+            "its healthcheck fails".to_owned(),
+        ),
         _ => {}
     }
     let right = final_name(&facts.desired.project, name, service, Some(container));
@@ -242,7 +260,10 @@ fn repairs(
         );
     }
     if steps.iter().any(|step| {
-        matches!(step.effect, Effect::Start { .. } | Effect::Unpause { .. } | Effect::Join { .. })
+        matches!(
+            step.effect,
+            Effect::Start { .. } | Effect::Restart { .. } | Effect::Unpause { .. } | Effect::Join { .. }
+        )
     }) {
         let container = Subject { name: right, ..subject };
         steps.push(Step {

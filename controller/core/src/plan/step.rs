@@ -125,6 +125,10 @@ pub enum Effect {
     Restart {
         /// It.
         container: Subject,
+        /// When it began, as it was seen, where it is restarted for its own sake: one that has begun since was restarted. `None`
+        /// where it is restarted with what it depends on, and the record of what is due tells.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since: Option<String>,
     },
     /// Unpauses a container.
     Unpause {
@@ -354,7 +358,7 @@ impl Effect {
             }
             Self::Create { container, .. }
             | Self::Start { container }
-            | Self::Restart { container }
+            | Self::Restart { container, .. }
             | Self::Unpause { container }
             | Self::Join { container, .. }
             | Self::SetRestart { container, .. }

@@ -67,7 +67,7 @@ pub fn undo(facts: &Facts<'_>, before: &[Before]) -> Plan {
         if let Some(was) = before.iter().find(runs) {
             let container = was.container.clone();
             let why = format!("`restart: true`: {cause} has begun anew");
-            steps.push(Step { effect: Effect::Restart { container }, why });
+            steps.push(Step { effect: Effect::Restart { container, since: None }, why });
         }
     }
     Plan { stage: Stage::Deploy, strategy: Strategy::None, steps, gaps: Vec::new(), notes: Vec::new() }

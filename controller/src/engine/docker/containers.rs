@@ -56,7 +56,7 @@ impl Docker {
         self.ask(format!("inspect container {id}"), client.inspect_container(&segment(id), None)).await
     }
 
-    async fn list(
+    pub(super) async fn list(
         &self,
         all: bool,
         filters: Vec<(&str, String)>,

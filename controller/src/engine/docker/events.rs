@@ -10,6 +10,7 @@ use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryStreamExt};
 
 use super::Docker;
+use super::owner::project_of_record;
 use crate::engine::{EngineError, EngineEvent};
 
 /// The kinds of objects that matter.
@@ -59,8 +60,9 @@ fn understand(message: EventMessage) -> Option<(EngineEvent, Option<String>)> {
     let actor = message.actor.unwrap_or_default();
     let mut attributes = actor.attributes.unwrap_or_default();
     let id = actor.id.unwrap_or_default();
+    let of_record = || project_of_record(&id).filter(|_| kind == "volume");
     let event = EngineEvent {
-        project: attributes.remove(label::COMPOSE_PROJECT).map(ProjectName::new),
+        project: attributes.remove(label::COMPOSE_PROJECT).map(ProjectName::new).or_else(of_record),
         name: attributes.remove("name").unwrap_or_else(|| id.clone()),
         kind,
         action,
@@ -105,6 +107,16 @@ mod unit {
         let (event, other) =
             understand(message(EventMessageTypeEnum::NETWORK, "disconnect", &attributes)).expect("an event");
         assert_eq!((event.project, other.as_deref()), (None, Some("c0ffee")));
+    }
+
+    #[test]
+    fn an_owners_record_is_its_projects() {
+        let message = EventMessage {
+            actor: Some(EventActor { id: Some("evenkeel-owner-shop".into()), attributes: None }),
+            ..message(EventMessageTypeEnum::VOLUME, "destroy", &[])
+        };
+        let (event, _) = understand(message).expect("an event");
+        assert_eq!(event.project, Some("shop".into()));
     }
 
     #[test]

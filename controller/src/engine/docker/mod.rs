@@ -21,6 +21,7 @@ mod networks;
 mod owner;
 mod path;
 mod session;
+mod survey;
 mod trace;
 mod version;
 mod volumes;
@@ -43,7 +44,7 @@ use futures_util::stream::BoxStream;
 
 use super::{
     BuildRequest, Engine, EngineError, EngineEvent, EngineInfo, Exec, ExecOutcome, LogLine, NetworkSpec,
-    Owner, Progress, VolumeSpec,
+    Owner, Progress, Survey, VolumeSpec,
 };
 use address::Address;
 use credentials::Credentials;
@@ -249,6 +250,10 @@ impl Engine for Docker {
 
     async fn create_volume(&self, spec: &VolumeSpec) -> Result<(), EngineError> {
         self.make_volume(spec).await
+    }
+
+    async fn survey(&self) -> Result<Option<Survey>, EngineError> {
+        self.survey_all().await.map(Some)
     }
 
     fn outages(&self) -> u64 {

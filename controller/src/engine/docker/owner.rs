@@ -29,6 +29,11 @@ mod label {
     pub(super) const SINCE: &str = "evenkeel.owner.since";
 }
 
+/// The project whose record a volume is, by its name.
+pub(super) fn project_of_record(volume: &str) -> Option<ProjectName> {
+    volume.strip_prefix(PREFIX).map(ProjectName::new)
+}
+
 impl Docker {
     pub(super) async fn owner_on_record(&self, project: &ProjectName) -> Result<Option<Owner>, EngineError> {
         let name = record(project);

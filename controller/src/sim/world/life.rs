@@ -41,7 +41,8 @@ impl World {
         instance.seen.started_at = format!("start-{number}");
         (instance.seen.exit_code, instance.seen.error) = (0, String::new());
         instance.since = Some(clock);
-        (instance.stopped, instance.again_at, instance.tool, instance.saw) = (false, None, Tool::Idle, None);
+        (instance.stopped, instance.damaged) = (false, false);
+        (instance.again_at, instance.tool, instance.saw) = (None, Tool::Idle, None);
         for name in self.containers[place].seen.networks.keys().cloned().collect::<Vec<_>>() {
             self.give_address(place, &name);
         }

@@ -72,6 +72,8 @@ pub(super) struct Instance {
     reachable_since: Option<Duration>,
     /// Somebody stopped it.
     stopped: bool,
+    /// Its healthcheck fails until it begins anew.
+    pub(super) damaged: bool,
     /// When the engine starts it again.
     pub(super) again_at: Option<Duration>,
     /// Networks that it could not join because a port was held: what is left of the attempt is in the way of the next, and
@@ -164,6 +166,7 @@ impl Instance {
             joined_at: None,
             reachable_since: None,
             stopped: false,
+            damaged: false,
             again_at: None,
             torn: BTreeMap::new(),
             tool: Tool::Idle,

@@ -40,7 +40,8 @@ impl World {
         let Some(since) = self.containers[place].since else { return };
         let age = self.clock.saturating_sub(since);
         if self.is_checked(place) && age >= HEALTHY {
-            self.show_health(place, HealthStatus::Healthy);
+            let damaged = self.containers[place].damaged;
+            self.show_health(place, if damaged { HealthStatus::Unhealthy } else { HealthStatus::Healthy });
         }
         let Some(Program::App(code)) = self.program(&self.containers[place]).cloned() else { return };
         if self.is_tool(place) {

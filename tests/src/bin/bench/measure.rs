@@ -60,7 +60,8 @@ pub(crate) fn measure(way: &Way, event: Event) -> Measurement {
     }
 }
 
-fn rounded(duration: Duration) -> f64 {
+/// Seconds, to a hundredth.
+pub(crate) fn rounded(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 100.0).round() / 100.0
 }
 

@@ -4,19 +4,19 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use crate::Measurement;
 use crate::idle::Idle;
 use crate::measure::Event;
 use crate::ways::WayKind;
+use crate::{Aside, Measurement};
 
 /// One object.
-pub(crate) fn json(all: &[Measurement], idle: Option<&Idle>) -> String {
+pub(crate) fn json(all: &[Measurement], idle: Option<&Idle>, aside: &Aside) -> String {
     let ratios: Vec<_> = all
         .iter()
         .filter_map(|one| Some((one, base(all, one)?)))
         .map(|(one, base)| ratio(one, base))
         .collect();
-    json!({"measurements": all, "ratios": ratios, "idle": idle}).to_string()
+    json!({"measurements": all, "ratios": ratios, "idle": idle, "aside": aside}).to_string()
 }
 
 /// The same deployment with evenkeel.
@@ -36,9 +36,9 @@ fn times(one: f64, base: f64) -> f64 {
 }
 
 /// Tables.
-pub(crate) fn table(all: &[Measurement], idle: Option<&Idle>) -> String {
+pub(crate) fn table(all: &[Measurement], idle: Option<&Idle>, aside: &Aside) -> String {
     let mut text = String::new();
-    for event in Event::ALL {
+    for event in Event::ALL.into_iter().filter(|event| all.iter().any(|one| one.event == event.name())) {
         let _ = writeln!(text, "\n{}", event.name());
         for one in all.iter().filter(|one| one.event == event.name()) {
             row(&mut text, one, base(all, one));
@@ -52,7 +52,45 @@ pub(crate) fn table(all: &[Measurement], idle: Option<&Idle>) -> String {
             resident_bytes / (1 << 20)
         );
     }
+    beside(&mut text, aside);
     text
+}
+
+fn beside(text: &mut String, aside: &Aside) {
+    if let Some(heal) = &aside.heal {
+        let never = heal.engine_after_docker_kill.map_or("never".to_owned(), |it| format!("after {it:.2} s"));
+        let _ = writeln!(
+            text,
+            "\na container is killed, and answers again\n  evenkeel, after `docker kill`: {:.2} s (longest {:.2} s)\n  \
+             `restart: always` alone, after `docker kill`: {never}\n  `restart: always` alone, its process killed: {:.2} s \
+             (evenkeel: {} times that)",
+            heal.evenkeel_after_docker_kill,
+            heal.evenkeel_longest,
+            heal.engine_after_process_killed,
+            heal.ratio
+        );
+    }
+    if let Some(large) = &aside.large {
+        let _ = writeln!(
+            text,
+            "\na project of {} services\n  evenkeel plan: {} s\n  docker-compose config: {} s (evenkeel: {} times that)",
+            large.services, large.plan_seconds, large.compose_config_seconds, large.ratio
+        );
+    }
+    for (number, many) in aside.many.iter().enumerate() {
+        if number == 0 {
+            let _ = writeln!(text, "\nnothing to do");
+        }
+        let Idle { cpu_seconds_per_minute, engine_calls_per_minute, resident_bytes } = many.idle;
+        let _ = writeln!(
+            text,
+            "  {:>3} applications: {cpu_seconds_per_minute} s of CPU and {engine_calls_per_minute} engine calls a minute, {} MiB; {} \
+             calls for the look at one, every ten minutes",
+            many.applications,
+            resident_bytes / (1 << 20),
+            many.engine_calls_per_look
+        );
+    }
 }
 
 fn row(text: &mut String, one: &Measurement, base: Option<&Measurement>) {

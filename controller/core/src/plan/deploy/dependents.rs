@@ -41,7 +41,7 @@ impl<'a, 'f> Deployment<'a, 'f> {
             self.hooks_due = true;
             self.gaps.push(format!("{name} is restarted after {cause}, as its `depends_on` asks for"));
             self.push(
-                Effect::Restart { container: container.clone() },
+                Effect::Restart { container: container.clone(), since: None },
                 format!("`restart: true`: {cause} has begun anew"),
             );
             self.push(Effect::Prove { containers: vec![container] }, "it was restarted");
@@ -79,7 +79,7 @@ fn last_start(facts: &Facts<'_>, steps: &[Step], name: &ServiceName) -> Option<u
     let starts = |step: &Step| match &step.effect {
         Effect::Start { container } => container.service == *name && !is_private(facts, steps, container),
         Effect::Join { container, role } => container.service == *name && *role == Role::Successor,
-        Effect::Restart { container } => container.service == *name,
+        Effect::Restart { container, .. } => container.service == *name,
         _ => false,
     };
     steps.iter().rposition(starts)
@@ -92,7 +92,7 @@ fn serves_anew(facts: &Facts<'_>, steps: &[Step], at: usize) -> bool {
         Some(Effect::Join { container, .. }) => {
             facts.serving.get(&container.service).is_some_and(|id| Some(id) != container.id.as_ref())
         }
-        Some(Effect::Start { container } | Effect::Restart { container }) => {
+        Some(Effect::Start { container } | Effect::Restart { container, .. }) => {
             facts.serving.contains_key(&container.service)
         }
         _ => false,

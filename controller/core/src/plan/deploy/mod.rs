@@ -51,6 +51,7 @@ pub(super) fn deploy(facts: &Facts<'_>, works: &[Work<'_>], schema: &SchemaMove)
     plan.go_down(schema);
     plan.watch();
     plan.retire();
+    plan.remove_orphans();
     Plan {
         stage: Stage::Deploy,
         strategy: strategy(schema),

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use super::super::service::active;
 use super::super::{Class, Effect, Role, Subject};
 use super::Deployment;
 use crate::container::label;
+use crate::manifest::Orphans;
 use crate::name::ServiceName;
 use crate::observed::Container;
 
@@ -80,6 +82,22 @@ impl<'a, 'f> Deployment<'a, 'f> {
             let service = container.service().unwrap_or_else(|| ServiceName::new(""));
             let subject = Subject { service, name: container.name.clone(), id: Some(container.id.clone()) };
             self.push(Effect::Remove { container: subject }, "the Compose file no longer has its service");
+        }
+    }
+
+    /// What nobody asked for goes, where the manifest says so.
+    pub(super) fn remove_orphans(&mut self) {
+        let asked = self.facts.desired.manifest.spec.orphans == Orphans::Remove;
+        for orphan in
+            self.facts.orphans().into_iter().filter(|_| asked && self.facts.is_repair()).collect::<Vec<_>>()
+        {
+            let service = orphan.service().unwrap_or_else(|| ServiceName::new(""));
+            let container = Subject { service, name: orphan.name.clone(), id: Some(orphan.id.clone()) };
+            let why = "nobody asked for it, and the manifest says `orphans: remove`";
+            if active(orphan) {
+                self.push(Effect::Stop { container: container.clone() }, why);
+            }
+            self.push(Effect::Remove { container }, why);
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod after_crash;
 mod dependents;
+mod drift;
 mod drive;
 mod names;
 mod prefixes;

@@ -7,7 +7,7 @@ use crate::compose::{RestartPolicy, restarted_with};
 use crate::container::{ContainerSpec, Endpoint, label};
 use crate::database::{Current, Rehearsal, classify};
 use crate::name::{ContainerId, ImageId, ReleaseDigest, RolloutId, SchemaRevision, ServiceName};
-use crate::observed::{Container, Image, Joined, NetworkState, State};
+use crate::observed::{Container, HealthStatus, Image, Joined, NetworkState, State};
 use crate::plan::{
     Before, DatabaseFacts, Direction, Effect, Facts, HalfDone, Hints, KnownScripts, Observed, Role, Subject,
     backstage,
@@ -43,6 +43,8 @@ pub(super) struct Books {
     pub(super) schema: Option<Revisions>,
     /// Services that have yet to be restarted with what they depend on.
     pub(super) due: BTreeSet<ServiceName>,
+    /// Containers that a restart has not healed.
+    pub(super) damaged: BTreeSet<ContainerId>,
 }
 
 /// What the ledger keeps of one rollout.
@@ -117,6 +119,7 @@ impl World {
             was_fenced: self.notes.fenced,
             applied: self.books.applied.clone().into_iter().collect(),
             restarts_due: self.books.due.clone(),
+            damaged: self.books.damaged.clone(),
         };
         let mut observed = self.observed.clone();
         observed.materialised = self.materialised.contains(&desired.digest);
@@ -274,10 +277,17 @@ impl World {
             }
             Effect::Create { container, role } => self.create(release, rollout, container, *role)?,
             Effect::Start { container } => self.start(release, rollout, container)?,
-            Effect::Restart { container } => {
+            Effect::Restart { container, since } => {
                 let it = self.get(container, rollout)?;
+                if since.as_ref().is_some_and(|since| *since != it.started_at) {
+                    return Ok(());
+                }
                 it.state = State::Running;
                 it.restart_count += 1;
+                it.started_at.push('+');
+                if let Some(health) = &mut it.health {
+                    health.status = HealthStatus::Starting;
+                }
                 self.serves_anew(release, &container.service);
             }
             Effect::Unpause { container } => self.get(container, rollout)?.state = State::Running,

@@ -133,3 +133,28 @@ async fn what_a_linked_name_means_once_its_provider_was_replaced() {
     bench.docker.disconnect(new.as_str(), &home).await.expect("off");
     assert_eq!(meant().await, None, "a link never moves to another container by itself");
 }
+
+#[tokio::test]
+async fn a_glance_shows_what_changes_and_nothing_else() {
+    let bench = Bench::new("glance");
+    let network = bench.network("home", false).await;
+    let seen = async || {
+        let survey = bench.docker.survey().await.expect("an answer").expect("a glance");
+        let of = survey.projects.get(bench.project.as_str()).cloned().unwrap_or_default();
+        (of, survey.objects.get(&network).cloned())
+    };
+    let (of, there) = seen().await;
+    assert!(of.is_empty() && there.is_some(), "{of:?}, {there:?}");
+    let id = bench.run(&ContainerSpec { endpoints: vec![on(&network)], ..bench.spec("one", &[]) }).await;
+    let running = seen().await;
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    assert_eq!(seen().await, running, "how long it has been up is nothing new");
+    bench.docker.rename(id.as_str(), &bench.name("other")).await.expect("renamed");
+    let renamed = seen().await;
+    assert_ne!(renamed, running);
+    bench.docker.disconnect(id.as_str(), &network).await.expect("off");
+    let off = seen().await;
+    assert_ne!(off, renamed);
+    bench.docker.stop(id.as_str(), Some(Duration::ZERO)).await.expect("stopped");
+    assert_ne!(seen().await, off);
+}

@@ -1,0 +1,96 @@
+//! What is not as it was left: shown, counted, and not put right too often.
+
+use std::collections::BTreeSet;
+use std::sync::PoisonError;
+
+use evenkeel_core::plan::Plan;
+use evenkeel_core::plan::drift::{Drift, Healing, Kind, entry, found};
+use evenkeel_core::release::Release;
+use evenkeel_core::status::Reason;
+use jiff::Timestamp;
+
+use super::app::Handle;
+use super::restless::Restless;
+use crate::ledger::OpenRollout;
+use crate::rollout::Gathered;
+
+/// What is known of drift from earlier looks. In memory only: after a restart of evenkeel it is found, and counted, once more.
+#[derive(Default)]
+pub(super) struct Known {
+    /// Kind and subject of what the last look has found.
+    found: BTreeSet<(Kind, String)>,
+    restless: Restless,
+}
+
+/// Notices how what is there differs from the live release. Until when nothing is to be done about it, where what would be started
+/// has been started too often; an operator's word ends that.
+pub(super) fn notice(
+    handle: &Handle,
+    live: &Release,
+    gathered: &Gathered,
+    open: Option<&OpenRollout>,
+    repair: Option<&Plan>,
+    reason: &str,
+) -> Option<Timestamp> {
+    let now = handle.context.ledger.now();
+    let id = open.map_or(evenkeel_core::name::RolloutId(0), |open| open.id);
+    let mut drifts = found(&gathered.facts(live, id));
+    let mut known = handle.drift.lock().unwrap_or_else(PoisonError::into_inner);
+    let begins = repair.filter(|plan| !plan.is_empty() && open.is_none());
+    let held =
+        begins.filter(|_| !reason.contains("operator")).and_then(|plan| known.restless.hold_off(plan, now));
+    if let (Some(plan), None) = (begins, &held) {
+        known.restless.repaired(plan, now);
+    }
+    drifts.extend(known.restless.looping(&gathered.observed.containers, now));
+    drifts.extend(held.iter().map(|held| held.drift.clone()));
+    let repairs = begins.is_some() && held.is_none();
+    for drift in &drifts {
+        let is_news = !known.found.contains(&(drift.kind, drift.subject.clone()));
+        let counts = match entry(drift.kind).healing {
+            // What has to wait is counted when its time has come.
+            Healing::By(..) => repairs || is_news && held.is_none(),
+            Healing::Reported(_) => is_news,
+        };
+        if counts {
+            count(handle, drift);
+        }
+    }
+    known.found = drifts.iter().map(|drift| (drift.kind, drift.subject.clone())).collect();
+    drop(known);
+    show(handle, &drifts);
+    held.map(|held| held.until)
+}
+
+fn count(handle: &Handle, drift: &Drift) {
+    let message = drift.to_string();
+    handle.context.metrics.drift(&handle.name, drift.kind.word());
+    tracing::warn!(app = %handle.name, kind = %drift.kind, message, "drift");
+    // Counting does not wait for a ledger that cannot be written: the repair does, and says so.
+    let _ = handle.context.ledger.record_event(Some(&handle.name), "drift", &message);
+}
+
+fn show(handle: &Handle, drifts: &[Drift]) {
+    if drifts.is_empty() {
+        return;
+    }
+    let messages: Vec<String> = drifts.iter().map(ToString::to_string).collect();
+    handle.condition(Reason::Drifted, &messages.join("; "));
+    let mut view = handle.view.lock().unwrap_or_else(PoisonError::into_inner);
+    for service in &mut view.services {
+        let loops = |drift: &Drift| {
+            drift.kind == Kind::CrashLoop && service.container.as_ref() == Some(&drift.subject)
+        };
+        if drifts.iter().any(loops) {
+            "Degraded".clone_into(&mut service.health);
+        }
+    }
+}
+
+impl Handle {
+    /// A repair has come to its end: what comes undone again is drift again.
+    pub(super) fn healed(&self) {
+        let mut known = self.drift.lock().unwrap_or_else(PoisonError::into_inner);
+        known.found.retain(|(kind, _)| matches!(entry(*kind).healing, Healing::Reported(_)));
+    }
+}
