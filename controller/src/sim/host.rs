@@ -117,6 +117,7 @@ impl World {
             created_at: String::new(),
             size: 1,
             labels: BTreeMap::new(),
+            content: format!("{:?}", self.images.get(id)),
         })
     }
 

@@ -70,9 +70,12 @@ impl<'a> Stage<'a> {
             image = process.end("the beginning");
         }
         if self.story.made_by_compose {
+            let before = self.start(&image, self.story.tip, Circumstances::default());
+            let live = before.ledger.app(&before.app).unwrap().live_release.unwrap();
+            let live = before.ledger.release(&before.app, &live).unwrap().unwrap();
             let blank = self.start(&Image::blank(), self.story.tip, Circumstances::default());
             let mut world = image.world;
-            world.as_compose_made_it();
+            world.as_compose_made_it(&live);
             image = Image { world, ..blank.end("the beginning") };
         }
         (self.story.drift)(&mut image.world);

@@ -1,6 +1,7 @@
 //! Plans: the ordered steps from what is observed to a release.
 
 mod adopt;
+mod alike;
 mod deploy;
 mod explain;
 mod facts;
@@ -16,6 +17,7 @@ mod undo;
 mod way_down;
 
 pub use adopt::{adopted, before, inherited, unrecorded};
+pub use alike::{alike, vetted};
 pub use explain::differences;
 pub use facts::*;
 pub use lint::lint;

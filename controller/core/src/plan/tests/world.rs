@@ -36,6 +36,7 @@ pub(super) struct Code {
 #[derive(Clone, Default)]
 pub(super) struct Books {
     pub(super) known: BTreeSet<ContainerId>,
+    pub(super) vetted: BTreeMap<ContainerId, String>,
     pub(super) serving: BTreeMap<ServiceName, ContainerId>,
     pub(super) outputs: BTreeMap<ReleaseDigest, Outputs>,
     pub(super) live: Option<ReleaseDigest>,
@@ -93,6 +94,7 @@ impl Seen {
             known_scripts: &self.known_scripts,
             rollout,
             known: &self.books.known,
+            vetted: &self.books.vetted,
             serving: &self.books.serving,
             hints: &self.hints,
         }
@@ -357,6 +359,7 @@ impl World {
             created_at: String::new(),
             size: 0,
             labels: BTreeMap::new(),
+            content: String::new(),
         };
         self.observed.images.insert(reference.to_owned(), image);
         let outputs = self.books.outputs.entry(release.digest.clone()).or_default();
