@@ -668,7 +668,8 @@ impl World {
             .containers
             .iter()
             .map(|it| {
-                let config = it.label(label::CONFIG).unwrap_or_default().to_owned();
+                let vetted = self.books.vetted.get(&it.id).map(String::as_str);
+                let config = it.label(label::CONFIG).or(vetted).unwrap_or_default().to_owned();
                 let networks =
                     it.networks.iter().map(|(name, joined)| (name.clone(), joined.aliases.clone())).collect();
                 (it.name.clone(), config, it.state, it.restart, networks, serving.contains(&it.id))
