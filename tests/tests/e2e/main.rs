@@ -1,5 +1,6 @@
 //! The stories that evenkeel has to live through, against a real engine.
 
+mod adoption;
 mod backups;
 mod bad_input;
 mod broken;

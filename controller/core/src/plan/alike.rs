@@ -32,10 +32,7 @@ pub(super) fn is_kept(facts: &Facts<'_>, name: &ServiceName, container: &Contain
     match facts.outputs.images.get(name) {
         Some(image) if *image == container.image_id => Ok(()),
         Some(_) => Err("it runs another image than the release".to_owned()),
-        None => {
-            Err("its image is not there yet; where it turns out to be the one that runs, the container stays"
-                .to_owned())
-        }
+        None => Err("its image is not there yet".to_owned()),
     }
 }
 

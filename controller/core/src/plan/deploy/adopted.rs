@@ -1,5 +1,6 @@
 //! What evenkeel meets and keeps: it has to show that it works, like what evenkeel makes itself.
 
+use super::super::alike::alike;
 use super::super::service::{Action, Work};
 use super::super::{Class, Effect, Facts, Subject};
 use super::Deployment;
@@ -39,7 +40,17 @@ pub(in crate::plan) fn intentions(facts: &Facts<'_>, works: &[Work<'_>]) -> Vec<
             work.name
         ),
         Action::Keep(_) => format!("{} keeps its container, which is put right in place", work.name),
+        Action::Replace(_) if waits_for_image(facts, work) => format!(
+            "{} keeps its container if the image that is made ready turns out to be the one that it runs; all else is as the release \
+             asks for",
+            work.name
+        ),
         Action::Replace(why) => format!("{} gets another container: {why}", work.name),
     };
     works.iter().filter(met).map(told).collect()
+}
+
+fn waits_for_image(facts: &Facts<'_>, work: &Work<'_>) -> bool {
+    !facts.outputs.images.contains_key(&work.name)
+        && work.current.is_some_and(|it| alike(facts.desired, &work.name, it).is_ok())
 }
