@@ -12,6 +12,7 @@ mod follow;
 mod let_go;
 mod owner;
 mod pass;
+mod removed;
 mod retention;
 mod validate;
 mod view;

@@ -59,6 +59,9 @@ async fn pass(handle: &Arc<Handle>, reason: &str) -> Result<Next, Failure> {
     if let Some(open) = ledger.open_rollout(&handle.name)?.filter(|open| open.reverting.is_some()) {
         return finish_revert(handle, &open).await;
     }
+    if handle.is_let_go_of().await? {
+        return Ok(Next::Again);
+    }
     let Some(desired) = desired_release(handle).await? else { return keep_live(handle).await };
     ledger.put_release(&desired)?;
     handle.watch(&desired);

@@ -73,6 +73,20 @@ pub struct Spec {
     /// When nothing new is rolled out. Windows never block a revert or a drift repair.
     #[serde(default)]
     pub windows: Vec<Window>,
+    /// What becomes of the stack when the manifest is removed from the repository. It runs on in any case.
+    #[serde(default)]
+    pub on_removal: OnRemoval,
+}
+
+/// What becomes of a stack whose manifest is gone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum OnRemoval {
+    /// It is kept as the last release says, and repaired, until an operator lets go of it.
+    #[default]
+    Keep,
+    /// It is let go of, as by `evenkeel release`.
+    Release,
 }
 
 /// `spec.compose`.

@@ -112,7 +112,7 @@ fn a_ledger_of_a_newer_version_is_refused_untouched() {
     let file = dir.path().join("ledger.db");
     Connection::open(&file).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let error = refusal(dir.path());
-    assert!(matches!(error, LedgerError::NewerVersion { found: 99, known: 1, .. }), "{error}");
+    assert!(matches!(error, LedgerError::NewerVersion { found: 99, known: 2, .. }), "{error}");
     let version: i64 =
         Connection::open(&file).unwrap().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
     assert_eq!(version, 99);
