@@ -63,8 +63,8 @@ fn what_matches_is_kept() {
     let before = ids(&world);
     insta::assert_snapshot!(first_plan(&mut world, &release).notes.join("\n"), @"
     db keeps its container, untouched: its configuration, its image and its mounts are the release's
-    api gets another container: its container was not made by evenkeel: its image is not there yet; where it turns out to be the one that runs, the container stays
-    worker gets another container: its container was not made by evenkeel: its image is not there yet; where it turns out to be the one that runs, the container stays
+    api keeps its container if the image that is made ready turns out to be the one that it runs; all else is as the release asks for
+    worker keeps its container if the image that is made ready turns out to be the one that it runs; all else is as the release asks for
     ");
     insta::assert_snapshot!(told(&deploy(&mut world, &release, 1)), @"
     prepare:
