@@ -10,6 +10,7 @@ use crate::compose::{Build, Project, Service};
 use crate::manifest::{Application, Rollout};
 use crate::name::{AppName, ImageId, ReleaseDigest, Revision, ServiceName};
 use crate::observed::Image;
+use crate::tags::Pins;
 
 /// The key under which digests are made, so that nobody can guess a secret from one. Made once at installation.
 #[derive(Clone, Serialize, Deserialize)]
@@ -196,13 +197,15 @@ pub struct Parts {
     pub project: Project,
     /// The digest of every built service's filtered context.
     pub contexts: BTreeMap<ServiceName, String>,
+    /// Where tags lead by now, those that have moved.
+    pub pins: Pins,
 }
 
 impl Release {
     /// Names what a commit means: digests of every service's configuration, and of all of them with the manifest.
     pub fn new(key: &DigestKey, parts: Parts) -> Self {
         let app = parts.manifest.metadata.name.clone();
-        let images = images(key, &app, &parts.project, &parts.contexts);
+        let images = images(key, &app, &parts);
         let configs = parts
             .project
             .services
@@ -258,8 +261,7 @@ impl Release {
 fn images(
     key: &DigestKey,
     app: &AppName,
-    project: &Project,
-    contexts: &BTreeMap<ServiceName, String>,
+    Parts { project, contexts, pins, .. }: &Parts,
 ) -> BTreeMap<ServiceName, ImageSource> {
     let mut built_tags = BTreeMap::new();
     let mut images = BTreeMap::new();
@@ -282,10 +284,9 @@ fn images(
     for (name, service) in &project.services {
         let Some(reference) = service.image.as_ref().filter(|_| service.build.is_none()) else { continue };
         // Services may share an image that only one of them builds.
-        let source = built_tags
-            .get(reference)
-            .cloned()
-            .unwrap_or_else(|| ImageSource::Registry { reference: reference.clone() });
+        let source = built_tags.get(reference).cloned().unwrap_or_else(|| ImageSource::Registry {
+            reference: pins.get(reference).unwrap_or(reference).clone(),
+        });
         images.insert(name.clone(), source);
     }
     images

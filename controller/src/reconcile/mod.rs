@@ -14,6 +14,7 @@ mod owner;
 mod pass;
 mod removed;
 mod retention;
+mod tags;
 mod validate;
 mod view;
 
@@ -29,7 +30,8 @@ pub(crate) async fn desired_release(
     manifest_path: &str,
     key: &evenkeel_core::release::DigestKey,
 ) -> Result<evenkeel_core::release::Release, evenkeel_core::located::Faults> {
-    desired::release(source, revision, manifest_path, key).await.map(|desired| desired.release)
+    let pins = evenkeel_core::tags::Pins::default();
+    desired::release(source, revision, manifest_path, key, &pins).await.map(|desired| desired.release)
 }
 
 pub(crate) use validate::{ValidateReport, init, validate};

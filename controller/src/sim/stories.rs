@@ -83,6 +83,13 @@ const DEPENDENT: &str = "  mailer:
     depends_on: {api: {condition: service_started, restart: true}}
 ";
 
+/// One whose tag is asked for.
+const POLLED: &str = "  poller:
+    image: poller:1
+    pull_policy: every_1m
+    restart: always
+";
+
 fn commit(code: &'static str) -> Commit {
     Commit { manifest: MANIFEST.to_owned(), compose: COMPOSE.to_owned(), code }
 }
@@ -333,6 +340,10 @@ fn drifts() -> Vec<Story> {
                 "mine".clone_into(&mut world.containers[place].seen.name);
             });
         }),
+        drifted("drift: the tag of an image has moved", |world| {
+            world.registry.insert("poller:1".to_owned(), "sha256:moved".to_owned());
+        })
+        .with(POLLED),
         drifted("drift: database stopped", |world| world.meddle("shop-db-1", World::stop)),
         drifted("drift: database removed", |world| world.meddle("shop-db-1", World::remove)),
     ]

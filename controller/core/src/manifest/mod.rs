@@ -8,6 +8,7 @@ mod read;
 pub mod window;
 
 pub use self::check::{check, check_located};
+pub use self::duration::parse as duration;
 pub use self::init::init;
 pub use self::model::*;
 pub(crate) use self::read::is_project_name;

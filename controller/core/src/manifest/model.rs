@@ -55,6 +55,9 @@ pub struct Spec {
     /// How images are built.
     #[serde(default)]
     pub build: BuildOptions,
+    /// How images from registries are kept up to date.
+    #[serde(default)]
+    pub images: Images,
     /// The database whose schema moves with the code.
     #[serde(default)]
     pub database: Option<Database>,
@@ -126,6 +129,40 @@ impl Default for BuildOptions {
     fn default() -> Self {
         Self { cache: true, timeout: build_timeout() }
     }
+}
+
+/// `spec.images`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Images {
+    /// Whether registries are asked where tags lead by now.
+    #[serde(default)]
+    pub tags: Tags,
+    /// How often, with `poll`; not more often than once a minute.
+    #[serde(default = "every_five_minutes", with = "duration")]
+    #[schemars(with = "String")]
+    pub every: Duration,
+}
+
+impl Default for Images {
+    fn default() -> Self {
+        Self { tags: Tags::Never, every: every_five_minutes() }
+    }
+}
+
+fn every_five_minutes() -> Duration {
+    Duration::from_secs(300)
+}
+
+/// What becomes of tags that move.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Tags {
+    /// Nobody looks: a tag means what it meant when it was first pulled here.
+    #[default]
+    Never,
+    /// A tag that has moved at its registry makes a new release.
+    Poll,
 }
 
 /// `spec.database`. Exactly one of `service` and `urlFrom`.

@@ -32,14 +32,34 @@ pub(super) fn explain(facts: &Facts<'_>, name: &ServiceName, container: Option<&
 /// What differs between two releases for one service.
 pub fn differences(old: &Release, new: &Release, name: &ServiceName) -> Vec<String> {
     let mut reasons = Vec::new();
+    let releases = [old, new];
     if let (Some(old), Some(new)) = (old.images.get(name), new.images.get(name)) {
-        image(old, new, &mut reasons);
+        match moved_tag(releases, name) {
+            Some(tag) => reasons.push(format!(
+                "the tag {tag} has moved: image {} instead of {}",
+                new.reference(),
+                old.reference()
+            )),
+            None => image(old, new, &mut reasons),
+        }
     }
     if let (Some(old), Some(new)) = (old.project.services.get(name), new.project.services.get(name)) {
         environment(old, new, &mut reasons);
         fields(old, new, &mut reasons);
     }
     reasons
+}
+
+/// The tag that both releases' Compose files have for a service, where it leads to different images.
+fn moved_tag<'r>([old, new]: [&'r Release; 2], name: &ServiceName) -> Option<&'r str> {
+    let registry = |release: &'r Release| match release.images.get(name)? {
+        ImageSource::Registry { reference } => {
+            Some((reference.as_str(), release.project.services.get(name)?.image.as_deref()?))
+        }
+        ImageSource::Build { .. } => None,
+    };
+    let ((before, tag), (now, same)) = (registry(old)?, registry(new)?);
+    (tag == same && before != now).then_some(tag)
 }
 
 fn image(old: &ImageSource, new: &ImageSource, reasons: &mut Vec<String>) {

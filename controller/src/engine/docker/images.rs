@@ -120,6 +120,17 @@ impl Docker {
         reason
     }
 
+    /// Asks a tag's registry, by way of the engine, where it leads.
+    pub(super) async fn tag_digest(&self, reference: &str) -> Result<String, EngineError> {
+        let reference = with_tag(reference);
+        let client = self.client_for(&reference).await?;
+        let name = segment(&reference);
+        let asked = client.inspect_registry_image(&name, None);
+        let answer = self.ask(format!("ask the registry for {reference}"), asked).await?;
+        let digest = answer.descriptor.digest.filter(|digest| !digest.is_empty());
+        digest.ok_or_else(|| not_pulled(&reference, "its registry names no digest".to_owned(), true))
+    }
+
     pub(super) async fn tag_image(&self, image: &ImageId, reference: &str) -> Result<(), EngineError> {
         let client = self.client().await?;
         let reference = with_tag(reference);
