@@ -6,7 +6,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use crate::compose::{Build, Project, Service};
+use crate::compose::{Build, Project, PullPolicy, Service};
 use crate::manifest::{Application, Rollout};
 use crate::name::{AppName, ImageId, ReleaseDigest, Revision, ServiceName};
 use crate::observed::Image;
@@ -285,11 +285,16 @@ fn images(
         let Some(reference) = service.image.as_ref().filter(|_| service.build.is_none()) else { continue };
         // Services may share an image that only one of them builds.
         let source = built_tags.get(reference).cloned().unwrap_or_else(|| ImageSource::Registry {
-            reference: pins.get(reference).unwrap_or(reference).clone(),
+            reference: pin_of(service, pins).unwrap_or(reference).clone(),
         });
         images.insert(name.clone(), source);
     }
     images
+}
+
+/// What stands for the tag of a service's image. Who says that it is never pulled brings it himself.
+fn pin_of<'p>(service: &Service, pins: &'p Pins) -> Option<&'p String> {
+    pins.get(service.image.as_ref()?).filter(|_| service.pull_policy != PullPolicy::Never)
 }
 
 /// The same files under another path, and with other layers to begin from, make the same image.

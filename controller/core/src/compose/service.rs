@@ -97,7 +97,8 @@ fn every(text: &str) -> Option<Duration> {
         Some((weeks, rest)) => (weeks.parse().ok()?, rest),
         None => (0, text),
     };
-    let rest = if rest.is_empty() && weeks > 0 { Duration::ZERO } else { crate::manifest::duration(rest)? };
+    let rest =
+        if rest.is_empty() && weeks > 0 { Duration::ZERO } else { crate::manifest::duration::parse(rest)? };
     DAY.checked_mul(7)?.checked_mul(weeks)?.checked_add(rest)
 }
 

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::duration;
+use super::upkeep::{Images, OnRemoval};
 use crate::name::{AppName, ProjectName, ServiceName};
 
 /// One application.
@@ -81,17 +82,6 @@ pub struct Spec {
     pub on_removal: OnRemoval,
 }
 
-/// What becomes of a stack whose manifest is gone.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum OnRemoval {
-    /// It is kept as the last release says, and repaired, until an operator lets go of it.
-    #[default]
-    Keep,
-    /// It is let go of, as by `evenkeel release`.
-    Release,
-}
-
 /// `spec.compose`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -129,40 +119,6 @@ impl Default for BuildOptions {
     fn default() -> Self {
         Self { cache: true, timeout: build_timeout() }
     }
-}
-
-/// `spec.images`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Images {
-    /// Whether registries are asked where tags lead by now.
-    #[serde(default)]
-    pub tags: Tags,
-    /// How often, with `poll`; not more often than once a minute.
-    #[serde(default = "every_five_minutes", with = "duration")]
-    #[schemars(with = "String")]
-    pub every: Duration,
-}
-
-impl Default for Images {
-    fn default() -> Self {
-        Self { tags: Tags::Never, every: every_five_minutes() }
-    }
-}
-
-fn every_five_minutes() -> Duration {
-    Duration::from_secs(300)
-}
-
-/// What becomes of tags that move.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum Tags {
-    /// Nobody looks: a tag means what it meant when it was first pulled here.
-    #[default]
-    Never,
-    /// A tag that has moved at its registry makes a new release.
-    Poll,
 }
 
 /// `spec.database`. Exactly one of `service` and `urlFrom`.

@@ -179,10 +179,12 @@ fn drift_of_what_was_kept_is_mended_in_place() {
     assert!(repair(&mut world, &release).contains("create shop-worker-1"));
 }
 
+type Change = fn(&mut Container);
+
 #[test]
 fn why_it_is_not_kept_is_said() {
     let image = |it: &mut Container| it.image_id = ImageId::new("sha256:another");
-    let changes: [(&str, fn(&mut Container)); 6] = [
+    let changes: [(&str, Change); 6] = [
         ("no digest", |it| drop(it.labels.remove(label::COMPOSE_CONFIG_HASH))),
         ("another digest", |it| {
             drop(it.labels.insert(label::COMPOSE_CONFIG_HASH.to_owned(), "0".repeat(64)))
