@@ -17,6 +17,7 @@ pub mod journal;
 pub mod light;
 pub mod load;
 pub mod metrics;
+pub mod registry;
 pub mod report;
 pub mod wait;
 pub mod world;

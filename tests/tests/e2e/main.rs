@@ -22,3 +22,4 @@ mod monitoring;
 mod outside;
 mod owner;
 mod story;
+mod tags;
