@@ -1,6 +1,8 @@
 //! The example deployed as its authors do it without evenkeel: what the harness is checked against, and what the benchmark
 //! compares with.
 
+use std::path::Path;
+
 use crate::command::{Finished, command, must, run};
 use crate::world::World;
 
@@ -24,6 +26,16 @@ impl World {
         self.place_env_files();
         self.compose_proxy(&["up", "-d"]);
         self.compose(&["up", "-d", "--build"]);
+        self.alembic(&["upgrade", "head"]);
+    }
+
+    /// The same where the stack stands by the manifest: paths are part of what docker-compose remembers of a container.
+    pub fn up_in_place(&self) {
+        let home = self.host_file("x").parent().expect("a file has a directory").to_owned();
+        let copy = format!("git checkout-index --all --force --prefix={}/", home.display());
+        must(command("sh", ["-c", &copy]).current_dir(self.repo.path()));
+        self.compose_proxy(&["up", "-d"]);
+        self.compose_in(&home, &self.names.app, "docker-compose.production.yml", &["up", "-d", "--build"]);
         self.alembic(&["upgrade", "head"]);
     }
 
@@ -58,8 +70,12 @@ impl World {
     }
 
     fn docker_compose(&self, project: &str, file: &str, args: &[&str]) {
+        self.compose_in(self.repo.path(), project, file, args);
+    }
+
+    fn compose_in(&self, directory: &Path, project: &str, file: &str, args: &[&str]) {
         let mut compose = command("docker-compose", ["-p", project, "-f", file]);
-        compose.args(args).current_dir(self.repo.path());
+        compose.args(args).current_dir(directory);
         compose.env("CADDY_HTTP_PORT", self.ports.proxy.number().to_string());
         let mut finished = run(&mut compose);
         for _ in 1..ATTEMPTS {

@@ -19,5 +19,6 @@ pub mod secret;
 pub mod spec;
 pub mod status;
 pub mod subnet;
+pub mod tags;
 pub mod verdict;
 pub mod yaml;

@@ -137,6 +137,9 @@ pub struct Image {
     pub size: i64,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
+    /// A digest of all that a container has of it: its layers, its platform, and its configuration but for evenkeel's own labels.
+    /// Images of two builds that have the same are the same image to whatever runs. Empty where the engine does not tell.
+    pub content: String,
 }
 
 /// A network.

@@ -6,10 +6,11 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use crate::compose::{Build, Project, Service};
+use crate::compose::{Build, Project, PullPolicy, Service};
 use crate::manifest::{Application, Rollout};
 use crate::name::{AppName, ImageId, ReleaseDigest, Revision, ServiceName};
 use crate::observed::Image;
+use crate::tags::Pins;
 
 /// The key under which digests are made, so that nobody can guess a secret from one. Made once at installation.
 #[derive(Clone, Serialize, Deserialize)]
@@ -198,13 +199,15 @@ pub struct Parts {
     pub project: Project,
     /// The digest of every built service's filtered context.
     pub contexts: BTreeMap<ServiceName, String>,
+    /// Where tags lead by now, those that have moved.
+    pub pins: Pins,
 }
 
 impl Release {
     /// Names what a commit means: digests of every service's configuration, and of all of them with the manifest.
     pub fn new(key: &DigestKey, parts: Parts) -> Self {
         let app = parts.manifest.metadata.name.clone();
-        let images = images(key, &app, &parts.project, &parts.contexts);
+        let images = images(key, &app, &parts);
         let configs = parts
             .project
             .services
@@ -261,8 +264,7 @@ impl Release {
 fn images(
     key: &DigestKey,
     app: &AppName,
-    project: &Project,
-    contexts: &BTreeMap<ServiceName, String>,
+    Parts { project, contexts, pins, .. }: &Parts,
 ) -> BTreeMap<ServiceName, ImageSource> {
     let mut built_tags = BTreeMap::new();
     let mut images = BTreeMap::new();
@@ -285,10 +287,9 @@ fn images(
     for (name, service) in &project.services {
         let Some(reference) = service.image.as_ref().filter(|_| service.build.is_none()) else { continue };
         // Services may share an image that only one of them builds.
-        let source = built_tags
-            .get(reference)
-            .cloned()
-            .unwrap_or_else(|| ImageSource::Registry { reference: reference.clone() });
+        let source = built_tags.get(reference).cloned().unwrap_or_else(|| ImageSource::Registry {
+            reference: pin_of(service, pins).unwrap_or(reference).clone(),
+        });
         images.insert(name.clone(), source);
     }
     images
@@ -303,6 +304,11 @@ fn build_secrets(
         .filter_map(|(name, build)| Some((name, &build?.secrets)))
         .filter(|(_, it)| !it.is_empty())
         .collect()
+}
+
+/// What stands for the tag of a service's image. Who says that it is never pulled brings it himself.
+fn pin_of<'p>(service: &Service, pins: &'p Pins) -> Option<&'p String> {
+    pins.get(service.image.as_ref()?).filter(|_| service.pull_policy != PullPolicy::Never)
 }
 
 /// The same files under another path, with other layers to begin from, or with another secret to get at them, make the same image.

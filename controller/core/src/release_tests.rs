@@ -12,6 +12,7 @@ fn image(digests: &[&str]) -> Image {
         created_at: String::new(),
         size: 0,
         labels: BTreeMap::new(),
+        content: String::new(),
     }
 }
 

@@ -305,6 +305,9 @@ pub(crate) trait Engine: Send + Sync {
     /// Pulls an image.
     async fn pull(&self, reference: &str, progress: Progress<'_>) -> Result<Image, EngineError>;
 
+    /// The digest that a tag has at its registry now (`sha256:…`): of the list of platforms, where it is one.
+    async fn digest(&self, reference: &str) -> Result<String, EngineError>;
+
     /// Builds an image.
     async fn build(&self, request: BuildRequest, progress: Progress<'_>) -> Result<Image, EngineError>;
 

@@ -24,6 +24,8 @@ pub(crate) struct ContainerRecord {
     pub(crate) role: String,
     /// When it was recorded.
     pub(crate) recorded_at: Timestamp,
+    /// The digest of the configuration that an adopted one was found to have; `None` for others.
+    pub(crate) config: Option<String>,
 }
 
 impl Ledger {
@@ -54,6 +56,14 @@ impl Ledger {
                     At(now)
                 ],
             )?;
+            Ok(())
+        })
+    }
+
+    /// Records that a container that is known has a release's configuration, though evenkeel did not make it.
+    pub(crate) fn record_vetted(&self, id: &ContainerId, config: &str) -> Result<(), LedgerError> {
+        self.write(|tx, _| {
+            tx.execute("UPDATE containers SET config = ?2 WHERE id = ?1", [id.as_str(), config])?;
             Ok(())
         })
     }
@@ -122,5 +132,6 @@ fn record(row: &Row<'_>) -> rusqlite::Result<ContainerRecord> {
         rollout: row.get::<_, Option<i64>>("rollout")?.map(RolloutId),
         role: row.get("role")?,
         recorded_at: at(row, "recorded_at")?,
+        config: row.get("config")?,
     })
 }

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 /// The migrations; the version is how many of them have been applied. Never edit one that was released: add another.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
 
 /// The newest version that this program knows.
 pub(super) const NEWEST: i64 = MIGRATIONS.len() as i64;

@@ -21,6 +21,7 @@ mod releases;
 mod reserve;
 mod rollouts;
 mod steps;
+mod tags;
 mod value;
 
 #[cfg(test)]

@@ -271,7 +271,8 @@ async fn report(handle: &Arc<Handle>) -> Result<PlanReport, ControlError> {
         empty: true,
     };
     let Some(manifest) = &tip.manifest else { return Ok(report) };
-    let desired = match desired::release(&handle.source, &tip.revision, manifest, &handle.key).await {
+    let pins = handle.context.ledger.pins(&handle.name).map_err(ledger)?;
+    let desired = match desired::release(&handle.source, &tip.revision, manifest, &handle.key, &pins).await {
         Ok(desired) => desired,
         Err(faults) => return Err(ControlError::new(ControlStatus::Invalid, faults.to_string())),
     };

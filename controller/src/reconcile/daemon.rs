@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use evenkeel_core::manifest::OnRemoval;
 use evenkeel_core::name::{AppName, Revision};
 use evenkeel_core::release::DigestKey;
 use evenkeel_core::status::Condition;
@@ -16,7 +17,7 @@ use crate::api::{Control, ProgressLine};
 use crate::config::{self, Config, SecretError};
 use crate::database::Postgres;
 use crate::engine::{Engine, EngineError};
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::{AppRecord, Ledger, LedgerError};
 use crate::life::Life;
 use crate::metrics::Metrics;
 use crate::owner::{Ownership, Surroundings};
@@ -152,12 +153,28 @@ impl Daemon {
                 }
             }
         }
+        for app in self.to_be_let_go_of(name).into_iter().filter(|app| !duplicates.contains_key(app)) {
+            let tip = Tip { revision: revision.clone(), manifest: None };
+            apps.entry(app.clone()).or_insert_with(|| self.worker(followed, &app, tip));
+        }
         for handle in apps.values().filter(|handle| handle.source.config().name == *name) {
             if !named.contains_key(&handle.name) && !duplicates.contains_key(&handle.name) {
                 let tip = Tip { revision: revision.clone(), manifest: None };
                 handle.tip.send_if_modified(|old| replace(old, tip));
             }
         }
+    }
+
+    /// Applications of a source that ask to be let go of when their manifest goes, which it may have done while evenkeel was down.
+    fn to_be_let_go_of(&self, source: &str) -> Vec<AppName> {
+        let asks = |record: &AppRecord| {
+            let live = record.live_release.as_ref()?;
+            let live = self.ledger.release(&record.name, live).ok().flatten()?;
+            Some(live.manifest.spec.on_removal == OnRemoval::Release)
+        };
+        let mut apps = self.ledger.apps().unwrap_or_default();
+        apps.retain(|record| record.source.as_deref() == Some(source) && asks(record) == Some(true));
+        apps.into_iter().map(|record| record.name).collect()
     }
 
     fn worker(self: &Arc<Self>, followed: &Followed, app: &AppName, tip: Tip) -> Arc<Handle> {

@@ -9,6 +9,7 @@ use evenkeel_core::located::{Fault, Faults};
 use evenkeel_core::manifest::{self, Application};
 use evenkeel_core::name::{AppName, Revision, ServiceName};
 use evenkeel_core::release::{DigestKey, Parts, Release};
+use evenkeel_core::tags::Pins;
 
 use crate::source::{Checkout, Source, TreeError};
 
@@ -75,12 +76,13 @@ pub(super) async fn release(
     revision: &Revision,
     manifest_path: &str,
     key: &DigestKey,
+    pins: &Pins,
 ) -> Result<Desired, Faults> {
-    let (source, revision, path, key) =
-        (Arc::clone(source), revision.clone(), manifest_path.to_owned(), key.clone());
+    let (source, revision, path, key, pins) =
+        (Arc::clone(source), revision.clone(), manifest_path.to_owned(), key.clone(), pins.clone());
     let read = move || {
         let checkout = opened(&source, &revision).map_err(|error| Fault::new(error.to_string()))?;
-        let desired = read(&checkout, &path, &key);
+        let desired = read(&checkout, &path, &key, pins);
         tell_of_a_broken_mirror(&source, &checkout);
         desired
     };
@@ -88,7 +90,7 @@ pub(super) async fn release(
 }
 
 /// Reads the release of one manifest of a checkout.
-pub(super) fn read(checkout: &Checkout, path: &str, key: &DigestKey) -> Result<Desired, Faults> {
+pub(super) fn read(checkout: &Checkout, path: &str, key: &DigestKey, pins: Pins) -> Result<Desired, Faults> {
     let Declared { manifest, project, warnings } = declared(checkout, path)?;
     let contexts = contexts(checkout, &project)?;
     let parts = Parts {
@@ -97,6 +99,7 @@ pub(super) fn read(checkout: &Checkout, path: &str, key: &DigestKey) -> Result<D
         manifest,
         project,
         contexts,
+        pins,
     };
     Ok(Desired { release: Release::new(key, parts), warnings })
 }

@@ -186,9 +186,9 @@ pub(super) async fn cancel_when_superseded(
             return std::future::pending().await;
         }
         let Tip { revision, manifest: Some(manifest) } = tip.borrow_and_update().clone() else { continue };
-        let Ok(desired) = desired::release(&handle.source, &revision, &manifest, &handle.key).await else {
-            continue;
-        };
+        let Ok(pins) = handle.context.ledger.pins(&handle.name) else { continue };
+        let read = desired::release(&handle.source, &revision, &manifest, &handle.key, &pins).await;
+        let Ok(desired) = read else { continue };
         if desired.release.digest != target.digest {
             tracing::info!(app = %handle.name, revision = %revision, "a newer release is wanted");
             cancel.cancel();

@@ -60,7 +60,8 @@ impl Handle {
         let Some(recorded) = live(self)? else { return Ok(None) };
         let revision = self.context.ledger.app(&self.name)?.live_revision;
         let revision = revision.unwrap_or_else(|| recorded.revision.clone());
-        match desired::release(&self.source, &revision, &recorded.manifest_path, &self.key).await {
+        let pins = self.context.ledger.pins(&self.name)?;
+        match desired::release(&self.source, &revision, &recorded.manifest_path, &self.key, &pins).await {
             Ok(read) => Ok(Some(read.release)),
             Err(faults) => {
                 tracing::warn!(app = %self.name, %faults, "the live commit cannot be read any more");

@@ -14,8 +14,10 @@ mod let_go;
 mod owner;
 mod pass;
 mod pulse;
+mod removed;
 mod restless;
 mod retention;
+mod tags;
 mod unfinished;
 mod validate;
 mod view;
@@ -32,7 +34,8 @@ pub(crate) async fn desired_release(
     manifest_path: &str,
     key: &evenkeel_core::release::DigestKey,
 ) -> Result<evenkeel_core::release::Release, evenkeel_core::located::Faults> {
-    desired::release(source, revision, manifest_path, key).await.map(|desired| desired.release)
+    let pins = evenkeel_core::tags::Pins::default();
+    desired::release(source, revision, manifest_path, key, &pins).await.map(|desired| desired.release)
 }
 
 pub(crate) use validate::{ValidateReport, init, validate};

@@ -57,6 +57,9 @@ async fn pass(handle: &Arc<Handle>, reason: &str) -> Result<Next, Failure> {
     if let Some(next) = unfinished::finish(handle).await? {
         return Ok(next);
     }
+    if handle.is_let_go_of().await? {
+        return Ok(Next::Again);
+    }
     let Some(desired) = desired_release(handle).await? else { return keep_live(handle).await };
     ledger.put_release(&desired)?;
     handle.watch(&desired);
@@ -74,6 +77,9 @@ async fn pass(handle: &Arc<Handle>, reason: &str) -> Result<Next, Failure> {
     });
     handle.saw(&desired, &chosen.conditions);
     handle.owns(chosen.target.unwrap_or(&desired)).await?;
+    if handle.have_tags_moved(&desired, live.as_ref()).await? {
+        return Ok(Next::Again);
+    }
     go(handle, &desired, &chosen, reason).await
 }
 
@@ -351,7 +357,8 @@ async fn desired_release(handle: &Arc<Handle>) -> Result<Option<Release>, Failur
         );
         return Ok(None);
     };
-    match desired::release(&handle.source, &tip.revision, manifest, &handle.key).await {
+    let pins = handle.context.ledger.pins(&handle.name)?;
+    match desired::release(&handle.source, &tip.revision, manifest, &handle.key, &pins).await {
         Ok(desired) => {
             for warning in &desired.warnings {
                 tracing::warn!(app = %handle.name, "{warning}");

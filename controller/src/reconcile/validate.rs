@@ -5,6 +5,7 @@ use std::path::Path;
 use evenkeel_core::located::{Fault, Faults};
 use evenkeel_core::name::AppName;
 use evenkeel_core::release::DigestKey;
+use evenkeel_core::tags::Pins;
 use serde::Serialize;
 
 use super::desired;
@@ -74,7 +75,7 @@ fn committed(path: &Path, revision: &str) -> Result<Found, Faults> {
     let one = path.is_file().then(|| vec![folder.clone()]);
     let mut found = Found::default();
     for manifest in one.map_or_else(|| checkout.manifests(&folder), Ok).map_err(fault)? {
-        let read = desired::read(&checkout, &manifest, &key);
+        let read = desired::read(&checkout, &manifest, &key, Pins::default());
         found.add(manifest, read.map(|desired| (desired.release.app, desired.warnings)));
     }
     Ok(found)

@@ -18,6 +18,7 @@ pub(crate) struct Gathered {
     pub(crate) database: Option<DatabaseFacts>,
     pub(crate) known_scripts: Vec<KnownScripts>,
     pub(crate) known: BTreeSet<ContainerId>,
+    pub(crate) vetted: BTreeMap<ContainerId, String>,
     pub(crate) serving: BTreeMap<ServiceName, ContainerId>,
     pub(crate) hints: Hints,
     pub(crate) live: Option<Release>,
@@ -34,7 +35,7 @@ impl Gathered {
         let ledger = &context.ledger;
         let mut outputs = ledger.outputs(&context.app, &release.digest)?;
         let observed = observe(context, release).await?;
-        note_images(context, release, &observed, &mut outputs)?;
+        note_images(context, release, &observed, &mut outputs).await?;
         let record = ledger.app(&context.app)?;
         let live = match &record.live_release {
             Some(digest) => ledger.release(&context.app, digest)?,
@@ -46,10 +47,13 @@ impl Gathered {
         let serving = ledger.serving(&context.app)?;
         let database =
             super::database::facts(context, release, &outputs, &observed, &serving, &hints, rollout).await?;
+        let containers = ledger.containers(&context.app)?;
+        let vetted = containers.iter().filter_map(|it| Some((it.id.clone(), it.config.clone()?)));
         Ok(Self {
             database,
             known_scripts: known_scripts(context)?,
-            known: ledger.containers(&context.app)?.into_iter().map(|container| container.id).collect(),
+            vetted: vetted.collect(),
+            known: containers.into_iter().map(|container| container.id).collect(),
             serving,
             hints,
             live,
@@ -69,6 +73,7 @@ impl Gathered {
             known_scripts: &self.known_scripts,
             rollout,
             known: &self.known,
+            vetted: &self.vetted,
             serving: &self.serving,
             hints: &self.hints,
         }
@@ -214,7 +219,7 @@ async fn claimed(context: &Context, name: &str) -> Result<Option<String>, Failur
 }
 
 /// The ids of images that are there already are outputs too: with them a moved tag is noticed.
-fn note_images(
+async fn note_images(
     context: &Context,
     release: &Release,
     observed: &Observed,
@@ -227,7 +232,9 @@ fn note_images(
             continue;
         }
         if let (None, Some(image)) = (outputs.images.get(service), observed.images.get(source.reference())) {
-            outputs.image_is(service, source.reference(), image);
+            let image =
+                super::twin::as_it_runs(context, release, &observed.containers, source, image).await?;
+            outputs.image_is(service, source.reference(), &image);
         }
     }
     if *outputs != before && context.ledger.release(&context.app, &release.digest)?.is_some() {

@@ -18,6 +18,7 @@ mod prepare;
 mod run;
 mod start;
 mod sweep;
+mod twin;
 
 pub(crate) use context::{Context, Live};
 pub(crate) use database::{backup_now, restore_now, verify_now};

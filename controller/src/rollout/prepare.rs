@@ -11,6 +11,7 @@ use super::Failure;
 use super::asked::build_agents;
 use super::gather::{given_files, mounted_files};
 use super::run::Run;
+use super::twin::as_it_runs;
 use crate::engine::BuildRequest;
 use crate::source::{ContextError, ContextRequest, MaterialiseError, Releases, TreeError};
 use crate::space;
@@ -40,7 +41,7 @@ impl Run<'_> {
 
     /// Builds straight from the commit's tree.
     pub(super) async fn build(&self, service: &ServiceName, name: &str) -> Result<Option<String>, Failure> {
-        let Some(ImageSource::Build { build, .. }) = self.target.images.get(service) else {
+        let Some(source @ ImageSource::Build { build, .. }) = self.target.images.get(service) else {
             return Err(Failure::release(Reason::BuildFailed, format!("service {service} has no build")));
         };
         let (secrets, agents) = (self.build_secrets(build).await?, build_agents(build)?);
@@ -80,8 +81,11 @@ impl Run<'_> {
         };
         drop(std::fs::remove_file(&file));
         self.keep_log(service, &log.into_inner().unwrap_or_default());
-        self.image_is(name, &built?)?;
-        Ok(None)
+        let built = built?;
+        let containers = self.context.engine.containers(&self.target.project.name).await?;
+        let image = as_it_runs(self.context, self.target, &containers, source, &built).await?;
+        self.image_is(name, &image)?;
+        Ok((image.id != built.id).then(|| format!("it is the image that runs already, {}", image.id)))
     }
 
     fn image_labels(

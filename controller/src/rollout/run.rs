@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use evenkeel_core::name::{RolloutId, ServiceName};
 use evenkeel_core::plan::{
     Before, Direction, Effect, Hints, Plan, Stage, Strategy, Subject, adopted, before, inherited, make, undo,
-    unrecorded,
+    unrecorded, vetted,
 };
 use evenkeel_core::release::Release;
 use evenkeel_core::status::{Outcome, Phase, Reason};
@@ -187,6 +187,11 @@ impl Run<'_> {
             let Some(id) = id else { continue };
             ledger.record_container(app, &service, &id, &name, None, "inherited")?;
             gathered.known.insert(id);
+        }
+        for (Subject { id, .. }, config) in vetted(&gathered.facts(self.target, self.id)) {
+            let Some(id) = id else { continue };
+            ledger.record_vetted(&id, &config)?;
+            gathered.vetted.insert(id, config);
         }
         Ok(gathered)
     }

@@ -8,6 +8,7 @@ use evenkeel_core::compose::RestartPolicy;
 use evenkeel_core::container::{ContainerSpec, Endpoint, label};
 use evenkeel_core::name::{ContainerId, ImageId, ProjectName};
 use evenkeel_core::observed::{Container, Image, Joined, NetworkState, State};
+use evenkeel_core::tags::pinned;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use sha2::{Digest, Sha256};
@@ -110,21 +111,24 @@ impl World {
         Some(Image {
             id: id.clone(),
             tags: self.tags.iter().filter(|(_, it)| *it == id).map(|(tag, _)| tag.clone()).collect(),
-            digests: Vec::new(),
+            digests: self
+                .registry
+                .keys()
+                .filter(|tag| self.tags.get(&tagged(tag)) == Some(id))
+                .map(|tag| pinned(tag, id.as_str()))
+                .collect(),
             healthcheck: false,
             volumes: Vec::new(),
             environment: Vec::new(),
             created_at: String::new(),
             size: 1,
             labels: BTreeMap::new(),
+            content: format!("{:?}", self.images.get(id)),
         })
     }
 
     fn add_image(&mut self, reference: &str, program: Program) -> Result<Image, String> {
-        let id = ImageId::new(format!(
-            "sha256:{}",
-            hex::encode(Sha256::digest(format!("{reference}{program:?}")))
-        ));
+        let id = image_id(reference, &program);
         self.images.insert(id.clone(), program);
         self.tags.insert(tagged(reference), id);
         self.image(reference).ok_or_else(|| "it is not there".to_owned())
@@ -351,6 +355,15 @@ impl Engine for Machine {
         self.change(format!("pull {reference}"), |world| world.add_image(reference, Program::Postgres)).await
     }
 
+    async fn digest(&self, reference: &str) -> Result<String, EngineError> {
+        let found = self.ask("ask a registry", |world| world.registry.get(reference).cloned())?;
+        found.ok_or_else(|| EngineError::PullFailed {
+            image: reference.to_owned(),
+            reason: "no such host".to_owned(),
+            transient: true,
+        })
+    }
+
     async fn build(&self, request: BuildRequest, _progress: Progress<'_>) -> Result<Image, EngineError> {
         sleep(Duration::from_secs(3)).await;
         let code = Code::of_context(&request.context).unwrap_or_default();
@@ -478,4 +491,9 @@ fn occupied(world: &World, network: &NetworkState) -> NetworkState {
     let on = |it: &&Instance| it.since.is_some() && it.seen.networks.contains_key(&network.name);
     let containers = world.containers.iter().filter(on).map(|it| it.seen.id.clone()).collect();
     NetworkState { containers, ..network.clone() }
+}
+
+/// The id of an image of a name that holds a program.
+pub(super) fn image_id(reference: &str, program: &Program) -> ImageId {
+    ImageId::new(format!("sha256:{}", hex::encode(Sha256::digest(format!("{reference}{program:?}")))))
 }

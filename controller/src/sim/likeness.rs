@@ -17,7 +17,7 @@ use super::world::{Instance, World};
 
 /// What is on record, as far as anything is decided by it. Of closed rollouts that is how they ended; steps are
 /// for people to read.
-const RECORDS: [&str; 11] = [
+const RECORDS: [&str; 13] = [
     "SELECT name, live_release, live_revision, attempted_revision, suspended, schema, system_identifier FROM apps",
     "SELECT digest, outputs FROM releases ORDER BY digest",
     "SELECT release, previous, reverting IS NOT NULL FROM rollouts WHERE finished_at IS NULL",
@@ -26,6 +26,8 @@ const RECORDS: [&str; 11] = [
      JOIN rollouts ON rollouts.id = rollout WHERE finished_at IS NULL ORDER BY key",
     "SELECT release, direction, from_revisions, to_revisions FROM applied ORDER BY id DESC LIMIT 1",
     "SELECT service, container FROM serving ORDER BY service",
+    "SELECT service, config FROM containers WHERE config IS NOT NULL ORDER BY service, config",
+    "SELECT reference, base, digest FROM tags ORDER BY reference",
     "SELECT release FROM quarantine ORDER BY release",
     "SELECT reason FROM conditions ORDER BY reason",
     "SELECT count(*) > 0 FROM backups",

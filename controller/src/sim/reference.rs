@@ -10,6 +10,7 @@ use super::likeness::likeness;
 use super::process::{Circumstances, Process};
 use super::stage::{End, IDLE, Stage, history, told};
 use super::stories::Story;
+use super::world::{Instance, World};
 
 /// A story that was told without any mishap.
 pub(super) struct Reference<'a> {
@@ -45,6 +46,7 @@ impl<'a> Reference<'a> {
         if live.as_ref() != story.ends_at.map(|commit| &stage.revisions[commit]) {
             return Err(told(&process, &format!("it ends with {live:?} live")));
         }
+        stays(story, &beginning, &process, Instance::started).map_err(|why| told(&process, &why))?;
         let figures = figures(&process, &beginning, images.len());
         let expected = match story.moves_to {
             None => end,
@@ -58,7 +60,31 @@ impl<'a> Reference<'a> {
         let story = self.stage.story;
         let tip = story.moves_to.filter(|_| how.fault.is_none()).unwrap_or(story.tip);
         let (end, process) = self.stage.run(left, tip, how, idle).await?;
+        stays(story, &self.beginning, &process, Instance::id).map_err(|why| told(&process, &why))?;
         end.differs(&self.expected).map_or(Ok(()), |why| Err(told(&process, &why)))
+    }
+}
+
+/// Whether what the story keeps is what stood there when it began, by what tells one container from another.
+fn stays(
+    story: &Story,
+    beginning: &Image,
+    process: &Process,
+    told_by: fn(&Instance) -> String,
+) -> Result<(), String> {
+    let now = process.machine.snapshot();
+    let of = |world: &World, name: &str| world.find(name).map(told_by);
+    let lost = story.keeps.iter().find(|name| of(&beginning.world, name) != of(&now, name));
+    lost.map_or(Ok(()), |name| Err(format!("{name} did not stay")))
+}
+
+impl Instance {
+    fn id(&self) -> String {
+        self.seen.id.to_string()
+    }
+
+    fn started(&self) -> String {
+        format!("{} {} {:?}", self.seen.id, self.seen.started_at, self.since)
     }
 }
 

@@ -70,10 +70,13 @@ impl<'a> Stage<'a> {
             image = process.end("the beginning");
         }
         if self.story.made_by_compose {
+            let before = self.start(&image, self.story.tip, Circumstances::default());
+            let live = before.ledger.app(&before.app).unwrap().live_release.unwrap();
+            let live = before.ledger.release(&before.app, &live).unwrap().unwrap();
             let blank = self.start(&Image::blank(), self.story.tip, Circumstances::default());
             let world = std::mem::replace(&mut image, blank.end("the beginning")).world;
             image.world = world;
-            image.world.as_compose_made_it();
+            image.world.as_compose_made_it(&live);
         }
         (self.story.drift)(&mut image.world);
         image

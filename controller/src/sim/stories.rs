@@ -27,6 +27,8 @@ pub(super) struct Story {
     pub(super) tip: usize,
     /// What evenkeel knows when it begins: nothing, where Compose made what runs.
     pub(super) made_by_compose: bool,
+    /// Containers that stand when it begins and are never replaced, by name.
+    pub(super) keeps: &'static [&'static str],
     /// The commit that is live in the end.
     pub(super) ends_at: Option<usize>,
     /// While evenkeel is down after a crash, the branch moves to this commit; what is then the end is the same as
@@ -81,6 +83,13 @@ const DEPENDENT: &str = "  mailer:
     depends_on: {api: {condition: service_started, restart: true}}
 ";
 
+/// One whose tag is asked for.
+const POLLED: &str = "  poller:
+    image: poller:1
+    pull_policy: every_1m
+    restart: always
+";
+
 fn commit(code: &'static str) -> Commit {
     Commit { manifest: MANIFEST.to_owned(), compose: COMPOSE.to_owned(), code }
 }
@@ -100,6 +109,7 @@ fn story(name: &'static str, before: &[&'static str], then: &'static str) -> Sto
         drift: |_| {},
         tip,
         made_by_compose: false,
+        keeps: &[],
         ends_at: Some(tip),
         moves_to: None,
     }
@@ -145,9 +155,14 @@ impl Story {
         Self { before: vec![0], tip: 0, ends_at: Some(0), ..self }
     }
 
-    /// Compose made what runs, not evenkeel.
+    /// Compose made what runs, not evenkeel. The database is as every release asks for it, so it stays.
     fn adopts(self) -> Self {
-        Self { made_by_compose: true, ..self }
+        Self { made_by_compose: true, keeps: &["shop-db-1"], ..self }
+    }
+
+    /// These stay: two of three, for the third mounts a file of the repository.
+    fn keeps(self, keeps: &'static [&'static str]) -> Self {
+        Self { keeps, ..self }
     }
 
     fn drifts(self, drift: fn(&mut World)) -> Self {
@@ -188,7 +203,10 @@ fn deploys() -> Vec<Story> {
     env.commits[1].compose = COMPOSE.replace("hello", "goodbye");
     vec![
         story("first deploy", &[], FIRST),
-        story("adoption of what matches", &[], FIRST).runs_already().adopts(),
+        story("adoption of what matches", &[], FIRST)
+            .runs_already()
+            .adopts()
+            .keeps(&["shop-db-1", "shop-worker-1"]),
         story("adoption with new code", &[FIRST], "script a\nnew\n").adopts(),
         story("adoption with a migration", &[FIRST], "script a\nscript b\n").adopts(),
         story("adoption with a fenced migration", &[FIRST], "script a\nscript b breaking\n").adopts(),
@@ -325,6 +343,10 @@ fn drifts() -> Vec<Story> {
         drifted("drift: database unhealthy", |world| {
             world.meddle("shop-db-1", |world, place| world.containers[place].damaged = true);
         }),
+        drifted("drift: the tag of an image has moved", |world| {
+            world.registry.insert("poller:1".to_owned(), "sha256:moved".to_owned());
+        })
+        .with(POLLED),
         drifted("drift: database stopped", |world| world.meddle("shop-db-1", World::stop)),
         drifted("drift: database removed", |world| world.meddle("shop-db-1", World::remove)),
     ]

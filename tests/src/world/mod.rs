@@ -87,6 +87,11 @@ impl World {
         Docker::of(&self.names.app)
     }
 
+    /// Which container has the name of one of the application's (`db`), and since when it runs.
+    pub fn stands(&self, short: &str) -> String {
+        docker(&["inspect", "--format", "{{.Id}} {{.State.StartedAt}}", &self.names.container(short)])
+    }
+
     /// An address behind the proxy.
     pub fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.ports.proxy.number())

@@ -7,13 +7,16 @@ use evenkeel_tests::light::STEADY;
 use evenkeel_tests::{Load, World};
 use serde_json::Value;
 
-/// What was started by hand is taken over with its data, and its users notice no more than one restart of the database.
+/// What was started by hand is taken over with its data. The database and the cache are as the release asks for them: they are not
+/// touched. The API was built elsewhere than the manifest says, so another takes over from it.
 #[test]
 fn a_stack_that_already_runs_is_taken_over_with_its_data() {
     let world = World::new();
     world.up_by_hand();
     let rows = world.seed_rows();
     let (volumes, names) = (volumes(&world), names(&world));
+    let kept = || [world.stands("db"), world.stands("redis")];
+    let (before, api) = (kept(), world.stands("api"));
     let load = Load::start(&world.url(""), 20);
     let controller = world.start();
     let now = controller.settle(&world.repo.head(), 240);
@@ -21,6 +24,8 @@ fn a_stack_that_already_runs_is_taken_over_with_its_data() {
     assert_eq!(now.app.schema_current(), "0001");
     assert_eq!(self::volumes(&world), volumes, "the data stays in its volume");
     assert_eq!(self::names(&world), names, "the containers keep their names");
+    assert_eq!(kept(), before, "what matched is not touched");
+    assert_ne!(world.stands("api"), api);
     world.assert_rows(&rows);
     world.assert_rows(&seen.rows);
     world.assert_tidy();

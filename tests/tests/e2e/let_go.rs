@@ -185,3 +185,20 @@ fn docker_compose_keeps_what_took_over_beside_its_predecessor() {
     do_as_said(&said);
     assert_eq!(containers(app), before, "docker-compose did something");
 }
+
+/// The manifest goes, and has said what that means: nothing is touched, and docker-compose finds nothing to do.
+#[test]
+fn removing_the_manifest_lets_go_where_it_says_so() {
+    let (world, app) = stack();
+    world.edit("shop/evenkeel.yaml", |text| text.replace("spec:\n", "spec:\n  onRemoval: release\n"));
+    let mut controller = world.start();
+    controller.app.clone_from(&app);
+    is_live(&controller, &world.repo.head());
+    let before = containers(&app);
+    world.repo.git(&["rm", "-q", "shop/evenkeel.yaml"]);
+    world.repo.commit("on one's own again");
+    controller.wait("the stack to be let go of", 180, |now| now.app.condition("OwnedElsewhere").is_some());
+    assert_eq!(containers(&app), before, "something was touched");
+    docker_compose_up(&world, &app);
+    assert_eq!(containers(&app), before, "docker-compose did something");
+}

@@ -1,5 +1,6 @@
 //! The stories that evenkeel has to live through, against a real engine.
 
+mod adoption;
 mod backups;
 mod bad_input;
 mod broken;
@@ -22,3 +23,4 @@ mod monitoring;
 mod outside;
 mod owner;
 mod story;
+mod tags;

@@ -209,6 +209,8 @@ pub enum PullPolicy {
     Never,
     /// It is built, also where an image of that name exists.
     Build,
+    /// Where the engine has none; and the registry is asked so often whether the tag has moved (`daily`, `weekly`, `every_…`).
+    Every(Duration),
 }
 
 /// How an image is built.

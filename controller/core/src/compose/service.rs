@@ -75,8 +75,31 @@ fn pull_policy(node: &Node) -> Result<PullPolicy, Fault> {
         "always" => Ok(PullPolicy::Always),
         "never" => Ok(PullPolicy::Never),
         "build" => Ok(PullPolicy::Build),
-        _ => Err(expected(node, "missing, always, never or build")),
+        "daily" => Ok(PullPolicy::Every(DAY)),
+        "weekly" => Ok(PullPolicy::Every(7 * DAY)),
+        other => {
+            let every = other.strip_prefix("every_").and_then(every).filter(|every| !every.is_zero());
+            every.map(PullPolicy::Every).ok_or_else(|| {
+                expected(
+                    node,
+                    "missing, always, never, build, daily, weekly or every_<duration> (such as every_12h)",
+                )
+            })
+        }
     }
+}
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What follows `every_`: whole numbers of weeks, days, hours, minutes, seconds.
+fn every(text: &str) -> Option<Duration> {
+    let (weeks, rest) = match text.split_once('w') {
+        Some((weeks, rest)) => (weeks.parse().ok()?, rest),
+        None => (0, text),
+    };
+    let rest =
+        if rest.is_empty() && weeks > 0 { Duration::ZERO } else { crate::manifest::duration::parse(rest)? };
+    DAY.checked_mul(7)?.checked_mul(weeks)?.checked_add(rest)
 }
 
 fn process(fields: &mut Fields<'_>, service: &mut Service) {

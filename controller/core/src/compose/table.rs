@@ -309,10 +309,7 @@ pub(super) const KEYS: &[(&str, Status)] = &[
     ("services.*.profiles", Honoured),
     ("services.*.provider", Refused("providers are programs that the Compose command runs")),
     ("services.*.pull_policy", Honoured),
-    (
-        "services.*.pull_refresh_after",
-        Refused("images are pulled when a release is prepared; write `pull_policy: always`"),
-    ),
+    ("services.*.pull_refresh_after", Refused("write it as `pull_policy: every_<duration>`")),
     ("services.*.read_only", Honoured),
     ("services.*.restart", Honoured),
     ("services.*.runtime", Honoured),

@@ -8,6 +8,7 @@ use crate::located::Faults;
 use crate::manifest;
 use crate::name::{AppName, Revision, ServiceName};
 use crate::release::{DigestKey, Parts, Release};
+use crate::tags::Pins;
 
 /// The application that the tests read.
 pub(super) const APP: &str = "shop";
@@ -42,17 +43,32 @@ impl Disk {
     pub(crate) fn release(&self, compose: &str) -> Release {
         release(self.project(compose))
     }
+
+    /// With more in `spec` of the manifest.
+    pub(crate) fn release_with(&self, spec: &str) -> Release {
+        named(self.project("{}"), spec, Pins::default())
+    }
+
+    /// With tags that have moved.
+    pub(crate) fn release_pinned(&self, pins: &Pins) -> Release {
+        named(self.project("{}"), "", pins.clone())
+    }
 }
 
 /// The release of a project; every build has the same context.
 pub(super) fn release(project: Project) -> Release {
+    named(project, "", Pins::default())
+}
+
+fn named(project: Project, spec: &str, pins: Pins) -> Release {
     let text = format!(
-        "apiVersion: evenkeel/v1\nkind: Application\nmetadata: {{name: {APP}}}\nspec: {{compose: {{}}}}\n"
+        "apiVersion: evenkeel/v1\nkind: Application\nmetadata: {{name: {APP}}}\nspec:\n  compose: {{}}\n  {spec}\n"
     );
     let manifest = manifest::read("evenkeel.yaml", &text).unwrap_or_else(|faults| panic!("{faults}"));
     let built = project.services.iter().filter(|(_, service)| service.build.is_some());
     let contexts: BTreeMap<ServiceName, String> =
         built.map(|(name, _)| (name.clone(), "context".to_owned())).collect();
     let (revision, manifest_path) = (Revision::new("r"), "evenkeel.yaml".to_owned());
-    Release::new(&DigestKey::new(*b"key"), Parts { revision, manifest_path, manifest, project, contexts })
+    let parts = Parts { revision, manifest_path, manifest, project, contexts, pins };
+    Release::new(&DigestKey::new(*b"key"), parts)
 }

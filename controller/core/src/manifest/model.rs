@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::duration;
+use super::upkeep::{Images, OnRemoval};
 use crate::name::{AppName, ProjectName, ServiceName};
 
 /// One application.
@@ -55,6 +56,9 @@ pub struct Spec {
     /// How images are built.
     #[serde(default)]
     pub build: BuildOptions,
+    /// How images from registries are kept up to date.
+    #[serde(default)]
+    pub images: Images,
     /// The database whose schema moves with the code.
     #[serde(default)]
     pub database: Option<Database>,
@@ -76,6 +80,9 @@ pub struct Spec {
     /// What becomes of containers that have the project's labels and belong to nothing that the Compose file asks for.
     #[serde(default)]
     pub orphans: Orphans,
+    /// What becomes of the stack when the manifest is removed from the repository. It runs on in any case.
+    #[serde(default)]
+    pub on_removal: OnRemoval,
 }
 
 /// What becomes of orphans.

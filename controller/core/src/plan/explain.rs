@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::Facts;
+use super::alike::is_kept;
 use crate::compose::Service;
-use crate::container::label;
 use crate::name::ServiceName;
 use crate::observed::Container;
 use crate::release::{ImageSource, Release};
@@ -12,15 +12,18 @@ use crate::release::{ImageSource, Release};
 /// The reasons, as one sentence.
 pub(super) fn explain(facts: &Facts<'_>, name: &ServiceName, container: Option<&Container>) -> String {
     let Some(container) = container else { return "no container of it exists".to_owned() };
-    if container.label(label::CONFIG).is_none() {
-        return "its container was not made by evenkeel".to_owned();
-    }
-    let from_live = facts.live.filter(|live| container.label(label::CONFIG) == Some(live.config(name)));
+    let Some(config) = facts.config_of(container) else {
+        return match is_kept(facts, name, container) {
+            Err(why) => format!("its container was not made by evenkeel: {why}"),
+            Ok(()) => "its container was not made by evenkeel".to_owned(),
+        };
+    };
+    let from_live = facts.live.filter(|live| config == live.config(name));
     let reasons = from_live.map(|live| differences(live, facts.desired, name)).unwrap_or_default();
     if !reasons.is_empty() {
         return reasons.join("; ");
     }
-    if container.label(label::CONFIG) != Some(facts.desired.config(name)) {
+    if config != facts.desired.config(name) {
         return "its container belongs to another release".to_owned();
     }
     "its container runs another image".to_owned()
@@ -29,14 +32,34 @@ pub(super) fn explain(facts: &Facts<'_>, name: &ServiceName, container: Option<&
 /// What differs between two releases for one service.
 pub fn differences(old: &Release, new: &Release, name: &ServiceName) -> Vec<String> {
     let mut reasons = Vec::new();
+    let releases = [old, new];
     if let (Some(old), Some(new)) = (old.images.get(name), new.images.get(name)) {
-        image(old, new, &mut reasons);
+        match moved_tag(releases, name) {
+            Some(tag) => reasons.push(format!(
+                "the tag {tag} has moved: image {} instead of {}",
+                new.reference(),
+                old.reference()
+            )),
+            None => image(old, new, &mut reasons),
+        }
     }
     if let (Some(old), Some(new)) = (old.project.services.get(name), new.project.services.get(name)) {
         environment(old, new, &mut reasons);
         fields(old, new, &mut reasons);
     }
     reasons
+}
+
+/// The tag that both releases' Compose files have for a service, where it leads to different images.
+fn moved_tag<'r>([old, new]: [&'r Release; 2], name: &ServiceName) -> Option<&'r str> {
+    let registry = |release: &'r Release| match release.images.get(name)? {
+        ImageSource::Registry { reference } => {
+            Some((reference.as_str(), release.project.services.get(name)?.image.as_deref()?))
+        }
+        ImageSource::Build { .. } => None,
+    };
+    let ((before, tag), (now, same)) = (registry(old)?, registry(new)?);
+    (tag == same && before != now).then_some(tag)
 }
 
 fn image(old: &ImageSource, new: &ImageSource, reasons: &mut Vec<String>) {

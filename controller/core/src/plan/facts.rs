@@ -109,6 +109,9 @@ pub struct Facts<'a> {
     pub rollout: RolloutId,
     /// Containers that the ledger records as the application's.
     pub known: &'a BTreeSet<ContainerId>,
+    /// Containers that docker-compose made and that were found to be what a release asks for ([`super::vetted`]): the digest of the
+    /// configuration that each has.
+    pub vetted: &'a BTreeMap<ContainerId, String>,
     /// The container that serves, by service, as the ledger records it.
     pub serving: &'a BTreeMap<ServiceName, ContainerId>,
     /// What was decided before.
@@ -232,8 +235,19 @@ impl<'a> Facts<'a> {
 
     /// Whether a container was made from the release's configuration and image, whatever part it plays.
     pub(super) fn made_for(&self, name: &ServiceName, container: &Container) -> bool {
-        container.label(label::CONFIG) == Some(self.desired.config(name))
-            && self.outputs.images.get(name).is_none_or(|image| *image == container.image_id)
+        match self.config_of(container) {
+            Some(config) => {
+                config == self.desired.config(name)
+                    && self.outputs.images.get(name).is_none_or(|image| *image == container.image_id)
+            }
+            None => super::alike::is_kept(self, name, container).is_ok(),
+        }
+    }
+
+    /// The digest of the configuration that a container has: its label where evenkeel made it, else what was found when it was
+    /// adopted; `None` where nobody has looked yet.
+    pub(super) fn config_of<'c>(&'c self, container: &'c Container) -> Option<&'c str> {
+        container.label(label::CONFIG).or_else(|| self.vetted.get(&container.id).map(String::as_str))
     }
 }
 

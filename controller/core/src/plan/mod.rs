@@ -1,6 +1,7 @@
 //! Plans: the ordered steps from what is observed to a release.
 
 mod adopt;
+mod alike;
 mod deploy;
 pub mod drift;
 mod explain;
@@ -17,6 +18,7 @@ mod undo;
 mod way_down;
 
 pub use adopt::{adopted, before, inherited, unrecorded};
+pub use alike::{alike, vetted};
 pub use explain::differences;
 pub use facts::*;
 pub use lint::lint;

@@ -1,5 +1,6 @@
 //! The first half: all that can be made ready without touching what serves.
 
+use super::deploy::intentions;
 use super::schema::SchemaMove;
 use super::service::{Action, Work, final_name};
 use super::{Class, Effect, Facts, Plan, Role, Stage, Step, Strategy, Subject};
@@ -21,7 +22,8 @@ pub(super) fn prepare(facts: &Facts<'_>, works: &[Work<'_>], schema: &SchemaMove
         attach(facts, works, &mut steps);
         database(facts, works, schema, &mut steps);
     }
-    Plan { stage: Stage::Prepare, strategy: Strategy::None, steps, gaps: Vec::new(), notes: Vec::new() }
+    let notes = if steps.is_empty() { Vec::new() } else { intentions(facts, works) };
+    Plan { stage: Stage::Prepare, strategy: Strategy::None, steps, gaps: Vec::new(), notes }
 }
 
 fn push(steps: &mut Vec<Step>, effect: Effect, why: impl Into<String>) {

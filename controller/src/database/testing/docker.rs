@@ -323,6 +323,10 @@ impl Engine for Docker {
         Err(unneeded())
     }
 
+    async fn digest(&self, _: &str) -> Result<String, EngineError> {
+        Err(unneeded())
+    }
+
     async fn build(&self, _: BuildRequest, _: Progress<'_>) -> Result<Image, EngineError> {
         Err(unneeded())
     }

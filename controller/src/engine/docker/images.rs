@@ -1,5 +1,6 @@
 //! Images that are there, and images from a registry.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bollard::models::{CreateImageInfo, HealthConfig, ImageInspect};
@@ -8,12 +9,15 @@ use evenkeel_core::name::ImageId;
 use evenkeel_core::observed::Image;
 use futures_util::TryStreamExt;
 use hyper::header::HeaderValue;
+use sha2::{Digest, Sha256};
 
 use super::{Docker, credentials, errors, path::segment};
 use crate::engine::{EngineError, Progress};
 
 /// How long a pull may be silent.
 const SILENCE: Duration = Duration::from_secs(600);
+/// What evenkeel's own labels begin with.
+const OWN_LABELS: &str = "evenkeel.";
 /// Words with which a registry says that trying again is no use.
 const FINAL: [&str; 7] = [
     "not found",
@@ -116,6 +120,17 @@ impl Docker {
         reason
     }
 
+    /// Asks a tag's registry, by way of the engine, where it leads.
+    pub(super) async fn tag_digest(&self, reference: &str) -> Result<String, EngineError> {
+        let reference = with_tag(reference);
+        let client = self.client_for(&reference).await?;
+        let name = segment(&reference);
+        let asked = client.inspect_registry_image(&name, None);
+        let answer = self.ask(format!("ask the registry for {reference}"), asked).await?;
+        let digest = answer.descriptor.digest.filter(|digest| !digest.is_empty());
+        digest.ok_or_else(|| not_pulled(&reference, "its registry names no digest".to_owned(), true))
+    }
+
     pub(super) async fn tag_image(&self, image: &ImageId, reference: &str) -> Result<(), EngineError> {
         let client = self.client().await?;
         let reference = with_tag(reference);
@@ -163,6 +178,7 @@ fn not_pulled(reference: &str, reason: String, transient: bool) -> EngineError {
 }
 
 fn image(inspected: ImageInspect) -> Image {
+    let content = content(&inspected);
     let config = inspected.config.unwrap_or_default();
     let mut volumes = config.volumes.unwrap_or_default();
     volumes.sort();
@@ -176,7 +192,26 @@ fn image(inspected: ImageInspect) -> Image {
         created_at: inspected.created.unwrap_or_default(),
         size: inspected.size.unwrap_or_default(),
         labels: config.labels.unwrap_or_default().into_iter().collect(),
+        content,
     }
+}
+
+/// The digest of what containers have of an image. Its layers are named by their content (OCI image specification, `rootfs.diff_ids`);
+/// when and by what steps it was made, and where it came from, is left out.
+fn content(inspected: &ImageInspect) -> String {
+    let layers = inspected.root_fs.as_ref().and_then(|layers| layers.layers.as_ref());
+    let (Some(layers), Some(config)) = (layers.filter(|layers| !layers.is_empty()), &inspected.config) else {
+        return String::new();
+    };
+    let mut config = config.clone();
+    let sorted = |list: &mut Option<Vec<String>>| list.iter_mut().for_each(|list| list.sort());
+    sorted(&mut config.exposed_ports);
+    sorted(&mut config.volumes);
+    let labels = config.labels.take().unwrap_or_default();
+    let labels: BTreeMap<_, _> = labels.into_iter().filter(|(key, _)| !key.starts_with(OWN_LABELS)).collect();
+    let platform = (&inspected.os, &inspected.os_version, &inspected.architecture, &inspected.variant);
+    let all = serde_json::to_vec(&(layers, config, labels, platform));
+    all.map_or_else(|_| String::new(), |all| hex::encode(Sha256::digest(all)))
 }
 
 fn checks(check: HealthConfig) -> bool {

@@ -212,6 +212,10 @@ impl Engine for Docker {
         self.pull_image(reference, progress).await
     }
 
+    async fn digest(&self, reference: &str) -> Result<String, EngineError> {
+        self.tag_digest(reference).await
+    }
+
     async fn build(&self, request: BuildRequest, progress: Progress<'_>) -> Result<Image, EngineError> {
         self.build_image(request, progress).await
     }

@@ -112,10 +112,41 @@ fn a_ledger_of_a_newer_version_is_refused_untouched() {
     let file = dir.path().join("ledger.db");
     Connection::open(&file).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let error = refusal(dir.path());
-    assert!(matches!(error, LedgerError::NewerVersion { found: 99, known: 1, .. }), "{error}");
+    assert!(matches!(error, LedgerError::NewerVersion { found: 99, known: 2, .. }), "{error}");
     let version: i64 =
         Connection::open(&file).unwrap().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
     assert_eq!(version, 99);
+}
+
+/// What an earlier evenkeel left is brought up to date, with all that is in it.
+#[test]
+fn a_ledger_of_the_first_version_is_brought_up_to_date() {
+    let dir = tempfile::tempdir().unwrap();
+    let old = Connection::open(dir.path().join("ledger.db")).unwrap();
+    old.execute_batch(include_str!("../migrations/0001.sql")).unwrap();
+    old.pragma_update(None, "user_version", 1).unwrap();
+    old.execute("INSERT INTO apps (name) VALUES (?1)", [app().as_str()]).unwrap();
+    let container = "INSERT INTO containers VALUES ('1111', ?1, 'api', 'api', NULL, 'adopted', 0)";
+    old.execute(container, [app().as_str()]).unwrap();
+    drop(old);
+    let ledger = open(dir.path());
+    let containers = ledger.containers(&app()).unwrap();
+    assert_eq!(containers.iter().map(|it| it.config.clone()).collect::<Vec<_>>(), [None]);
+}
+
+/// A tag that is asked for again: only one that leads elsewhere than at first stands for something else.
+#[test]
+fn a_tag_is_pinned_once_it_has_moved() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path());
+    ledger.tag_asked(&app(), "redis:7", Some("sha256:1"), Some("sha256:1")).unwrap();
+    assert!(ledger.pins(&app()).unwrap().is_empty());
+    ledger.tag_asked(&app(), "redis:7", Some("sha256:2"), Some("sha256:2")).unwrap();
+    // The registry does not answer.
+    ledger.tag_asked(&app(), "redis:7", None, None).unwrap();
+    assert_eq!(ledger.pins(&app()).unwrap()["redis:7"], "redis@sha256:2");
+    ledger.tag_asked(&app(), "redis:7", None, Some("sha256:1")).unwrap();
+    assert!(ledger.pins(&app()).unwrap().is_empty());
 }
 
 #[test]

@@ -198,6 +198,9 @@ fn containers_and_what_serves() {
         containers.iter().map(|one| (one.name.as_str(), one.rollout)).collect::<Vec<_>>(),
         [("api", None), ("api", Some(id))]
     );
+    ledger.record_vetted(&one, "c0ffee").unwrap();
+    let configs: Vec<_> = ledger.containers(&app()).unwrap().into_iter().map(|it| it.config).collect();
+    assert_eq!(configs, [Some("c0ffee".to_owned()), None]);
     ledger.set_serving(&app(), &api, &one).unwrap();
     ledger.set_serving(&app(), &api, &two).unwrap();
     assert_eq!(ledger.serving(&app()).unwrap(), BTreeMap::from([(api.clone(), two)]));

@@ -39,6 +39,7 @@ pub(super) fn release(digit: char) -> Release {
     Release::new(
         &key,
         Parts {
+            pins: evenkeel_core::tags::Pins::default(),
             revision: revision(digit),
             manifest_path: "evenkeel.yaml".to_owned(),
             manifest: serde_json::from_value(manifest).unwrap(),

@@ -1,10 +1,13 @@
 //! Containers begin, end, begin again, go.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use evenkeel_core::compose::RestartPolicy;
-use evenkeel_core::name::ContainerId;
+use evenkeel_core::container::label;
+use evenkeel_core::name::{ContainerId, ImageId};
 use evenkeel_core::observed::{HealthStatus, Joined, State};
+use evenkeel_core::release::Release;
 
 use super::{STEP, Tool, World};
 use crate::sim::cluster::Backend;
@@ -193,8 +196,10 @@ impl World {
         }
     }
 
-    /// Takes away all that tells of evenkeel: what is left, Compose could have made.
-    pub(in crate::sim) fn as_compose_made_it(&mut self) {
+    /// Takes away all that tells of evenkeel: what is left, Compose could have made. Its own build has another id than evenkeel's, and
+    /// its digest, which has that in it, is another.
+    pub(in crate::sim) fn as_compose_made_it(&mut self, release: &Release) {
+        self.build_as_compose(release);
         self.tags.retain(|tag, _| !tag.starts_with("evenkeel/"));
         self.owners.clear();
         self.networks.retain(|name, _| !name.ends_with("_backstage"));
@@ -209,5 +214,29 @@ impl World {
                 "/srv/shop/app.ini".clone_into(source);
             }
         }
+    }
+
+    fn build_as_compose(&mut self, release: &Release) {
+        let built: BTreeSet<ImageId> = self
+            .tags
+            .iter()
+            .filter(|(tag, _)| tag.starts_with("evenkeel/"))
+            .map(|(_, id)| id.clone())
+            .collect();
+        let turned =
+            |id: &ImageId| id.as_str().trim_start_matches("sha256:").chars().rev().collect::<String>();
+        let theirs = |id: &ImageId| ImageId::new(format!("sha256:{}", turned(id)));
+        for id in &built {
+            let program = self.images.get(id).cloned();
+            self.images.extend(program.map(|program| (theirs(id), program)));
+        }
+        self.tags.values_mut().filter(|id| built.contains(&**id)).for_each(|id| *id = theirs(id));
+        for it in self.containers.iter_mut().filter(|it| built.contains(&it.seen.image_id)) {
+            it.seen.image_id = theirs(&it.seen.image_id);
+            let classic = it.seen.service().and_then(|name| release.project.classic.get(&name));
+            let hash = classic.and_then(|classic| classic.hash(&it.seen.image_id));
+            it.seen.labels.extend(hash.map(|hash| (label::COMPOSE_CONFIG_HASH.to_owned(), hash)));
+        }
+        self.images.retain(|id, _| !built.contains(id));
     }
 }

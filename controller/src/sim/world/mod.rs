@@ -16,6 +16,7 @@ use evenkeel_core::observed::{Container, NetworkState};
 use crate::engine::Owner;
 use crate::sim::cluster::{Backend, Cluster, Database};
 use crate::sim::code::{Program, Script};
+use crate::sim::host::image_id;
 
 /// How finely time passes while something is going on.
 const STEP: Duration = Duration::from_millis(250);
@@ -37,6 +38,8 @@ pub(super) struct World {
     pub(super) volumes: BTreeMap<String, Option<Cluster>>,
     pub(super) images: BTreeMap<ImageId, Program>,
     pub(super) tags: BTreeMap<String, ImageId>,
+    /// Where tags lead at their registry, for those that it tells of.
+    pub(super) registry: BTreeMap<String, String>,
     /// Who looks after a project, on record.
     pub(super) owners: BTreeMap<ProjectName, Owner>,
     /// Sessions of migrations.
@@ -107,6 +110,7 @@ impl World {
         let none =
             NetworkState { driver: "null".to_owned(), subnets: Vec::new(), ..world.network(NONE, "", false) };
         world.networks.insert(NONE.to_owned(), none);
+        world.registry.insert("poller:1".to_owned(), image_id("poller:1", &Program::Postgres).to_string());
         world
     }
 

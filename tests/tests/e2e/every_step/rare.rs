@@ -12,7 +12,7 @@ fn of_a_stack_that_is_taken_over_and_grows() {
     let world = World::with(Options { bake: 2, ..Options::default() });
     world.up_by_hand();
     let rows = world.seed_rows();
-    let registry = Registry::start(&world);
+    let registry = Registry::start();
     let listener = format!(
         "  listener:\n    image: {}\n    restart: unless-stopped\n    volumes: [\"./settings.ini:/etc/settings.ini:ro\"]\n    \
          depends_on: {{convertik-api: {{condition: service_healthy, restart: true}}}}\n\nnetworks:\n",

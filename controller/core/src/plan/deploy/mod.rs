@@ -1,5 +1,6 @@
 //! The second half: the schema moves, candidates are proven, names and ports change hands, the release is watched.
 
+mod adopted;
 mod dependents;
 mod fence;
 mod prove;
@@ -11,6 +12,7 @@ mod take_over;
 
 use std::collections::BTreeSet;
 
+pub(super) use adopted::intentions;
 pub(super) use dependents::to_restart;
 pub(super) use fence::writes;
 use take_over::STAND_IN;
@@ -30,7 +32,7 @@ pub(super) fn deploy(facts: &Facts<'_>, works: &[Work<'_>], schema: &SchemaMove)
         works,
         steps: Vec::new(),
         gaps: Vec::new(),
-        notes: Vec::new(),
+        notes: intentions(facts, works),
         fenced: BTreeSet::new(),
         deferred: BTreeSet::new(),
         stopped: BTreeSet::new(),
@@ -38,6 +40,7 @@ pub(super) fn deploy(facts: &Facts<'_>, works: &[Work<'_>], schema: &SchemaMove)
         restarted: BTreeSet::new(),
         hooks_due: false,
     };
+    plan.prove_adopted();
     plan.repair(matches!(schema, SchemaMove::Up { .. }) || strategy(schema) == Strategy::Fenced);
     plan.replace_database(schema);
     plan.move_schema(schema);

@@ -170,12 +170,30 @@ impl<'a, 'f> Deployment<'a, 'f> {
         let facts = self.facts;
         let Some(source) = facts.desired.images.get(&work.name) else { return };
         let name = source.reference();
+        self.tag_by_content(work, name);
         for tag in source.tags() {
             let effect = Effect::Tag { service: work.name.clone(), image: name.to_owned(), tag: tag.clone() };
             let is_same = |step: &Step| matches!(&step.effect, Effect::Tag { image, tag: to, .. } if image == name && to == tag);
             if !self.steps.iter().any(is_same) {
                 self.push(effect, "the Compose file names it so");
             }
+        }
+    }
+
+    /// The name by content may still lead to a build of the same content, beside the image that was found to run.
+    fn tag_by_content(&mut self, work: &Work<'_>, name: &str) {
+        use crate::release::ImageSource::Build;
+        let facts = self.facts;
+        let (Some(Build { .. }), Some(id), Some(there)) = (
+            facts.desired.images.get(&work.name),
+            facts.outputs.images.get(&work.name),
+            facts.observed.images.get(name),
+        ) else {
+            return;
+        };
+        let effect = Effect::Tag { service: work.name.clone(), image: id.to_string(), tag: name.to_owned() };
+        if there.id != *id && !self.steps.iter().any(|step| step.effect == effect) {
+            self.push(effect, "another build of the same content has the name");
         }
     }
 

@@ -4,7 +4,7 @@ use super::world::World;
 use crate::name::{RolloutId, ServiceName};
 use crate::plan::{
     Blocked, Direction, Effect, Facts, Plan, Stage, Step, Strategy, adopted, before, lint, make, undo,
-    unrecorded,
+    unrecorded, vetted,
 };
 use crate::release::Release;
 
@@ -81,6 +81,8 @@ impl Drive<'_> {
             let unrecorded =
                 unrecorded(&world.look(self.release, self.reverting).facts(self.release, self.id()));
             world.books.serving.extend(unrecorded);
+            let vetted = vetted(&world.look(self.release, self.reverting).facts(self.release, self.id()));
+            world.books.vetted.extend(vetted.into_iter().filter_map(|(it, config)| Some((it.id?, config))));
             let seen = world.look(self.release, self.reverting);
             let facts = seen.facts(self.release, self.id());
             self.remember_before(world, &facts);

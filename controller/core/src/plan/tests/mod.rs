@@ -1,5 +1,6 @@
 //! The planner against a small, pure world: plans as people read them, and every point at which a crash can come.
 
+mod adoption;
 mod after_crash;
 mod dependents;
 mod drift;

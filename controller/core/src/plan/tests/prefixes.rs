@@ -103,7 +103,7 @@ fn by_compose(spec: &str, compose: &str, old: Code, new: Code) -> Pair {
 }
 
 /// The first release that evenkeel brings fails after every step; it is undone, itself interrupted after every step.
-fn undoes(pair: &Pair) {
+pub(super) fn undoes(pair: &Pair) {
     let there = forward(&pair.new, 2).failing(|effect| matches!(effect, Effect::MarkLive));
     let steps = there.run(&mut pair.world.clone()).steps;
     let stood = pair.world.standing();

@@ -46,7 +46,9 @@ pub(super) fn release(spec: &str, compose: &str, code: &str) -> Release {
     let contexts: BTreeMap<ServiceName, String> =
         built.map(|(name, _)| (name.clone(), code.to_owned())).collect();
     let (revision, manifest_path) = (Revision::new(code), "evenkeel.yaml".to_owned());
-    Release::new(&DigestKey::new(*b"key"), Parts { revision, manifest_path, manifest, project, contexts })
+    let parts =
+        Parts { revision, manifest_path, manifest, project, contexts, pins: crate::tags::Pins::default() };
+    Release::new(&DigestKey::new(*b"key"), parts)
 }
 
 /// The manifest of most tests.

@@ -15,7 +15,7 @@ fn code(scripts: &'static str, additive: bool, exact: bool) -> Code {
 }
 
 /// Every container name holds an id: what the steps say is the same on every run.
-fn told(lines: &[String]) -> String {
+pub(super) fn told(lines: &[String]) -> String {
     lines.join("\n")
 }
 
@@ -36,7 +36,7 @@ fn second(spec: &str, compose: &str, old: Code, new: Code) -> (World, Release, R
 }
 
 /// What would be done to a world in which somebody has been at work.
-fn repair(world: &mut World, release: &Release) -> String {
+pub(super) fn repair(world: &mut World, release: &Release) -> String {
     let seen = world.look(release, false);
     let plan = make(&seen.facts(release, RolloutId(3))).unwrap_or_else(|blocked| panic!("{blocked}"));
     told(&lines(&plan))
@@ -639,7 +639,7 @@ fn adopted_container() {
     prepare:
       build evenkeel/shop-api:c4a01313d4197a1b — the engine has no image of context code-2
     deploy:
-      create shop-api-1-r2 — its container was not made by evenkeel
+      create shop-api-1-r2 — its container was not made by evenkeel: it bears no digest of docker-compose's
       start shop-api-1-r2 — in private: no user reaches it there
       create shop-api-1-r2-stand-in — the published port is still held; a portless copy carries the names meanwhile
       start shop-api-1-r2-stand-in — in private

@@ -36,6 +36,7 @@ pub(super) struct Code {
 #[derive(Clone, Default)]
 pub(super) struct Books {
     pub(super) known: BTreeSet<ContainerId>,
+    pub(super) vetted: BTreeMap<ContainerId, String>,
     pub(super) serving: BTreeMap<ServiceName, ContainerId>,
     pub(super) outputs: BTreeMap<ReleaseDigest, Outputs>,
     pub(super) live: Option<ReleaseDigest>,
@@ -95,6 +96,7 @@ impl Seen {
             known_scripts: &self.known_scripts,
             rollout,
             known: &self.books.known,
+            vetted: &self.books.vetted,
             serving: &self.books.serving,
             hints: &self.hints,
         }
@@ -367,6 +369,7 @@ impl World {
             created_at: String::new(),
             size: 0,
             labels: BTreeMap::new(),
+            content: String::new(),
         };
         self.observed.images.insert(reference.to_owned(), image);
         let outputs = self.books.outputs.entry(release.digest.clone()).or_default();
@@ -675,7 +678,8 @@ impl World {
             .containers
             .iter()
             .map(|it| {
-                let config = it.label(label::CONFIG).unwrap_or_default().to_owned();
+                let vetted = self.books.vetted.get(&it.id).map(String::as_str);
+                let config = it.label(label::CONFIG).or(vetted).unwrap_or_default().to_owned();
                 let networks =
                     it.networks.iter().map(|(name, joined)| (name.clone(), joined.aliases.clone())).collect();
                 (it.name.clone(), config, it.state, it.restart, networks, serving.contains(&it.id))

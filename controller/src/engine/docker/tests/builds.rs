@@ -90,6 +90,27 @@ async fn an_image_is_built_found_tagged_and_removed() {
     assert_eq!(bench.docker.image(&second).await.expect("an answer").map(|image| image.id), Some(image.id));
 }
 
+/// Who built it, and what evenkeel wrote on it, makes no other image of it; whatever a container could see does.
+#[tokio::test]
+async fn builds_of_the_same_have_the_same_content() {
+    let bench = Bench::new("content");
+    let context =
+        context(&format!("FROM {DEBIAN}\nCOPY hull.txt /\nENV A=1\nEXPOSE 80 90 100\nVOLUME /hold\n"));
+    let named = |name: &str| request(&bench.image(name), &context);
+    let labelled = |name: &str, label: &str| {
+        let labels = [(label.to_owned(), "x".to_owned())].into();
+        BuildRequest { labels, ..named(name) }
+    };
+    let theirs =
+        build(&bench, BuildRequest { labels: BTreeMap::new(), ..named("theirs") }).await.0.expect("an image");
+    let ours = build(&bench, labelled("ours", "evenkeel.app")).await.0.expect("an image");
+    assert_ne!(theirs.id, ours.id);
+    assert_eq!(theirs.content, ours.content);
+    let other = build(&bench, labelled("other", "owner")).await.0.expect("an image");
+    assert_ne!(ours.content, other.content);
+    assert!(!ours.content.is_empty());
+}
+
 #[tokio::test]
 async fn a_failed_build_shows_its_last_lines() {
     let bench = Bench::new("buildfail");

@@ -138,6 +138,28 @@ async fn what_a_release_has_recorded_comes_back_wherever_the_tag_has_moved() {
 }
 
 #[tokio::test]
+async fn a_registry_says_where_a_tag_leads_now() {
+    let (bench, registry) = (Bench::new("registry-tag"), Registry::start().await);
+    let (first, second, name) = (small(&bench), bench.image("second"), registry.name("team/app:1"));
+    registry.keeps(&first, &name);
+    let engine = bench.docker.clone().with_credentials(Some(&registry.login()));
+    let before = engine.digest(&name).await.expect("a digest");
+    let pulled = engine.pull(&name, &|_| {}).await.expect("an image");
+    assert_eq!(pulled.digests, [evenkeel_core::tags::pinned(&name, &before)]);
+    assert_eq!(engine.digest(&name).await.expect("a digest"), before);
+    docker(&format!("tag {DEBIAN} {second}"));
+    registry.keeps(&second, &name);
+    let after = engine.digest(&name).await.expect("a digest");
+    assert_ne!(after, before);
+    // What ran is still under its tag here, the new one comes beside it.
+    let new = engine.pull(&evenkeel_core::tags::pinned(&name, &after), &|_| {}).await.expect("an image");
+    assert_ne!(new.id, pulled.id);
+    let nobody = bench.docker.clone().with_credentials(Some("/nowhere/config.json".as_ref()));
+    assert!(nobody.digest(&name).await.is_err());
+    assert!(engine.digest(&registry.name("team/app:none")).await.is_err());
+}
+
+#[tokio::test]
 async fn a_build_gets_its_base_image_from_behind_a_password() {
     base_from_behind_a_password("registry-base", BTreeMap::new()).await;
 }
