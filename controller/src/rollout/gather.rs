@@ -41,7 +41,8 @@ impl Gathered {
             None => None,
         };
         let restarts_due = super::dependents::due(context)?;
-        let hints = Hints { applied: applied(context)?, restarts_due, ..hints };
+        let post_start_due = super::hooks::due(context)?;
+        let hints = Hints { applied: applied(context)?, post_start_due, restarts_due, ..hints };
         let serving = ledger.serving(&context.app)?;
         let database =
             super::database::facts(context, release, &outputs, &observed, &serving, &hints, rollout).await?;

@@ -7,6 +7,7 @@ mod done;
 mod execute;
 mod failure;
 mod gather;
+mod hooks;
 #[cfg(test)]
 mod oracle;
 mod outside;

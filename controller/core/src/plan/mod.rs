@@ -4,6 +4,7 @@ mod adopt;
 mod deploy;
 mod explain;
 mod facts;
+mod hooks;
 mod lint;
 mod make;
 mod prepare;

@@ -1,5 +1,6 @@
 //! The first half: all that can be made ready without touching what serves.
 
+use super::hooks::with_hooks;
 use super::schema::SchemaMove;
 use super::service::{Action, Work, final_name};
 use super::{Class, Effect, Facts, Plan, Role, Stage, Step, Strategy, Subject};
@@ -21,6 +22,7 @@ pub(super) fn prepare(facts: &Facts<'_>, works: &[Work<'_>], schema: &SchemaMove
         attach(facts, works, &mut steps);
         database(facts, works, schema, &mut steps);
     }
+    let steps = with_hooks(facts, steps);
     Plan { stage: Stage::Prepare, strategy: Strategy::None, steps, gaps: Vec::new(), notes: Vec::new() }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::explain::explain;
+use super::hooks::{has_hooks, left_over};
 use super::{Class, Effect, Facts, Role, Step, Subject};
 use crate::compose::{Project, RestartPolicy, Service};
 use crate::container::label;
@@ -232,6 +233,10 @@ fn repairs(
         State::Exited | State::Created if *class != Class::OneShot || container.exit_code != 0 => {
             push(Effect::Start { container: subject.clone() }, stopped(container));
         }
+        _ if facts.hints.post_start_due.contains(&container.id) && has_hooks(facts, &subject) => {
+            let Step { effect, why } = left_over(subject.clone());
+            push(effect, why);
+        }
         _ => {}
     }
     let right = final_name(&facts.desired.project, name, service, Some(container));
@@ -242,7 +247,10 @@ fn repairs(
         );
     }
     if steps.iter().any(|step| {
-        matches!(step.effect, Effect::Start { .. } | Effect::Unpause { .. } | Effect::Join { .. })
+        matches!(
+            step.effect,
+            Effect::Start { .. } | Effect::PostStart { .. } | Effect::Unpause { .. } | Effect::Join { .. }
+        )
     }) {
         let container = Subject { name: right, ..subject };
         steps.push(Step {

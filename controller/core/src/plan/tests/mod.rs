@@ -3,6 +3,7 @@
 mod after_crash;
 mod dependents;
 mod drive;
+mod hooks;
 mod names;
 mod prefixes;
 mod releases;
