@@ -209,7 +209,6 @@ pub(super) fn all() -> Vec<Story> {
 fn hooks() -> Vec<Story> {
     let next = "script a\nnew\n";
     vec![
-        story("hooks: a first deploy", &[], FIRST).hooked(),
         story("hooks: code only", &[FIRST], next).hooked(),
         story("hooks: a fenced migration", &[FIRST], "script a\nscript b breaking\n").hooked(),
         story("hooks: adoption with new code", &[FIRST], next).adopts().hooked(),

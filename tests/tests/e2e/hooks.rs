@@ -17,15 +17,15 @@ const LISTENER: &str = "  listener:
     pre_stop:
       - command: sh -c 'echo goodbye >> /var/told'
         user: '0'
-      - command: [sh, -c, 'echo $$WORD; exit 4']
-        environment: {WORD: secret-of-the-hook}
+      - command: [sh, -c, 'echo not yet, $$TOKEN; exit 4']
+        environment: {TOKEN: secret-of-the-hook}
 
 networks:
 ";
 
 const WARM: &str = "{command: [sh, -c, 'echo warm > /tmp/warm']}";
 const FAILS: &str =
-    "{command: [sh, -c, 'echo no room for $$WORD; exit 3'], environment: {WORD: hidden-word}}";
+    "{command: [sh, -c, 'echo no room for $$API_KEY; exit 3'], environment: {API_KEY: hidden-word}}";
 const HELLO: &str = "hello world in /var as 0";
 
 #[test]
@@ -52,7 +52,7 @@ fn hooks_run_with_each_start_and_before_each_stop() {
     let rollout = controller.last_rollout();
     let restarted = rollout.performed("restart").next().expect("it was restarted");
     let detail = restarted.detail.clone().unwrap_or_default();
-    assert!(detail.contains("exited with 4"), "{detail}");
+    assert!(detail.contains("exited with 4: not yet, "), "{detail}");
     assert!(!detail.contains("secret-of-the-hook"), "{detail}");
 
     // Somebody stops it by hand: nobody tells it, and evenkeel's own start has its hook run.

@@ -230,7 +230,6 @@ async fn commands_in_it(bench: &Bench) {
             environment: vec!["WORD=ahoy".to_owned()],
             user: Some("0".to_owned()),
             working_dir: Some("/".to_owned()),
-            privileged: true,
             ..Exec::default()
         };
         let result = bench.engine.exec(bench.id("web").as_str(), exec).await;
