@@ -81,9 +81,9 @@ impl<'a> Program<'a> {
         let exec = Exec {
             command: with_files(&files, self.command()?),
             environment: self.environment()?,
-            user: None,
             stdin: after_files(&files, stdin),
             stdout,
+            ..Exec::default()
         };
         let outcome = self.engine.exec(self.container()?.as_str(), exec).await?;
         if outcome.exit_code == 0 { Ok(outcome) } else { Err(self.failed(&outcome)) }

@@ -204,6 +204,10 @@ pub(crate) struct Exec {
     pub environment: Vec<String>,
     /// User; the container's by default.
     pub user: Option<String>,
+    /// Working directory; the container's by default.
+    pub working_dir: Option<String>,
+    /// Whether it has all rights on the host.
+    pub privileged: bool,
     /// What it reads; closed at its end.
     pub stdin: Option<Box<dyn AsyncRead + Send + Unpin>>,
     /// Where its standard output goes; kept in [`ExecOutcome::stdout`] (bounded to 16 MiB) where `None`.

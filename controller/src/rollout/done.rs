@@ -38,6 +38,10 @@ impl Run<'_> {
             Effect::Restart { container, since: None } => {
                 !super::dependents::due(self.context)?.contains(&container.service)
             }
+            Effect::PostStart { container } => match self.maybe_find(container).await? {
+                Some(container) => !super::hooks::due(self.context)?.contains(&container.id),
+                None => false,
+            },
             Effect::Unpause { container } => {
                 self.maybe_find(container).await?.is_some_and(|container| container.state != State::Paused)
             }

@@ -168,9 +168,11 @@ fn phase(effect: &Effect) -> Phase {
         Effect::Migrate { .. } | Effect::Restore { .. } | Effect::DropInvalidIndexes { .. } => {
             Phase::Migrating
         }
-        Effect::Create { .. } | Effect::Start { .. } | Effect::Unpause { .. } | Effect::Prove { .. } => {
-            Phase::Proving
-        }
+        Effect::Create { .. }
+        | Effect::Start { .. }
+        | Effect::PostStart { .. }
+        | Effect::Unpause { .. }
+        | Effect::Prove { .. } => Phase::Proving,
         Effect::Join { .. }
         | Effect::SetRestart { .. }
         | Effect::SetLimits { .. }

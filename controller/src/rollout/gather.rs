@@ -43,7 +43,8 @@ impl Gathered {
         };
         let restarts_due = super::dependents::due(context)?;
         let damaged = super::damage::damaged(context)?;
-        let hints = Hints { applied: applied(context)?, restarts_due, damaged, ..hints };
+        let post_start_due = super::hooks::due(context)?;
+        let hints = Hints { applied: applied(context)?, post_start_due, restarts_due, damaged, ..hints };
         let serving = ledger.serving(&context.app)?;
         let database =
             super::database::facts(context, release, &outputs, &observed, &serving, &hints, rollout).await?;

@@ -9,6 +9,7 @@ mod done;
 mod execute;
 mod failure;
 mod gather;
+mod hooks;
 #[cfg(test)]
 mod oracle;
 mod outside;

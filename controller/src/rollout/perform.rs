@@ -37,6 +37,7 @@ impl Run<'_> {
             Effect::Attach { container, network } => self.attach(container, network).await,
             Effect::Create { container, role } => self.create(container, *role).await,
             Effect::Start { container } => self.start(container).await,
+            Effect::PostStart { container } => self.post_start(container).await,
             Effect::Restart { container, since } => self.restart(container, since.is_some()).await,
             Effect::Unpause { container } => {
                 self.on(container, |run, id| Box::pin(async move { run.context.engine.unpause(&id).await }))
@@ -62,12 +63,7 @@ impl Run<'_> {
                 self.context.engine.rename(new.as_str(), &from.name).await?;
                 Ok(None)
             }
-            Effect::Stop { container } => {
-                self.on(container, |run, id| {
-                    Box::pin(async move { run.context.engine.stop(&id, None).await })
-                })
-                .await
-            }
+            Effect::Stop { container } => self.stop(container).await,
             Effect::Remove { container } => self.remove(container).await,
             Effect::Tag { image, tag, .. } => self.tag(image, tag).await,
             Effect::Backup { .. } => self.backup().await,
@@ -401,6 +397,7 @@ impl Run<'_> {
         let temporary = container.label(label::ROLE).is_some_and(|role| role != Role::Replacement.as_str());
         self.context.engine.remove(container.id.as_str(), temporary).await?;
         self.context.ledger.forget_container(&container.id)?;
+        self.is_gone(&container)?;
         Ok(None)
     }
 

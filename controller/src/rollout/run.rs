@@ -46,6 +46,8 @@ pub(super) mod fact {
     pub(crate) const BEFORE: &str = "before";
     /// The old container of every service that was taken over.
     pub(crate) const OLD: &str = "old";
+    /// The containers whose `post_start` has not run to its end since they were started; the newest rollout's word counts.
+    pub(crate) const POST_START_DUE: &str = "postStartDue";
     /// The services that have yet to be restarted with what they depend on; the newest rollout's word counts.
     pub(crate) const RESTARTS_DUE: &str = "restartsDue";
     /// The containers that a restart has not healed; the newest rollout's word counts.
@@ -351,11 +353,13 @@ async fn start_what_served(order: &Order<'_>) -> Result<(), Failure> {
     {
         return Ok(());
     }
+    let run = Run::new(order);
     for (service, id) in ledger.serving(&context.app)? {
         let stopped = context.engine.container(id.as_str()).await?.is_some_and(|it| !it.running());
         if stopped {
             tracing::warn!(app = %context.app, %service, "the ledger cannot be written: what the fence stopped is started again");
             context.engine.start(id.as_str()).await?;
+            run.hooks_without_a_record(&id).await;
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Starts containers, and starts them again.
+//! Starts containers, stops them, and starts them again.
 
 use evenkeel_core::container::label;
 use evenkeel_core::observed::Container;
@@ -17,6 +17,7 @@ impl Run<'_> {
         if serves {
             self.serves_anew(&subject.service)?;
         }
+        self.begins(&container)?;
         self.context.engine.start(container.id.as_str()).await?;
         if serves {
             self.context.ledger.set_serving(&self.context.app, &subject.service, &container.id)?;
@@ -35,11 +36,22 @@ impl Run<'_> {
         if for_its_own_sake {
             self.serves_anew(&subject.service)?;
         }
+        let said = self.pre_stop(&container).await?;
         self.context.engine.stop(container.id.as_str(), None).await?;
         self.heal_networks(&container).await?;
+        self.begins(&container)?;
         self.context.engine.start(container.id.as_str()).await?;
         self.serves_anew(&subject.service)?;
-        Ok(None)
+        Ok(said)
+    }
+
+    pub(super) async fn stop(&self, subject: &Subject) -> Result<Option<String>, Failure> {
+        let Some(container) = self.maybe_find(subject).await? else {
+            return Ok(Some("it is gone".to_owned()));
+        };
+        let said = self.pre_stop(&container).await?;
+        self.context.engine.stop(container.id.as_str(), None).await?;
+        Ok(said)
     }
 
     /// A stopped container does not start while it is on a network that was removed and made again.

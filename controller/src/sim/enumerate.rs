@@ -16,7 +16,7 @@ use super::stories::{Story, all};
 const SHOWN: usize = 60;
 
 /// Every effect that a step can have.
-const EFFECTS: [&str; 30] = [
+const EFFECTS: [&str; 31] = [
     "materialise",
     "build",
     "pull",
@@ -28,6 +28,7 @@ const EFFECTS: [&str; 30] = [
     "attach",
     "create",
     "start",
+    "post-start",
     "restart",
     "unpause",
     "prove",

@@ -248,11 +248,20 @@ impl Engine for Machine {
     }
 
     async fn start(&self, id: &str) -> Result<(), EngineError> {
-        self.on("start", id, World::start).await
+        self.on("start", id, |world, place| {
+            if world.containers[place].since.is_none() {
+                world.containers[place].begins();
+            }
+            world.start(place)
+        })
+        .await
     }
 
-    async fn stop(&self, id: &str, _grace: Option<Duration>) -> Result<(), EngineError> {
+    async fn stop(&self, id: &str, grace: Option<Duration>) -> Result<(), EngineError> {
         self.gone_is_fine("stop", id, |world, place| {
+            if grace.is_none() {
+                world.is_told(place);
+            }
             world.stop(place);
             Ok(())
         })
@@ -334,6 +343,10 @@ impl Engine for Machine {
     }
 
     async fn exec(&self, id: &str, exec: Exec) -> Result<ExecOutcome, EngineError> {
+        self.look(|world| {
+            let place = world.position(id);
+            place.map(|place| world.containers[place].tried.insert(exec.command.clone()))
+        });
         self.on(&format!("run `{}` in", exec.command.join(" ")), id, |world, place| {
             if world.containers[place].since.is_none() {
                 return Err("it is not running".to_owned());
@@ -341,8 +354,14 @@ impl Engine for Machine {
             if world.containers[place].seen.state == State::Paused {
                 return Err("it is paused".to_owned());
             }
-            world.hooked = Some(world.clock);
-            Ok(ExecOutcome::default())
+            if exec.command == ["pg_isready"] {
+                world.hooked = Some(world.clock);
+            }
+            let exit_code = i64::from(exec.command == ["false"]);
+            if exit_code == 0 {
+                world.containers[place].has_run(&exec.command);
+            }
+            Ok(ExecOutcome { exit_code, ..ExecOutcome::default() })
         })
         .await
     }

@@ -17,7 +17,7 @@ use super::world::{Instance, World};
 
 /// What is on record, as far as anything is decided by it. Of closed rollouts that is how they ended; steps are
 /// for people to read.
-const RECORDS: [&str; 13] = [
+const RECORDS: [&str; 14] = [
     "SELECT name, live_release, live_revision, attempted_revision, suspended, schema, system_identifier FROM apps",
     "SELECT digest, outputs FROM releases ORDER BY digest",
     "SELECT release, previous, reverting IS NOT NULL FROM rollouts WHERE finished_at IS NULL",
@@ -31,6 +31,7 @@ const RECORDS: [&str; 13] = [
     "SELECT release FROM quarantine ORDER BY release",
     "SELECT reason FROM conditions ORDER BY reason",
     "SELECT count(*) > 0 FROM backups",
+    "SELECT value FROM (SELECT value FROM facts WHERE key = 'postStartDue' ORDER BY rollout DESC LIMIT 1) WHERE value <> '[]'",
     "SELECT value FROM (SELECT value FROM facts WHERE key = 'restartsDue' ORDER BY rollout DESC LIMIT 1) WHERE value <> '[]'",
 ];
 
@@ -112,7 +113,7 @@ fn container(world: &World, it: &Instance, known: bool) -> String {
     let cluster = it.cluster.as_ref().map(|cluster| databases(&cluster.databases));
     format!(
         "{} {:?} {:?} {} {:?} {} {:?} {places:?} {links:?} {:?} {} {} {:?} {since:?} {:?} {:?} {cluster:?} {known} {} \
-         {:?} {} {}",
+         {:?} {} {} {:?}",
         seen.name,
         seen.label(label::CONFIG),
         seen.label(label::ROLE),
@@ -130,6 +131,7 @@ fn container(world: &World, it: &Instance, known: bool) -> String {
         it.torn.keys(),
         it.again_at.is_some(),
         seen.restart_count,
+        it.ran,
     )
 }
 

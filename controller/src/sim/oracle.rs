@@ -84,6 +84,7 @@ pub(super) fn faults_of(process: &Process, tries: usize) -> Vec<String> {
     let mut faults: Vec<String> = world.violations.iter().cloned().collect();
     faults.extend(lost_rows(&world));
     faults.extend(temporaries(&world));
+    faults.extend(not_whole(&world));
     faults.extend(forgotten_images(process, &world));
     if !world.locks.is_empty() {
         faults.push("the database is still locked".to_owned());
@@ -127,6 +128,17 @@ fn temporaries(world: &World) -> impl Iterator<Item = String> {
         .map(|it| format!("container {} is left behind", it.seen.name))
         .collect::<Vec<_>>()
         .into_iter()
+}
+
+/// What evenkeel made and started runs, and its hooks have not since. What Compose made and is put back has none that anybody knows.
+fn not_whole(world: &World) -> Vec<String> {
+    let made =
+        world.containers.iter().filter(|it| it.since.is_some() && it.seen.label(label::CONFIG).is_some());
+    let fault = |it: &Instance| {
+        let hook = it.is_not_whole()?.command.join(" ");
+        Some(format!("{} runs, and `{hook}` has not run since it was started", it.seen.name))
+    };
+    made.filter_map(fault).collect()
 }
 
 /// Images that evenkeel built, and that no release on record has: nobody would ever remove them.

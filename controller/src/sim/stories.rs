@@ -130,6 +130,29 @@ impl Story {
         self
     }
 
+    /// Every commit's services have hooks.
+    fn hooked(mut self) -> Self {
+        for commit in &mut self.commits {
+            for service in ["db", "api", "worker"] {
+                let hooks = format!(
+                    "  {service}:\n    post_start: [{{command: [greet, {service}]}}, {{command: [warm, up]}}]\n    \
+                     pre_stop: [{{command: [drain, {service}]}}]\n"
+                );
+                commit.compose = commit.compose.replacen(&format!("  {service}:\n"), &hooks, 1);
+            }
+        }
+        self
+    }
+
+    /// The last commit's hook of a service fails.
+    fn with_a_hook_that_fails(self, service: &str) -> Self {
+        let mut story = self.hooked().fails();
+        if let Some(commit) = story.commits.last_mut() {
+            commit.compose = commit.compose.replace(&format!("[greet, {service}]"), "['false']");
+        }
+        story
+    }
+
     /// It fails, and everything is put back.
     fn fails(self) -> Self {
         Self { ends_at: self.tip.checked_sub(1), ..self }
@@ -194,7 +217,24 @@ pub(super) fn all() -> Vec<Story> {
     stories.extend(reverts());
     stories.extend(deploys());
     stories.extend(drifts());
+    stories.extend(hooks());
     stories
+}
+
+fn hooks() -> Vec<Story> {
+    let next = "script a\nnew\n";
+    vec![
+        story("hooks: code only", &[FIRST], next).hooked(),
+        story("hooks: a fenced migration", &[FIRST], "script a\nscript b breaking\n").hooked(),
+        story("hooks: adoption with new code", &[FIRST], next).adopts().hooked(),
+        story("hooks: code that fails its bake", &[FIRST], "script a\nfault late\n").hooked().fails(),
+        story("hooks: a candidate's fails", &[FIRST], next).with_a_hook_that_fails("api"),
+        story("hooks: one that is stopped first fails", &[FIRST], next).with_a_hook_that_fails("worker"),
+        story("hooks: drift", &[], FIRST).hooked().drifts(|world| {
+            world.meddle("shop-api-1", World::stop);
+            world.meddle("shop-db-1", World::stop);
+        }),
+    ]
 }
 
 fn deploys() -> Vec<Story> {

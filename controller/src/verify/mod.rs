@@ -8,7 +8,7 @@ mod wire;
 
 pub(crate) use bake::{BakeSubject, Baking, bake};
 pub(crate) use probe::{Reach, address};
-pub(crate) use prove::{ProofSubject, prove};
+pub(crate) use prove::{ProofSubject, prove, tail, words};
 pub(crate) use smoke::smoke;
 #[cfg(test)]
 pub(crate) use wire::{Answer, Ask};

@@ -152,8 +152,8 @@ impl Ahead {
     }
 }
 
-/// The end of what a check that failed had to say.
-fn words(outcome: &ExecOutcome) -> String {
+/// The end of what a command that failed had to say.
+pub(crate) fn words(outcome: &ExecOutcome) -> String {
     let output = String::from_utf8_lossy(&outcome.stdout);
     let said = format!("{}\n{}", output.trim(), outcome.stderr.trim());
     let last: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).rev().take(5).collect();

@@ -16,6 +16,7 @@ mod fenced;
 mod first;
 mod full_disk;
 mod harness;
+mod hooks;
 mod host_files;
 mod in_container;
 mod let_go;

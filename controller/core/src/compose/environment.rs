@@ -24,6 +24,13 @@ pub(super) fn read(fields: &mut Fields<'_>, context: &Context<'_>) -> BTreeMap<S
     environment
 }
 
+/// Reads the `environment` of a hook.
+pub(super) fn of_hook(fields: &mut Fields<'_>, context: &Context<'_>) -> BTreeMap<String, Secret> {
+    let mut environment = BTreeMap::new();
+    fields.with("environment", |node, report| inline(node, context, &mut environment, report));
+    environment
+}
+
 fn inline(
     node: &Node,
     context: &Context<'_>,

@@ -12,6 +12,7 @@ mod dotenv;
 mod environment;
 mod fields;
 mod given;
+mod hooks;
 mod include;
 mod interpolate;
 mod kernel;

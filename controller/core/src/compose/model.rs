@@ -189,11 +189,32 @@ pub struct Service {
     /// mount is in `mounts`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub volumes_from: Vec<String>,
+    /// `post_start:` in order: run in each container that has just been started.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub post_start: Vec<ServiceHook>,
+    /// `pre_stop:` in order: run in each container that is about to be stopped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pre_stop: Vec<ServiceHook>,
     /// What it asks of the kernel, the runtime and the engine beyond the ordinary.
     #[serde(default, skip_serializing_if = "Kernel::is_empty")]
     pub kernel: Kernel,
     /// Whether it is a one-shot: another service waits for it with `service_completed_successfully`.
     pub one_shot: bool,
+}
+
+/// A command that is run in a service's container, beside what runs there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceHook {
+    /// The command and its arguments.
+    pub command: Vec<String>,
+    /// The user; the container's when unset.
+    pub user: Option<String>,
+    /// Whether it has all rights on the host.
+    pub privileged: bool,
+    /// The working directory; the container's when unset.
+    pub working_dir: Option<String>,
+    /// Variables beside the container's own, which they override. Values are secret.
+    pub environment: BTreeMap<String, Secret>,
 }
 
 /// When an image is pulled.

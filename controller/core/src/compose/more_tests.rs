@@ -220,3 +220,50 @@ fn what_is_given_and_cannot_be_read_counts_by_its_name_or_is_a_fault() {
     disk.unreadable.insert("/etc/shop/keys".to_owned(), false);
     insta::assert_snapshot!(disk.refused(), @"compose.yaml:2:24: cannot read /etc/shop/keys: Permission denied (evenkeel has to read it: run it as root, or look at the permissions of the file and its directories)");
 }
+
+#[test]
+fn hooks_are_read_like_a_service_s_own_commands() {
+    let project = disk(
+        "services:\n  a:\n    image: x\n    post_start:\n      - {command: warm 'two words', environment: [TOKEN, 'B=${TOKEN}']}\n",
+    )
+    .file("more.yaml", "services: {a: {post_start: [{command: [x, $$HOME], user: root, environment: {N: 1}}]}}")
+    .host("/srv/shop/.env", "TOKEN=t0ken\n")
+    .project("{projectDirectory: /srv/shop, files: [compose.yaml, more.yaml]}");
+    let hooks = &project.services["a"].post_start;
+    let told: Vec<String> = hooks
+        .iter()
+        .map(|hook| {
+            let variables = hook.environment.iter().map(|(name, value)| format!("{name}={}", value.expose()));
+            format!("{:?} as {:?} with {:?}", hook.command, hook.user, variables.collect::<Vec<_>>())
+        })
+        .collect();
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    ["warm", "two words"] as None with ["B=t0ken", "TOKEN=t0ken"]
+    ["x", "$HOME"] as Some("root") with ["N=1"]
+    "#);
+    assert!(!format!("{project:?}").contains("t0ken"));
+}
+
+#[test]
+fn hooks_that_cannot_be_are_located() {
+    let said = [
+        of_service("post_start: [{user: root}]"),
+        of_service("pre_stop: [{command: []}]"),
+        of_service("pre_stop: {command: x}"),
+        of_service("post_start: [x]"),
+        of_service("pre_start: [{command: x}]"),
+        refused(
+            "services:\n  a: {image: x, post_start: [{command: x}], pre_stop: [{command: x}]}\n  b:\n    image: y\n    \
+             depends_on: {a: {condition: service_completed_successfully}}\n",
+        ),
+    ];
+    insta::assert_snapshot!(said.join("\n"), @"
+    compose.yaml:4:18: a hook needs a `command`
+    compose.yaml:4:16: a hook needs a `command`
+    compose.yaml:4:15: a map stands where a list is expected
+    compose.yaml:4:18: `x` stands where a map is expected
+    compose.yaml:4:5: `pre_start` is refused (each is a container of its own before the service's: write it as a service, and wait for it with `service_completed_successfully`)
+    compose.yaml:2:17: `a` runs to its end, and may have ended before its `post_start` has run (make it part of the service's own command)
+    compose.yaml:2:45: `a` runs to its end, and may have ended before its `pre_stop` has run (make it part of the service's own command)
+    ");
+}

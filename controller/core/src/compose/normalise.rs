@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::fields::{Context, Report};
 use super::scalar::expected;
 use super::{
-    Condition, MountSource, Network, Port, Project, Service, Volume, depends, given, links, network, service,
+    Condition, MountSource, Network, Port, Project, Service, Volume, depends, given, hooks, links, network,
+    service,
 };
 use crate::located::Fault;
 use crate::name::{ProjectName, ServiceName};
@@ -32,6 +33,7 @@ pub(super) fn project(
         classic: BTreeMap::new(),
     };
     given::check(node, report);
+    hooks::check(node, &project, report);
     check_cycle(node, &project, report);
     check_container_names(node, &project, report);
     check_ports(node, &project, report);

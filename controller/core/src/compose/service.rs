@@ -7,7 +7,7 @@ use super::fields::{Context, Fields, Report, items};
 use super::scalar::{boolean, bytes, command, count, duration, expected, integer, text, word};
 use super::{
     Attachment, Condition, Dependency, Healthcheck, Logging, Mount, Port, PullPolicy, RestartPolicy, Service,
-    build, depends, devices, environment, given, kernel, links, mount, network, port, resources,
+    build, depends, devices, environment, given, hooks, kernel, links, mount, network, port, resources,
 };
 use crate::located::Fault;
 use crate::name::ServiceName;
@@ -27,6 +27,8 @@ pub(super) fn read(node: &Node, context: &Context<'_>, report: &mut Report) -> R
     service.depends_on =
         fields.with("depends_on", |node, report| depends::read(node, context, report)).unwrap_or_default();
     links::read(&mut fields, context, &mut service);
+    service.post_start = hooks::read(&mut fields, "post_start", context);
+    service.pre_stop = hooks::read(&mut fields, "pre_stop", context);
     namespaces(&mut fields, context, &mut service);
     service.resources = resources::read(&mut fields);
     host(&mut fields, &mut service);

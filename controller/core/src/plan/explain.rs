@@ -1,6 +1,6 @@
 //! Why a service needs another container: named down to the variable, never with a value.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Facts;
 use super::alike::is_kept;
@@ -112,8 +112,10 @@ fn fields(old: &Service, new: &Service, reasons: &mut Vec<String>) {
             .unwrap_or_default()
     };
     let (old, new) = (plain(old), plain(new));
+    // What says nothing is left out of either.
+    let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     let changed: Vec<&str> =
-        new.iter().filter(|(key, value)| old.get(*key) != Some(value)).map(|(key, _)| key.as_str()).collect();
+        keys.into_iter().filter(|key| old.get(*key) != new.get(*key)).map(String::as_str).collect();
     if !changed.is_empty() {
         reasons.push(format!("{} changed", changed.join(", ")));
     }

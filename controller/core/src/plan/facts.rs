@@ -85,6 +85,8 @@ pub struct Hints {
     pub was_fenced: bool,
     /// The revisions that the ledger itself has moved the schema to.
     pub applied: Vec<BTreeSet<SchemaRevision>>,
+    /// Containers that were started, and whose `post_start` hooks have not run to their end since.
+    pub post_start_due: BTreeSet<ContainerId>,
     /// Services that have yet to be restarted, because what they depend on has been replaced or restarted.
     pub restarts_due: BTreeSet<ServiceName>,
     /// Containers that were restarted because their healthcheck failed, and did not become healthy.

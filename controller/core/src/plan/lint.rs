@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::deploy::to_restart;
+use super::hooks::has_hooks;
 use super::{Class, Effect, Facts, Plan, Role, Stage, Strategy, Subject};
 use crate::compose::RestartPolicy;
 use crate::database::SchemaWord;
@@ -21,6 +22,7 @@ pub fn lint(plan: &Plan, facts: &Facts<'_>) -> Vec<String> {
     lint.the_way_back_stays_until_the_bake_is_over();
     lint.names_are_free();
     lint.dependents_are_restarted();
+    lint.what_starts_has_its_hooks_run();
     lint.found
 }
 
@@ -284,6 +286,24 @@ impl<'a, 'f> Lint<'a, 'f> {
                     .map(|(name, cause)| format!("{name} asks to be restarted with {cause}, and is not")),
             );
         }
+    }
+
+    fn what_starts_has_its_hooks_run(&mut self) {
+        let faults: Vec<String> = self
+            .steps()
+            .filter_map(|(at, effect)| {
+                let (Effect::Start { container } | Effect::Restart { container, .. }) = effect else {
+                    return None;
+                };
+                let next = self.plan.steps.get(at + 1).map(|step| &step.effect);
+                let run = next.is_some_and(
+                    |effect| matches!(effect, Effect::PostStart { container: it } if it == container),
+                );
+                (has_hooks(self.facts, container) && !run)
+                    .then(|| format!("{} is started without its hooks", container.name))
+            })
+            .collect();
+        self.found.extend(faults);
     }
 
     /// A left-over of ours that does not run is removed by whoever needs its name.

@@ -6,6 +6,7 @@ mod deploy;
 pub mod drift;
 mod explain;
 mod facts;
+mod hooks;
 mod lint;
 mod make;
 mod prepare;

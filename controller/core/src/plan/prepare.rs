@@ -1,6 +1,7 @@
 //! The first half: all that can be made ready without touching what serves.
 
 use super::deploy::intentions;
+use super::hooks::with_hooks;
 use super::schema::SchemaMove;
 use super::service::{Action, Work, final_name};
 use super::{Class, Effect, Facts, Plan, Role, Stage, Step, Strategy, Subject};
@@ -22,6 +23,7 @@ pub(super) fn prepare(facts: &Facts<'_>, works: &[Work<'_>], schema: &SchemaMove
         attach(facts, works, &mut steps);
         database(facts, works, schema, &mut steps);
     }
+    let steps = with_hooks(facts, steps);
     let notes = if steps.is_empty() { Vec::new() } else { intentions(facts, works) };
     Plan { stage: Stage::Prepare, strategy: Strategy::None, steps, gaps: Vec::new(), notes }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::explain::explain;
+use super::hooks::{has_hooks, left_over};
 use super::{Class, Effect, Facts, Role, Step, Subject};
 use crate::compose::{Project, RestartPolicy, Service};
 use crate::container::{Endpoint, label};
@@ -250,6 +251,10 @@ fn repairs(
             Effect::Restart { container: subject.clone(), since: Some(container.started_at.clone()) },
             "its healthcheck fails".to_owned(),
         ),
+        _ if facts.hints.post_start_due.contains(&container.id) && has_hooks(facts, &subject) => {
+            let Step { effect, why } = left_over(subject.clone());
+            push(effect, why);
+        }
         _ => {}
     }
     let right = final_name(&facts.desired.project, name, service, Some(container));
@@ -262,7 +267,11 @@ fn repairs(
     if steps.iter().any(|step| {
         matches!(
             step.effect,
-            Effect::Start { .. } | Effect::Restart { .. } | Effect::Unpause { .. } | Effect::Join { .. }
+            Effect::Start { .. }
+                | Effect::Restart { .. }
+                | Effect::PostStart { .. }
+                | Effect::Unpause { .. }
+                | Effect::Join { .. }
         )
     }) {
         let container = Subject { name: right, ..subject };

@@ -121,6 +121,12 @@ pub enum Effect {
         /// It.
         container: Subject,
     },
+    /// Runs the `post_start` hooks of the Compose file in a container that has been started. At least once a start: whether they have
+    /// run is on record only once all of them have.
+    PostStart {
+        /// It.
+        container: Subject,
+    },
     /// Stops a container, with its own signal and grace time, and starts it again.
     Restart {
         /// It.
@@ -180,7 +186,7 @@ pub enum Effect {
         /// Who gets it.
         to: Subject,
     },
-    /// Stops a container, with its own signal and grace time.
+    /// Stops a container: its `pre_stop` hooks of the Compose file, its own signal and grace time.
     Stop {
         /// It.
         container: Subject,
@@ -315,6 +321,7 @@ impl Effect {
             Self::Attach { .. } => "attach",
             Self::Create { .. } => "create",
             Self::Start { .. } => "start",
+            Self::PostStart { .. } => "post-start",
             Self::Restart { .. } => "restart",
             Self::Unpause { .. } => "unpause",
             Self::Prove { .. } => "prove",
@@ -358,6 +365,7 @@ impl Effect {
             }
             Self::Create { container, .. }
             | Self::Start { container }
+            | Self::PostStart { container }
             | Self::Restart { container, .. }
             | Self::Unpause { container }
             | Self::Join { container, .. }

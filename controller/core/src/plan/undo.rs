@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::deploy::to_restart;
+use super::hooks::with_hooks;
 use super::schema::{SchemaMove, schema_move};
 use super::service::active;
 use super::{Effect, Facts, Plan, Stage, Step, Strategy, Subject};
@@ -70,6 +71,7 @@ pub fn undo(facts: &Facts<'_>, before: &[Before]) -> Plan {
             steps.push(Step { effect: Effect::Restart { container, since: None }, why });
         }
     }
+    let steps = with_hooks(facts, steps);
     Plan { stage: Stage::Deploy, strategy: Strategy::None, steps, gaps: Vec::new(), notes: Vec::new() }
 }
 

@@ -45,6 +45,9 @@ pub(super) fn body(spec: &ContainerSpec) -> ContainerCreateBody {
         platform: _,
         one_shot: _,
         pull_policy: _,
+        // Run by whoever starts and stops it.
+        post_start: _,
+        pre_stop: _,
         // The endpoints have them.
         links: _,
         expose,

@@ -127,6 +127,8 @@ fn config(exec: &Exec) -> ExecConfig {
         cmd: Some(exec.command.clone()),
         env: Some(exec.environment.clone()),
         user: exec.user.clone(),
+        working_dir: exec.working_dir.clone(),
+        privileged: Some(exec.privileged),
         ..Default::default()
     }
 }

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use evenkeel_core::compose::Service;
 use evenkeel_core::database::redact::Redactor;
 use evenkeel_core::name::{ReleaseDigest, SchemaRevision};
 use evenkeel_core::plan::Direction;
@@ -63,8 +64,14 @@ pub(super) fn gateway(subnet: &str) -> Option<IpAddr> {
 
 /// Takes the secrets of every service out of a text.
 pub(super) fn redacted(release: &Release, text: &str) -> String {
-    let redactors: Vec<Redactor> =
-        release.project.services.values().map(|service| Redactor::new(&service.environment, [])).collect();
+    redacted_of(release.project.services.values(), text)
+}
+
+/// Takes the secrets of services out of a text.
+pub(super) fn redacted_of<'s>(services: impl Iterator<Item = &'s Service>, text: &str) -> String {
+    let hooks = |service: &'s Service| service.post_start.iter().chain(&service.pre_stop);
+    let variables = services.flat_map(|it| hooks(it).map(|hook| &hook.environment).chain([&it.environment]));
+    let redactors: Vec<Redactor> = variables.map(|variables| Redactor::new(variables, [])).collect();
     let lines = text
         .lines()
         .map(|line| redactors.iter().fold(line.to_owned(), |line, redactor| redactor.line(&line)));

@@ -20,6 +20,7 @@ pub(super) const ALL: &[Scenario] = scenarios![
     a_healthcheck_is_seen,
     what_cannot_be_created,
     a_project_is_listed,
+    commands_in_it,
 ];
 
 async fn from_creation_to_removal(bench: &Bench) {
@@ -217,4 +218,25 @@ async fn a_project_is_listed(bench: &Bench) {
         bench.engine.containers(&bench.project()).await.unwrap().into_iter().map(|it| it.name).collect();
     names.sort();
     bench.note(format!("in the project: {names:?}"));
+}
+
+/// As whom and where a command is run, and what with, changes nothing about how it ends.
+async fn commands_in_it(bench: &Bench) {
+    bench.network("home", false).await;
+    bench.run(&bench.spec("web", &["home"]).await).await;
+    for word in ["true", "false"] {
+        let exec = Exec {
+            command: vec![word.to_owned()],
+            environment: vec!["WORD=ahoy".to_owned()],
+            user: Some("0".to_owned()),
+            working_dir: Some("/".to_owned()),
+            ..Exec::default()
+        };
+        let result = bench.engine.exec(bench.id("web").as_str(), exec).await;
+        bench.tell(format!("run {word} in it"), &result);
+        bench.note(format!("it ends with {:?}", result.ok().map(|outcome| outcome.exit_code)));
+    }
+    bench.see("web").await;
+    bench.stop("web").await;
+    exec(bench, "web").await;
 }

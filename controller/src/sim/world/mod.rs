@@ -1,6 +1,7 @@
 //! The machine that is looked after: containers, networks, volumes and images, and what time does to them.
 
 mod databases;
+mod hooks;
 mod life;
 mod networks;
 mod time;
@@ -82,6 +83,10 @@ pub(super) struct Instance {
     /// Networks that it could not join because a port was held: what is left of the attempt is in the way of the next, and
     /// becomes a place there when it ends.
     pub(super) torn: BTreeMap<String, Endpoint>,
+    /// Hooks of its service that have run in it since somebody started it.
+    pub(super) ran: BTreeSet<Vec<String>>,
+    /// Those that somebody tried to run.
+    pub(super) tried: BTreeSet<Vec<String>>,
     /// A migration tool's own course.
     pub(super) tool: Tool,
     /// What it printed on its standard output.
@@ -173,6 +178,8 @@ impl Instance {
             damaged: false,
             again_at: None,
             torn: BTreeMap::new(),
+            ran: BTreeSet::new(),
+            tried: BTreeSet::new(),
             tool: Tool::Idle,
             output: Vec::new(),
             cluster: None,

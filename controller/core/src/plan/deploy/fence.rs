@@ -97,7 +97,10 @@ impl<'a, 'f> Deployment<'a, 'f> {
             let moves = |step: &&Step| {
                 !matches!(
                     step.effect,
-                    Effect::SetRestart { .. } | Effect::Start { .. } | Effect::Prove { .. }
+                    Effect::SetRestart { .. }
+                        | Effect::Start { .. }
+                        | Effect::PostStart { .. }
+                        | Effect::Prove { .. }
                 )
             };
             self.steps.extend(repairs.iter().filter(moves).cloned());

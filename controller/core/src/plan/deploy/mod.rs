@@ -17,6 +17,7 @@ pub(super) use dependents::to_restart;
 pub(super) use fence::writes;
 use take_over::STAND_IN;
 
+use super::hooks::with_hooks;
 use super::schema::SchemaMove;
 use super::service::{Work, final_name};
 use super::{Class, Effect, Facts, Plan, Role, Stage, Step, Strategy, Subject};
@@ -58,7 +59,7 @@ pub(super) fn deploy(facts: &Facts<'_>, works: &[Work<'_>], schema: &SchemaMove)
     Plan {
         stage: Stage::Deploy,
         strategy: strategy(schema),
-        steps: plan.steps,
+        steps: with_hooks(facts, plan.steps),
         gaps: plan.gaps,
         notes: plan.notes,
     }

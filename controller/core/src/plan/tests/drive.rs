@@ -219,6 +219,11 @@ pub(super) fn deploy(world: &mut World, release: &Release, rollout: i64) -> Vec<
 
 /// The next look finds nothing that differs from the release.
 pub(super) fn nothing_to_do(world: &mut World, release: &Release) {
+    for (service, id) in &world.books.serving {
+        let runs = world.of(service).any(|it| it.id == *id && it.running());
+        let whole = !runs || !world.has_hooks(service, id) || world.hooked.contains(id);
+        assert!(whole, "{service} serves, and its hooks have not run since it was started");
+    }
     let notes = std::mem::take(&mut world.notes);
     let seen = world.look(release, false);
     let facts = seen.facts(release, RolloutId(0));

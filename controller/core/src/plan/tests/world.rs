@@ -46,6 +46,8 @@ pub(super) struct Books {
     pub(super) due: BTreeSet<ServiceName>,
     /// Containers that a restart has not healed.
     pub(super) damaged: BTreeSet<ContainerId>,
+    /// Containers whose `post_start` has yet to run.
+    pub(super) post_start_due: BTreeSet<ContainerId>,
 }
 
 /// What the ledger keeps of one rollout.
@@ -71,6 +73,8 @@ pub(super) struct World {
     /// Releases that the ledger has, the newest first.
     pub(super) releases: Vec<Release>,
     pub(super) code: BTreeMap<ReleaseDigest, Code>,
+    /// Containers whose `post_start` has run since they were started.
+    pub(super) hooked: BTreeSet<ContainerId>,
     made: u32,
 }
 
@@ -120,6 +124,7 @@ impl World {
             taken_over: self.notes.taken_over,
             was_fenced: self.notes.fenced,
             applied: self.books.applied.clone().into_iter().collect(),
+            post_start_due: self.books.post_start_due.clone(),
             restarts_due: self.books.due.clone(),
             damaged: self.books.damaged.clone(),
         };
@@ -244,10 +249,12 @@ impl World {
         self.make(release, rollout, reverting, effect)?;
         if torn {
             // What is due is on record before the effect, and off the record after it.
-            let due = self.books.due.clone();
-            self.books = books;
+            let now = std::mem::replace(&mut self.books, books);
             if !matches!(effect, Effect::Restart { .. }) {
-                self.books.due = due;
+                self.books.due = now.due;
+            }
+            if !matches!(effect, Effect::PostStart { .. }) {
+                self.books.post_start_due = now.post_start_due;
             }
         }
         self.check()
@@ -290,7 +297,18 @@ impl World {
                 if let Some(health) = &mut it.health {
                     health.status = HealthStatus::Starting;
                 }
+                let id = it.id.clone();
                 self.serves_anew(release, &container.service);
+                self.begins(&container.service, &id);
+            }
+            Effect::PostStart { container } => {
+                let it = self.get(container, rollout)?;
+                if !it.running() {
+                    return Err(format!("{} does not run", container.name));
+                }
+                let id = it.id.clone();
+                self.books.post_start_due.remove(&id);
+                self.hooked.insert(id);
             }
             Effect::Unpause { container } => self.get(container, rollout)?.state = State::Running,
             Effect::Prove { containers } => self.prove(release, rollout, containers)?,
@@ -436,6 +454,7 @@ impl World {
             .iter()
             .any(|role| container.label(label::ROLE) == Some(role.as_str()));
         let id = container.id.clone();
+        self.begins(&subject.service, &id);
         if !private || self.books.serving.get(&subject.service) == Some(&id) {
             self.serves_anew(release, &subject.service);
             self.books.serving.insert(subject.service.clone(), id);
@@ -450,6 +469,9 @@ impl World {
             let container = self.get(subject, rollout)?.clone();
             if !container.running() && !one_shot {
                 return Err(format!("{} does not run", subject.name));
+            }
+            if self.has_hooks(&subject.service, &container.id) && !self.hooked.contains(&container.id) {
+                return Err(format!("{} is to be proven before its hooks have run", subject.name));
             }
             let needed = release
                 .project
@@ -498,6 +520,23 @@ impl World {
             self.books.serving.insert(subject.service.clone(), id);
         }
         Ok(())
+    }
+
+    /// It has been started: its hooks are due.
+    fn begins(&mut self, service: &ServiceName, id: &ContainerId) {
+        self.hooked.remove(id);
+        if self.has_hooks(service, id) {
+            self.books.post_start_due.insert(id.clone());
+        }
+    }
+
+    /// Whether a container was made to have hooks.
+    pub(super) fn has_hooks(&self, service: &ServiceName, id: &ContainerId) -> bool {
+        let container = self.observed.containers.iter().find(|it| it.id == *id);
+        let config = container.and_then(|it| it.label(label::CONFIG));
+        let of = self.releases.iter().find(|release| Some(release.config(service)) == config);
+        of.and_then(|release| release.project.services.get(service))
+            .is_some_and(|it| !it.post_start.is_empty())
     }
 
     fn serves_anew(&mut self, release: &Release, service: &ServiceName) {

@@ -75,6 +75,25 @@ async fn outputs_are_kept_apart_and_the_exit_code_is_told() {
 }
 
 #[tokio::test]
+async fn a_command_runs_where_and_with_the_rights_that_it_is_given() {
+    let bench = Bench::new("rights");
+    let id = bench.run(&bench.spec("box", &[])).await;
+    let rights = async |privileged| {
+        let exec = Exec {
+            working_dir: Some("/var".into()),
+            privileged,
+            ..command(&["sh", "-c", "pwd; grep CapEff /proc/self/status"])
+        };
+        let outcome = bench.docker.exec(id.as_str(), exec).await.expect("a command");
+        String::from_utf8(outcome.stdout).expect("text")
+    };
+    let (plain, all) = (rights(false).await, rights(true).await);
+    assert!(plain.starts_with("/var\n"), "{plain}");
+    // An engine that has not all rights itself says that it cannot give them.
+    assert_ne!(plain, all, "one has more rights than the other");
+}
+
+#[tokio::test]
 async fn a_command_that_does_not_exist_fails_like_one_of_a_shell() {
     let bench = Bench::new("nocommand");
     let id = bench.run(&bench.spec("box", &[])).await;
