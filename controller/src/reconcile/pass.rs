@@ -281,7 +281,7 @@ pub(super) async fn record(handle: &Arc<Handle>, order: &Order<'_>, end: End) ->
         End::Cancelled(_) => Next::Again,
         End::Parked(_) => Next::Retry(first),
         End::Degraded(message) => {
-            handle.hold(Reason::ProbeFailed, &message);
+            handle.hold(Reason::ProbeFailed, &message)?;
             Next::Retry(first)
         }
         End::Transient { reason, message } | End::Blocked { reason, message } => {
@@ -306,9 +306,9 @@ fn hold_back(handle: &Handle, order: &Order<'_>, end: &End) -> Result<(), Failur
             }
             // What an earlier try was put back for is not why this one was.
             handle.release_holds()?;
-            handle.hold(*reason, message);
+            handle.hold(*reason, message)?;
         }
-        End::RevertFailed(message) => handle.hold(Reason::RevertFailed, message),
+        End::RevertFailed(message) => handle.hold(Reason::RevertFailed, message)?,
         _ => {}
     }
     Ok(())
@@ -425,11 +425,9 @@ impl Handle {
     }
 
     /// Something that holds until a release succeeds; it survives the process.
-    fn hold(&self, reason: Reason, message: &str) {
+    fn hold(&self, reason: Reason, message: &str) -> Result<(), Failure> {
         let condition = Condition { reason, message: message.to_owned(), since: self.context.ledger.now() };
-        if let Err(error) = self.context.ledger.set_condition(&self.name, &condition) {
-            tracing::error!(app = %self.name, %error, "a condition could not be recorded");
-        }
+        Ok(self.context.ledger.set_condition(&self.name, &condition)?)
     }
 
     pub(super) fn release_holds(&self) -> Result<(), Failure> {

@@ -1,7 +1,7 @@
 //! Tells every story, ends it by a crash wherever there can be one, lets every effect fail, and looks how it ends.
 //!
 //! `EVENKEEL_SIM=full` takes everything where an ordinary run takes a part; `EVENKEEL_STORY=WORDS` takes only the stories
-//! whose names have these words.
+//! whose names have these words, and `EVENKEEL_FAULT='Ledger(93)'` that mishap alone.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;

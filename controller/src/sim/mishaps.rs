@@ -18,8 +18,12 @@ pub(super) async fn every_mishap(reference: &Reference<'_>, figures: &mut Figure
     let writes = (0..reference.figures.writes).map(Fault::Ledger);
     let reads = (0..reference.figures.reads).map(Fault::Stale);
     let stale = std::env::var("EVENKEEL_SIM").is_ok_and(|how| how == "stale");
-    let faults: Vec<Fault> = if stale { reads.collect() } else { effects.chain(writes).collect() };
-    let stride = if full() { 1 } else { ORDINARY };
+    let mut faults: Vec<Fault> = if stale { reads.collect() } else { effects.chain(writes).collect() };
+    let mut stride = if full() { 1 } else { ORDINARY };
+    if let Ok(one) = std::env::var("EVENKEEL_FAULT") {
+        faults.retain(|fault| format!("{fault:?}") == one);
+        stride = 1;
+    }
     // Another part of them in each story.
     for fault in faults.iter().skip(faults.len() % stride).step_by(stride) {
         figures.mishaps += 1;

@@ -75,7 +75,8 @@ fn databases(databases: &BTreeMap<String, super::cluster::Database>) -> String {
         let (at, left, invalid) = (revisions(&database.revisions()), &database.left, &database.invalid);
         format!("database {name} at {at} with {left:?} and {invalid:?}")
     };
-    databases.iter().map(one).collect::<Vec<_>>().join(", ")
+    // A release that was tried twice has two of them.
+    databases.iter().map(one).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ")
 }
 
 /// What must hold at every end, whatever the story. A release that fails may have been tried so often.

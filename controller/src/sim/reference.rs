@@ -4,9 +4,13 @@ use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex};
 
+use evenkeel_core::name::ReleaseDigest;
+use evenkeel_core::status::{Outcome, StepRecord};
+
 use super::enumerate::Figures;
 use super::image::{Image, Moment};
 use super::likeness::likeness;
+use super::machine::{Fault, Mishap};
 use super::process::{Circumstances, Process};
 use super::stage::{End, IDLE, Stage, history, told};
 use super::stories::Story;
@@ -22,6 +26,8 @@ pub(super) struct Reference<'a> {
     pub(super) states: States,
     /// How it has to end.
     expected: End,
+    /// How its rollouts end.
+    outcomes: Vec<(ReleaseDigest, Option<Outcome>)>,
     pub(super) figures: Figures,
 }
 
@@ -48,19 +54,24 @@ impl<'a> Reference<'a> {
         }
         stays(story, &beginning, &process, Instance::started).map_err(|why| told(&process, &why))?;
         let figures = figures(&process, &beginning, images.len());
+        let outcomes = outcomes(&process);
         let expected = match story.moves_to {
             None => end,
             Some(tip) => stage.run(&process.end("the end"), tip, Circumstances::default(), IDLE).await?.0,
         };
-        Ok(Self { stage, beginning, images, states, expected, figures })
+        Ok(Self { stage, beginning, images, states, expected, outcomes, figures })
     }
 
     /// From an image to the same end.
     pub(super) async fn restart(&self, left: &Image, how: Circumstances, idle: usize) -> Result<(), String> {
         let story = self.stage.story;
         let tip = story.moves_to.filter(|_| how.fault.is_none()).unwrap_or(story.tip);
+        let is_done = matches!(how.fault, Some(Fault::At(_, Mishap::LostReply)));
         let (end, process) = self.stage.run(left, tip, how, idle).await?;
         stays(story, &self.beginning, &process, Instance::id).map_err(|why| told(&process, &why))?;
+        if is_done && outcomes(&process) != self.outcomes {
+            return Err(told(&process, "what was done is not recognised, and something is tried again"));
+        }
         end.differs(&self.expected).map_or(Ok(()), |why| Err(told(&process, &why)))
     }
 }
@@ -86,6 +97,13 @@ impl Instance {
     fn started(&self) -> String {
         format!("{} {} {:?}", self.seen.id, self.seen.started_at, self.since)
     }
+}
+
+/// A backup that nobody heard of counts for nothing: it is made again, in another try.
+fn outcomes(process: &Process) -> Vec<(ReleaseDigest, Option<Outcome>)> {
+    let lost = |step: &StepRecord| step.step == "backup" && step.outcome.as_deref() == Some("failed");
+    let counted = history(process).into_iter().filter(|rollout| !rollout.steps.iter().any(lost));
+    counted.map(|rollout| (rollout.release, rollout.outcome)).collect()
 }
 
 fn figures(process: &Process, beginning: &Image, points: usize) -> Figures {

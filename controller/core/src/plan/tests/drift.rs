@@ -171,7 +171,7 @@ fn every_kind_is_told_and_healed_by_what_the_table_says() {
       tag evenkeel/shop-api:c1a83445fdc55bae as shop-api — the Compose file names it so
       remove shop-api-1-000000000001-old — it is no longer needed
     replaced shop-api-1: evenkeel has not made it
-      create shop-api-1-r3 — its container was not made by evenkeel
+      create shop-api-1-r3 — its container was not made by evenkeel: it bears no digest of docker-compose's
       start shop-api-1-r3 — in private: no user reaches it there
       create shop-api-1-r3-stand-in — the published port is still held; a portless copy carries the names meanwhile
       start shop-api-1-r3-stand-in — in private
