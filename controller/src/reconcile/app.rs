@@ -9,6 +9,7 @@ use evenkeel_core::release::{DigestKey, Release};
 use tokio::sync::{Notify, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::pulse::GLANCE;
 use super::view::View;
 use crate::engine::EngineEvent;
 use crate::rollout::Context;
@@ -135,7 +136,10 @@ impl Handle {
     async fn forget_own_events(&self) {
         tokio::time::sleep(OWN_EVENTS).await;
         let mut reasons = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
-        reasons.pending.retain(|reason| !reason.starts_with("event"));
+        reasons.pending.retain(|reason| !reason.starts_with("event") && reason != GLANCE);
+        drop(reasons);
+        // The next glance is what later ones are compared with.
+        *self.glance.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     fn take(&self) -> Reasons {

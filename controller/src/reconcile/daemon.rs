@@ -153,7 +153,7 @@ impl Daemon {
                 }
             }
         }
-        for app in self.to_be_let_go_of(name).into_iter().filter(|app| !duplicates.contains_key(app)) {
+        for app in self.unfinished(name, duplicates) {
             let tip = Tip { revision: revision.clone(), manifest: None };
             apps.entry(app.clone()).or_insert_with(|| self.worker(followed, &app, tip));
         }
@@ -165,15 +165,20 @@ impl Daemon {
         }
     }
 
-    /// Applications of a source that ask to be let go of when their manifest goes, which it may have done while evenkeel was down.
-    fn to_be_let_go_of(&self, source: &str) -> Vec<AppName> {
+    /// Applications of a source whose manifest may have gone while evenkeel was down, and that something is left to do for: those that
+    /// ask to be let go of then, and those whose users may wait for the end of a rollout.
+    fn unfinished(&self, source: &str, duplicates: &BTreeMap<AppName, Vec<String>>) -> Vec<AppName> {
         let asks = |record: &AppRecord| {
             let live = record.live_release.as_ref()?;
             let live = self.ledger.release(&record.name, live).ok().flatten()?;
             Some(live.manifest.spec.on_removal == OnRemoval::Release)
         };
+        let is_open = |record: &AppRecord| matches!(self.ledger.open_rollout(&record.name), Ok(Some(_)));
         let mut apps = self.ledger.apps().unwrap_or_default();
-        apps.retain(|record| record.source.as_deref() == Some(source) && asks(record) == Some(true));
+        apps.retain(|record| {
+            record.source.as_deref() == Some(source)
+                && (is_open(record) || !duplicates.contains_key(&record.name) && asks(record) == Some(true))
+        });
         apps.into_iter().map(|record| record.name).collect()
     }
 

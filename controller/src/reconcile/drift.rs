@@ -37,8 +37,7 @@ pub(super) fn notice(
     let mut drifts = found(&gathered.facts(live, id));
     let mut known = handle.drift.lock().unwrap_or_else(PoisonError::into_inner);
     let begins = repair.filter(|plan| !plan.is_empty() && open.is_none());
-    let held =
-        begins.filter(|_| !reason.contains("operator")).and_then(|plan| known.restless.hold_off(plan, now));
+    let held = begins.filter(|_| !asked_for(reason)).and_then(|plan| known.restless.hold_off(plan, now));
     if let (Some(plan), None) = (begins, &held) {
         known.restless.repaired(plan, now);
     }
@@ -60,6 +59,11 @@ pub(super) fn notice(
     drop(known);
     show(handle, &drifts);
     held.map(|held| held.until)
+}
+
+/// Whether an operator's word is among the reasons for a pass.
+fn asked_for(reason: &str) -> bool {
+    reason.split(", ").any(|one| one.starts_with("operator"))
 }
 
 fn count(handle: &Handle, drift: &Drift) {

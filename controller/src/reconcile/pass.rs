@@ -378,6 +378,7 @@ async fn desired_release(handle: &Arc<Handle>) -> Result<Option<Release>, Failur
 /// Without a readable tip, what is live is kept in repair.
 async fn keep_live(handle: &Arc<Handle>) -> Result<Next, Failure> {
     let Some(live) = live(handle)? else { return Ok(Next::Settled) };
+    handle.watch(&live);
     let chosen = Chosen { target: Some(&live), conditions: Vec::new(), look_again: None };
     handle.owns(&live).await?;
     go(handle, &live, &chosen, "drift").await

@@ -13,6 +13,9 @@ use crate::engine::Survey;
 /// a glance tells (limits, a restart policy, the schema of a database) is confirmed then.
 pub(super) const CONFIRM: Duration = Duration::from_secs(600);
 
+/// Why an application looks then.
+pub(super) const GLANCE: &str = "look: the engine shows something else than a minute ago";
+
 /// When the engine was last seen as a whole.
 #[derive(Default)]
 pub(super) struct Pulse(Mutex<Option<Instant>>);
@@ -36,7 +39,7 @@ pub(super) async fn pulse(daemon: Arc<Daemon>) {
             Ok(Some(survey)) => {
                 daemon.pulse.beats();
                 daemon.handles().iter().filter(|handle| handle.shows_otherwise(&survey)).for_each(|handle| {
-                    handle.trigger("look: the engine shows something else than a minute ago");
+                    handle.trigger(GLANCE);
                 });
             }
             Ok(None) => return,

@@ -26,7 +26,10 @@ impl Handle {
         }
         let before = ledger.pins(&self.name)?;
         let known = ledger.tags(&self.name)?;
-        for (reference, every) in polled(desired) {
+        // Of what has not run yet, the rollout takes what there is then.
+        for (reference, every) in
+            polled(desired).into_iter().filter(|(reference, _)| user_of(live, reference).is_some())
+        {
             let asked = known.iter().find(|tag| tag.reference == reference).map(|tag| tag.asked_at);
             let age = asked.map(|asked| ledger.now().duration_since(asked));
             if age.is_none_or(|age| Duration::try_from(age).is_ok_and(|age| age >= every)) {

@@ -13,12 +13,13 @@ use super::pass::{record, watched};
 use crate::ledger::OpenRollout;
 use crate::rollout::{Failure, Order, fence_is_up, resume_as_revert, run, sweep};
 
-/// Goes on with a rollout that is being put back, or that keeps users waiting. `None` where there is none: what is wanted decides.
+/// Goes on with a rollout that is being put back, or that keeps users waiting. `None` where there is none: what is wanted decides. So it
+/// does over a repair, which has nothing to go back to.
 pub(super) async fn finish(handle: &Arc<Handle>) -> Result<Option<Next>, Failure> {
     let Some(open) = handle.context.ledger.open_rollout(&handle.name)? else { return Ok(None) };
     let next = if open.reverting.is_some() {
         finish_revert(handle, &open).await?
-    } else if fence_is_up(&handle.context.ledger, open.id)? {
+    } else if open.previous.as_ref() != Some(&open.release) && fence_is_up(&handle.context.ledger, open.id)? {
         finish_fence(handle, &open).await?
     } else {
         return Ok(None);

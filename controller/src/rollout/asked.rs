@@ -57,6 +57,10 @@ fn value(
 
 fn of_host(path: &Path) -> io::Result<Vec<u8>> {
     let mut value = Vec::new();
+    // A pipe would be waited for for ever.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
     std::fs::File::open(path)?.take(LARGEST + 1).read_to_end(&mut value)?;
     if value.len() as u64 > LARGEST {
         return Err(io::Error::other(format!("it has more than {} KiB", LARGEST >> 10)));

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use evenkeel_core::compose::RestartPolicy;
 use evenkeel_core::plan::{Direction, Effect, Plan, Role, Stage, Step, Strategy};
 use evenkeel_core::status::Phase;
 
@@ -72,7 +73,9 @@ impl Run<'_> {
 
     /// A fence is a pause that users notice: it is measured from the first stop on, also across a crash.
     fn pause_begins(&self, plan: &Plan, step: &Step) -> Result<(), Failure> {
-        let fences = plan.strategy == Strategy::Fenced && matches!(step.effect, Effect::Stop { .. });
+        let stops =
+            matches!(step.effect, Effect::Stop { .. } | Effect::SetRestart { policy: RestartPolicy::No, .. });
+        let fences = plan.strategy == Strategy::Fenced && stops;
         if fences && self.fact::<i64>(fact::PAUSED_AT)?.is_none() {
             self.set_fact(fact::PAUSED_AT, &self.context.ledger.now().as_millisecond())?;
         }
@@ -93,12 +96,19 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// It ends when nobody is left who has to be started.
+    /// It ends when nobody is left who has to be started or to get its name, or who has to hear of it.
     fn pause_ends(&self, plan: &Plan, ahead: &[Step]) -> Result<(), Failure> {
-        let starts = |step: &Step| {
-            matches!(step.effect, Effect::Start { .. } | Effect::Join { role: Role::Successor, .. })
+        let serves = |step: &Step| {
+            matches!(
+                step.effect,
+                Effect::Start { .. }
+                    | Effect::Join { role: Role::Successor, .. }
+                    | Effect::HandOver { .. }
+                    | Effect::Rename { .. }
+                    | Effect::Hook { .. }
+            )
         };
-        if plan.stage != Stage::Deploy || ahead.iter().any(starts) || !self.fence_is_up() {
+        if plan.stage != Stage::Deploy || ahead.iter().any(serves) || !self.fence_is_up() {
             return Ok(());
         }
         let Some(began) = self.fact::<i64>(fact::PAUSED_AT)? else { return Ok(()) };

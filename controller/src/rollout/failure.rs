@@ -67,9 +67,10 @@ impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         let message = error.to_string();
         match error {
-            EngineError::Unreachable { .. } | EngineError::Timeout { .. } | EngineError::NoSpace { .. } => {
+            EngineError::Unreachable { .. } | EngineError::Timeout { .. } => {
                 Self::transient(Reason::EngineUnreachable, message)
             }
+            EngineError::NoSpace { .. } => Self::transient(Reason::PreflightFailed, message),
             EngineError::BuildFailed { tail, .. } => {
                 let tail: Vec<String> = tail.iter().map(|line| format!("  | {line}")).collect();
                 Self::release(Reason::BuildFailed, format!("{message}\nits last lines:\n{}", tail.join("\n")))

@@ -32,6 +32,11 @@ pub(super) fn due(context: &Context) -> Result<BTreeSet<ContainerId>, Failure> {
     Ok(newest.and_then(|(_, value)| serde_json::from_value(value).ok()).unwrap_or_default())
 }
 
+/// The program alone: its arguments may hold secrets.
+fn program(hook: &ServiceHook) -> &str {
+    hook.command.first().map_or("", String::as_str)
+}
+
 impl Run<'_> {
     /// A container is about to be started.
     pub(super) fn begins(&self, container: &Container) -> Result<(), Failure> {
@@ -103,7 +108,7 @@ impl Run<'_> {
     /// A hook cannot run in what has ended: then that is the news, and the container's last lines.
     async fn failed(&self, container: &Container, hook: &ServiceHook, why: &str) -> Result<Failure, Failure> {
         let now = self.context.engine.container(container.id.as_str()).await?;
-        let mut message = format!("post_start `{}` in {}: {why}", hook.command.join(" "), container.name);
+        let mut message = format!("post_start `{}` in {}: {why}", program(hook), container.name);
         if let Some(ended) = now.filter(|now| !now.running()) {
             let tail = tail(self.context.engine.as_ref(), container.id.as_str()).await;
             message = format!("{message}\nthe container itself has ended with {}{tail}", ended.exit_code);
@@ -121,7 +126,7 @@ impl Run<'_> {
         let limit = LONGEST_STOP.max(service.stop_grace_period.unwrap_or(DEFAULT_GRACE));
         let all = async {
             for hook in &service.pre_stop {
-                let command = hook.command.join(" ");
+                let command = program(hook);
                 self.run_hook(container, hook).await.map_err(|ended| match ended {
                     Ended::Failed(why) => format!("pre_stop `{command}`: {why}"),
                     Ended::Away(error) => format!("pre_stop `{command}`: {error}"),

@@ -2,7 +2,6 @@
 
 mod asked;
 mod context;
-mod damage;
 mod database;
 mod dependents;
 mod done;

@@ -292,9 +292,7 @@ impl Run<'_> {
         let phase = if self.reverting() { Phase::Reverting } else { Phase::Proving };
         let said = |line: &str| self.context.say(phase, line);
         let rollout = &self.target.manifest.spec.rollout;
-        // Behind a fence users wait: a newer commit has to wait too, or they would wait for its build.
-        let cancel =
-            if self.reverting() || self.fence_is_up() { self.parked.clone() } else { self.cancel.clone() };
+        let cancel = self.cancel_unless_users_wait();
         prove(&reach, &proofs, rollout, &cancel, &said)
             .await
             .map_err(|error| verification(error, Reason::ProbeFailed))?;

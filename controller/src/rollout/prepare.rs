@@ -72,9 +72,10 @@ impl Run<'_> {
             log.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(line.to_owned());
         };
         // Cancel-safe: the builder stops when nobody listens any more, and what it has built so far is only its cache.
+        let cancel = self.cancel_unless_users_wait();
         let built = tokio::select! {
             built = self.context.engine.build(request, &said) => built,
-            () = self.cancel.cancelled() => {
+            () = cancel.cancelled() => {
                 drop(std::fs::remove_file(&file));
                 return Err(Failure::Cancelled("something newer is wanted".to_owned()));
             }

@@ -50,8 +50,6 @@ pub(super) mod fact {
     pub(crate) const POST_START_DUE: &str = "postStartDue";
     /// The services that have yet to be restarted with what they depend on; the newest rollout's word counts.
     pub(crate) const RESTARTS_DUE: &str = "restartsDue";
-    /// The containers that a restart has not healed; the newest rollout's word counts.
-    pub(crate) const DAMAGED: &str = "damaged";
 }
 
 /// What is asked for.
@@ -166,6 +164,11 @@ impl Run<'_> {
     /// Whether what writes has been stopped for the schema, and nothing serves in its place yet.
     pub(super) fn fence_is_up(&self) -> bool {
         fence_is_up(&self.context.ledger, self.id).unwrap_or(false)
+    }
+
+    /// What ends a step before its time. Behind a fence users wait: a newer commit has to wait too, or they would wait for its build.
+    pub(super) fn cancel_unless_users_wait(&self) -> CancellationToken {
+        if self.reverting() || self.fence_is_up() { self.parked.clone() } else { self.cancel.clone() }
     }
 
     fn is_live(&self) -> bool {
@@ -353,14 +356,19 @@ async fn start_what_served(order: &Order<'_>) -> Result<(), Failure> {
     {
         return Ok(());
     }
-    let run = Run::new(order);
+    let mut started = Vec::new();
     for (service, id) in ledger.serving(&context.app)? {
         let stopped = context.engine.container(id.as_str()).await?.is_some_and(|it| !it.running());
         if stopped {
             tracing::warn!(app = %context.app, %service, "the ledger cannot be written: what the fence stopped is started again");
             context.engine.start(id.as_str()).await?;
-            run.hooks_without_a_record(&id).await;
+            started.push(id);
         }
+    }
+    // A hook that hangs keeps nobody waiting.
+    let run = Run::new(order);
+    for id in &started {
+        run.hooks_without_a_record(id).await;
     }
     Ok(())
 }
@@ -422,7 +430,6 @@ impl Run<'_> {
                 self.set_fact(fact::FORCE_FENCED, &true)?;
                 Ok(Then::PlanAgain)
             }
-            Err(failure @ Failure::Release { .. }) => self.note_damage(plan).and(Err(failure)),
             Err(failure) => Err(failure),
         }
     }

@@ -90,6 +90,13 @@ const POLLED: &str = "  poller:
     restart: always
 ";
 
+/// One with a healthcheck.
+const CHECKED: &str = "  cache:
+    image: mailer:1
+    restart: always
+    healthcheck: {test: [CMD, 'true'], interval: 1s}
+";
+
 fn commit(code: &'static str) -> Commit {
     Commit { manifest: MANIFEST.to_owned(), compose: COMPOSE.to_owned(), code }
 }
@@ -381,9 +388,10 @@ fn drifts() -> Vec<Story> {
                 "mine".clone_into(&mut world.containers[place].seen.name);
             });
         }),
-        drifted("drift: database unhealthy", |world| {
-            world.meddle("shop-db-1", |world, place| world.containers[place].damaged = true);
-        }),
+        drifted("drift: unhealthy", |world| {
+            world.meddle("shop-cache-1", |world, place| world.containers[place].damaged = true);
+        })
+        .with(CHECKED),
         drifted("drift: the tag of an image has moved", |world| {
             world.registry.insert("poller:1".to_owned(), "sha256:moved".to_owned());
         })

@@ -13,11 +13,13 @@ secrets:
   file: {file: ./ca.pem}
 ";
 
-fn dockerfile(step: u8) -> String {
+/// Another one in each world: what the cache has prints nothing.
+fn dockerfile(world: &World, step: u8) -> String {
     let read = |id: &str| format!("tr a-z A-Z < /run/secrets/{id} > /{id}");
     let mounts = "--mount=type=secret,id=token,required --mount=type=secret,id=ca,required";
     format!(
-        "FROM redis:7\nENV STEP={step}\nRUN {mounts} {} && {} && cat /run/secrets/token\n",
+        "FROM redis:7\nENV STEP={}-{step}\nRUN {mounts} {} && {} && cat /run/secrets/token\n",
+        world.names.id,
         read("token"),
         read("ca")
     )
@@ -44,7 +46,7 @@ fn secrets_reach_the_step_of_a_build_and_nothing_else() {
     let place = format!("  compose:\n    projectDirectory: {}\n", home.display());
     world.repo.write("shop/evenkeel.yaml", &manifest.replace("  compose:\n", &place));
     world.repo.write("shop/compose.yaml", STACK);
-    world.repo.write("shop/Dockerfile", &dockerfile(1));
+    world.repo.write("shop/Dockerfile", &dockerfile(&world, 1));
     let commit = world.repo.commit("shop");
     let mut controller = world.start();
     controller.app.clone_from(&app);
@@ -72,7 +74,7 @@ fn secrets_reach_the_step_of_a_build_and_nothing_else() {
 
     // What is not there is a matter of the host, not of the release.
     std::fs::remove_file(world.host_file("ca.pem")).expect("it was there");
-    world.repo.write("shop/Dockerfile", &dockerfile(2));
+    world.repo.write("shop/Dockerfile", &dockerfile(&world, 2));
     let commit = world.repo.commit("step 2");
     controller.wait("the missing file to be named", 180, |now| {
         now.app.condition("PreflightFailed").is_some_and(|message| message.contains("ca.pem"))

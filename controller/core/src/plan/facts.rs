@@ -89,8 +89,6 @@ pub struct Hints {
     pub post_start_due: BTreeSet<ContainerId>,
     /// Services that have yet to be restarted, because what they depend on has been replaced or restarted.
     pub restarts_due: BTreeSet<ServiceName>,
-    /// Containers that were restarted because their healthcheck failed, and did not become healthy.
-    pub damaged: BTreeSet<ContainerId>,
 }
 
 /// Everything.
@@ -218,6 +216,7 @@ impl<'a> Facts<'a> {
                 && !self.known.contains(&it.id)
                 && !temporary(it)
                 && it.label(label::COMPOSE_ONEOFF) != Some("True")
+                && it.label(label::APP).is_none_or(|app| app == self.desired.manifest.metadata.name.as_str())
         };
         self.observed.containers.iter().filter(is_nobodys).collect()
     }

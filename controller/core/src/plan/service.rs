@@ -83,14 +83,6 @@ pub(super) fn work<'a>(facts: &Facts<'a>, name: &ServiceName, service: &'a Servi
         action => action,
     };
     let action = match action {
-        Action::Keep(_)
-            if facts.is_repair() && current.is_some_and(|container| is_damaged(facts, container)) =>
-        {
-            Action::Replace("its healthcheck fails, and a restart has not healed it".to_owned())
-        }
-        action => action,
-    };
-    let action = match action {
         Action::Keep(_) if current.is_some_and(|container| limited(service, container)) => {
             Action::Replace("it has a limit that the release has not; the engine takes none away".to_owned())
         }
@@ -106,14 +98,11 @@ pub(super) fn work<'a>(facts: &Facts<'a>, name: &ServiceName, service: &'a Servi
     Work { name: name.clone(), service, class, current, others, action }
 }
 
-/// Whether its healthcheck has had it restarted, in vain.
-fn is_damaged(facts: &Facts<'_>, container: &Container) -> bool {
-    let works = container.health.as_ref().is_none_or(|health| health.status == HealthStatus::Healthy);
-    !works && container.running() && facts.hints.damaged.contains(&container.id)
-}
-
-fn is_unhealthy(container: &Container) -> bool {
-    container.health.as_ref().is_some_and(|health| health.status == HealthStatus::Unhealthy)
+/// A database that recovers is unhealthy as well, and a restart would have it begin that again: it is left alone.
+fn is_unhealthy(facts: &Facts<'_>, name: &ServiceName, container: &Container) -> bool {
+    let database = facts.desired.manifest.spec.database.as_ref().and_then(|it| it.service.as_ref());
+    database != Some(name)
+        && container.health.as_ref().is_some_and(|health| health.status == HealthStatus::Unhealthy)
 }
 
 /// A service whose namespace a container shares, and which another container serves by now.
@@ -247,10 +236,14 @@ fn repairs(
         State::Exited | State::Created if *class != Class::OneShot || container.exit_code != 0 => {
             push(Effect::Start { container: subject.clone() }, stopped(container));
         }
-        State::Running if facts.is_repair() && *class != Class::OneShot && is_unhealthy(container) => push(
-            Effect::Restart { container: subject.clone(), since: Some(container.started_at.clone()) },
-            "its healthcheck fails".to_owned(),
-        ),
+        State::Running
+            if facts.is_repair() && *class != Class::OneShot && is_unhealthy(facts, name, container) =>
+        {
+            push(
+                Effect::Restart { container: subject.clone(), since: Some(container.started_at.clone()) },
+                "its healthcheck fails".to_owned(),
+            )
+        }
         _ if facts.hints.post_start_due.contains(&container.id) && has_hooks(facts, &subject) => {
             let Step { effect, why } = left_over(subject.clone());
             push(effect, why);

@@ -31,8 +31,9 @@ pub const KINDS: &[Entry] = &[
         what: "something in the container is damaged, as its healthcheck sees (a probe of the manifest is not asked between rollouts)",
         events: &[("container", "health_status")],
         healing: By(
-            &["restart", "create"],
-            "restarted, and proven; where that does not heal it, another container takes its place",
+            &["restart"],
+            "restarted, and proven; again later and later where that does not help. The database's container is left alone: one that \
+             recovers is unhealthy, too, and would begin that again",
         ),
     },
     Entry {

@@ -217,18 +217,6 @@ fn every_kind_is_told_and_healed_by_what_the_table_says() {
     ");
 }
 
-#[test]
-fn what_a_restart_has_not_healed_is_replaced() {
-    let (mut world, release) = first();
-    world.observed.containers[0].health = health(HealthStatus::Unhealthy);
-    world.books.damaged.insert(world.observed.containers[0].id.clone());
-    let seen = world.look(&release, false);
-    let plan = make(&seen.facts(&release, RolloutId(3))).unwrap();
-    assert!(lines(&plan).join("\n").contains("a restart has not healed it"));
-    world.observed.containers[0].health = health(HealthStatus::Healthy);
-    nothing_to_do(&mut world, &release);
-}
-
 /// It says that it is of the service, but nobody asked for it: nothing is made of it when the right one goes.
 #[test]
 fn an_orphan_takes_nobodys_place() {

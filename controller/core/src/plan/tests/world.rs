@@ -44,8 +44,6 @@ pub(super) struct Books {
     pub(super) schema: Option<Revisions>,
     /// Services that have yet to be restarted with what they depend on.
     pub(super) due: BTreeSet<ServiceName>,
-    /// Containers that a restart has not healed.
-    pub(super) damaged: BTreeSet<ContainerId>,
     /// Containers whose `post_start` has yet to run.
     pub(super) post_start_due: BTreeSet<ContainerId>,
 }
@@ -126,7 +124,6 @@ impl World {
             applied: self.books.applied.clone().into_iter().collect(),
             post_start_due: self.books.post_start_due.clone(),
             restarts_due: self.books.due.clone(),
-            damaged: self.books.damaged.clone(),
         };
         let mut observed = self.observed.clone();
         observed.materialised = self.materialised.contains(&desired.digest);
