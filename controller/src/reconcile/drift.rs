@@ -20,6 +20,8 @@ pub(super) struct Known {
     /// Kind and subject of what the last look has found.
     found: BTreeSet<(Kind, String)>,
     restless: Restless,
+    /// How often the engine had been away by then.
+    outages: u64,
 }
 
 /// Notices how what is there differs from the live release. Until when nothing is to be done about it, where what would be started
@@ -36,6 +38,11 @@ pub(super) fn notice(
     let id = open.map_or(evenkeel_core::name::RolloutId(0), |open| open.id);
     let mut drifts = found(&gathered.facts(live, id));
     let mut known = handle.drift.lock().unwrap_or_else(PoisonError::into_inner);
+    // An engine that goes away takes containers along: they are not at fault, and wait for nothing.
+    let outages = handle.context.engine.outages();
+    if std::mem::replace(&mut known.outages, outages) != outages {
+        known.restless = Restless::default();
+    }
     let begins = repair.filter(|plan| !plan.is_empty() && open.is_none());
     let held = begins.filter(|_| !asked_for(reason)).and_then(|plan| known.restless.hold_off(plan, now));
     if let (Some(plan), None) = (begins, &held) {
