@@ -182,7 +182,8 @@ impl<'a, 'f> Deployment<'a, 'f> {
     /// Containers of services that the release no longer has.
     pub(super) fn stand_down_removed(&mut self) {
         for container in self.removed() {
-            let service = container.service().unwrap_or_else(|| ServiceName::new(""));
+            let service =
+                container.instance(&self.facts.desired.project).unwrap_or_else(|| ServiceName::new(""));
             let subject = Subject {
                 service: service.clone(),
                 name: container.name.clone(),
@@ -211,7 +212,9 @@ impl<'a, 'f> Deployment<'a, 'f> {
             .iter()
             .filter(|container| facts.known.contains(&container.id))
             .filter(|container| {
-                container.service().is_none_or(|name| !facts.desired.project.services.contains_key(&name))
+                container
+                    .instance(&self.facts.desired.project)
+                    .is_none_or(|name| !facts.desired.project.services.contains_key(&name))
             })
             .collect()
     }
