@@ -21,4 +21,5 @@ mod let_go;
 mod monitoring;
 mod outside;
 mod owner;
+mod replicas;
 mod story;
