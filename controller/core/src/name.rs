@@ -73,6 +73,26 @@ name!(
     /// A service of a Compose project (`com.docker.compose.service`).
     ServiceName
 );
+/// A service with several containers is as many to the planner: the first has its name, the others a number behind a `#`, which no
+/// service's own name has.
+impl ServiceName {
+    /// The name in the Compose file.
+    pub fn base(&self) -> &str {
+        self.0.split_once('#').map_or(&self.0, |(base, _)| base)
+    }
+
+    /// Which of the service's containers it is.
+    pub fn number(&self) -> u32 {
+        self.0.split_once('#').and_then(|(_, number)| number.parse().ok()).unwrap_or(1)
+    }
+
+    /// The so-manieth container of the service.
+    #[must_use]
+    pub fn numbered(&self, number: u32) -> Self {
+        if number < 2 { Self::new(self.base()) } else { Self(format!("{}#{number}", self.base())) }
+    }
+}
+
 name!(
     /// A commit of the source, as its full hexadecimal object id.
     Revision

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::compose::RestartPolicy;
+use crate::compose::{Project, RestartPolicy};
 use crate::name::{ContainerId, ImageId, ServiceName};
 use crate::secret::Secret;
 
@@ -165,6 +165,16 @@ impl Container {
     /// The service it belongs to, as Compose's label says.
     pub fn service(&self) -> Option<ServiceName> {
         self.labels.get(crate::container::label::COMPOSE_SERVICE).map(|name| ServiceName::new(name.clone()))
+    }
+
+    /// Which of a project's services it belongs to, where a service may have several containers: the one of its number, or the last
+    /// that the project has.
+    pub fn instance(&self, project: &Project) -> Option<ServiceName> {
+        let service = self.service()?;
+        let number =
+            self.label(crate::container::label::COMPOSE_NUMBER).and_then(|number| number.parse().ok());
+        let count = project.further(&service).map(ServiceName::number).max();
+        Some(service.numbered(number.unwrap_or(1).min(count.unwrap_or(1))))
     }
 
     /// A label's value.

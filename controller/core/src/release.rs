@@ -257,7 +257,7 @@ impl Release {
 
     /// What the manifest says about a service.
     pub fn options(&self, service: &ServiceName) -> crate::manifest::ServiceOptions {
-        self.manifest.spec.services.get(service).cloned().unwrap_or_default()
+        self.manifest.spec.services.get(service.base()).cloned().unwrap_or_default()
     }
 }
 
@@ -274,7 +274,7 @@ fn images(
         let content = key.digest(&(build_without_place(build), &context, &service.platform));
         let content = content.get(..16).unwrap_or(&content);
         let source = ImageSource::Build {
-            name: format!("evenkeel/{app}-{name}:{content}"),
+            name: format!("evenkeel/{app}-{}:{content}", name.base()),
             build: Box::new(build.clone()),
             context,
             tag: service.image.clone(),

@@ -149,9 +149,9 @@ impl Making<'_> {
                 (label::CONFIG, self.release.config(self.service)),
                 (label::ROLE, role),
                 (label::COMPOSE_PROJECT, project.name.as_str()),
-                (label::COMPOSE_SERVICE, self.service.as_str()),
+                (label::COMPOSE_SERVICE, self.service.base()),
                 (label::COMPOSE_ONEOFF, one_off),
-                (label::COMPOSE_NUMBER, "1"),
+                (label::COMPOSE_NUMBER, &self.service.number().to_string()),
                 (label::COMPOSE_VERSION, COMPOSE_VERSION),
                 (label::COMPOSE_WORKING_DIR, &project.directory),
                 (label::COMPOSE_CONFIG_FILES, &files.join(",")),
@@ -168,8 +168,11 @@ impl Making<'_> {
     fn own_endpoints(&self, service: &Service) -> Vec<Endpoint> {
         let mut endpoints = own_endpoints(self.release, self.service, service);
         if self.backstage && service.network_mode.is_none() {
-            endpoints
-                .push(Endpoint { network: backstage(&self.release.project.name), ..Endpoint::default() });
+            endpoints.push(Endpoint {
+                network: backstage(&self.release.project.name),
+                aliases: self.backstage_aliases(),
+                ..Endpoint::default()
+            });
         }
         endpoints
     }
@@ -177,9 +180,14 @@ impl Making<'_> {
     /// The backstage network, with names for everybody else of the project that is on it; and what the manifest adds.
     fn private_endpoints(&self) -> Vec<Endpoint> {
         let mut links = self.links();
-        private_networks(self.release)
-            .into_iter()
-            .map(|network| Endpoint { network, links: std::mem::take(&mut links), ..Endpoint::default() })
+        let mut aliases = self.backstage_aliases();
+        let mut take = || (std::mem::take(&mut links), std::mem::take(&mut aliases));
+        let networks = private_networks(self.release).into_iter();
+        networks
+            .map(|network| {
+                let (links, aliases) = take();
+                Endpoint { network, links, aliases, ..Endpoint::default() }
+            })
             .collect()
     }
 
@@ -187,17 +195,41 @@ impl Making<'_> {
     /// name, which its successors will have: whoever has the link is led to them at once, and to nobody who is about to stop.
     fn links(&self) -> Vec<(String, String)> {
         let (own, mut links) = (self.spec(), Vec::new());
-        for (name, service) in self.release.project.services.iter().filter(|(name, _)| *name != self.service)
-        {
+        let others = self.release.project.services.iter();
+        let others = others.filter(|(name, _)| name.base() != self.service.base() && name.number() == 1);
+        for (name, service) in others {
             let Some(container) = self.provider(name) else { continue };
             let lasting = final_name(&self.release.project, name, service, Some(container));
-            let target = if container.name == lasting { lasting } else { container.id.short().to_owned() };
+            let target = match self.pool(name, container) {
+                Some(pool) => pool,
+                None if container.name == lasting => lasting,
+                None => container.id.short().to_owned(),
+            };
             let aliases = own.links.iter().filter(|(other, _)| other == name).map(|(_, alias)| alias.clone());
             let mut names = names(name, service);
             names.extend(aliases.filter(|alias| alias != name.as_str()));
             links.extend(names.into_iter().map(|alias| (target.clone(), alias)));
         }
         links
+    }
+
+    /// The name backstage that all containers of a service have which one rollout made: a link to it leads to each of them. Nobody else
+    /// knows it, so that nobody is led to one that is not proven.
+    fn pool(&self, name: &ServiceName, first: &Container) -> Option<String> {
+        let project = &self.release.project;
+        let more: Vec<&ServiceName> = project.further(name).collect();
+        let pool = pool(name, first.label(label::ROLLOUT)?);
+        let backstage = backstage(&project.name);
+        let is_in =
+            |it: &Container| it.networks.get(&backstage).is_some_and(|joined| joined.aliases.contains(&pool));
+        let all = is_in(first) && more.iter().all(|other| self.provider(other).is_some_and(is_in));
+        (all && !more.is_empty()).then_some(pool)
+    }
+
+    /// What it is called backstage, where it is one of several.
+    fn backstage_aliases(&self) -> Vec<String> {
+        let several = self.release.project.services.contains_key(&self.service.numbered(2));
+        several.then(|| pool(self.service, &self.rollout.to_string())).into_iter().collect()
     }
 
     /// Other services' namespaces become those of the containers that they have, or are about to have. Which these are, for the
@@ -220,7 +252,7 @@ impl Making<'_> {
         let rollout = self.rollout.to_string();
         let lasting = [Some(Role::Successor.as_str()), Some(Role::Replacement.as_str())];
         let made = self.peers.iter().find(|container| {
-            container.service().as_ref() == Some(service)
+            container.instance(&self.release.project).as_ref() == Some(service)
                 && container.label(label::ROLLOUT) == Some(&rollout)
                 && lasting.contains(&container.label(label::ROLE))
         });
@@ -230,7 +262,8 @@ impl Making<'_> {
     fn provider(&self, service: &ServiceName) -> Option<&Container> {
         let backstage = backstage(&self.release.project.name);
         let of_service = |container: &&Container| {
-            container.service().as_ref() == Some(service) && container.networks.contains_key(&backstage)
+            container.instance(&self.release.project).as_ref() == Some(service)
+                && container.networks.contains_key(&backstage)
         };
         let rollout = self.rollout.to_string();
         let ours = |role: Role| {
@@ -450,7 +483,7 @@ pub fn own_endpoints(release: &Release, name: &ServiceName, service: &Service) -
         .into_iter()
         .filter_map(|(key, attachment)| {
             let network = release.project.networks.get(key)?;
-            let mut aliases = vec![name.to_string()];
+            let mut aliases = vec![name.base().to_owned()];
             aliases.extend(attachment.aliases.iter().cloned());
             aliases.dedup();
             aliases.retain(|alias| Some(alias) != service.container_name.as_ref());
@@ -480,9 +513,14 @@ pub fn answers(endpoint: &Endpoint, joined: &Joined) -> bool {
     endpoint.aliases.iter().all(|alias| joined.aliases.contains(alias))
 }
 
+/// What those of a service's containers that one rollout made are called backstage.
+fn pool(service: &ServiceName, rollout: &str) -> String {
+    format!("{}.{rollout}", service.base())
+}
+
 /// The names that everybody may use for a service.
 pub fn names(name: &ServiceName, service: &Service) -> Vec<String> {
-    let mut names = vec![name.to_string()];
+    let mut names = vec![name.base().to_owned()];
     names.extend(service.container_name.clone().filter(|container| *container != names[0]));
     names
 }

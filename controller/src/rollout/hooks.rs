@@ -181,7 +181,7 @@ impl Run<'_> {
         }
         let (ledger, app) = (&self.context.ledger, &self.context.app);
         if container.label(label::CONFIG).is_none() {
-            let name = container.service();
+            let name = container.instance(&self.target.project);
             return Ok(name.and_then(|name| self.target.project.services.get(&name).cloned()));
         }
         for (digest, ..) in ledger.releases(app)? {
@@ -204,7 +204,7 @@ enum Ended {
 
 /// A release's service, where it is the one that a container was made from.
 fn service_of<'r>(release: &'r Release, container: &Container) -> Option<&'r Service> {
-    let name = container.service()?;
+    let name = container.instance(&release.project)?;
     let service = release.project.services.get(&name)?;
     (container.label(label::CONFIG) == Some(release.config(&name))).then_some(service)
 }

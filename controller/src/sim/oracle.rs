@@ -52,8 +52,13 @@ pub(super) fn hooked(world: &World) -> bool {
 }
 
 fn container(it: &Instance, serving: &BTreeSet<ContainerId>) -> String {
-    let places: BTreeMap<&String, BTreeSet<&String>> =
-        it.seen.networks.iter().map(|(name, joined)| (name, joined.aliases.iter().collect())).collect();
+    // Names backstage are by the rollout that made it: whether what stood before could be used again is no difference to anybody.
+    let users = |network: &str| !network.ends_with("_backstage");
+    let aliases = |network: &String, aliases: &[String]| -> BTreeSet<String> {
+        if users(network) { aliases.iter().cloned().collect() } else { BTreeSet::new() }
+    };
+    let places: BTreeMap<&String, BTreeSet<String>> =
+        it.seen.networks.iter().map(|(name, joined)| (name, aliases(name, &joined.aliases))).collect();
     format!(
         "container {} of {:?} from {}: {:?}, restart {:?}, on {places:?}, ports {:?}, limits {} {}, serves {}",
         it.seen.name,

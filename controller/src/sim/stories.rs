@@ -160,6 +160,17 @@ impl Story {
         story
     }
 
+    /// Every commit asks for so many containers of its services; what has several publishes no port.
+    fn replicated(mut self, counts: [u32; 2]) -> Self {
+        for (commit, count) in self.commits.iter_mut().zip(counts) {
+            commit.compose = commit
+                .compose
+                .replace("    ports: ['8000:8000']\n", &format!("    scale: {count}\n"))
+                .replace("    restart: unless-stopped\n", "    restart: unless-stopped\n    scale: 2\n");
+        }
+        self
+    }
+
     /// It fails, and everything is put back.
     fn fails(self) -> Self {
         Self { ends_at: self.tip.checked_sub(1), ..self }
@@ -225,7 +236,22 @@ pub(super) fn all() -> Vec<Story> {
     stories.extend(deploys());
     stories.extend(drifts());
     stories.extend(hooks());
+    stories.extend(replicas());
     stories
+}
+
+fn replicas() -> Vec<Story> {
+    let next = "script a\nnew\n";
+    vec![
+        story("replicas: code only", &[FIRST], next).replicated([2, 2]),
+        story("replicas: one more", &[FIRST], FIRST).replicated([1, 2]),
+        story("replicas: one less", &[FIRST], FIRST).replicated([2, 1]),
+        story("replicas: code fails its bake", &[FIRST], "script a\nfault late\n").replicated([2, 2]).fails(),
+        story("replicas: a fenced migration", &[FIRST], "script a\nscript b breaking\n").replicated([2, 2]),
+        story("replicas: drift", &[], FIRST)
+            .replicated([2, 2])
+            .drifts(|world| world.meddle("shop-api-2", World::remove)),
+    ]
 }
 
 fn hooks() -> Vec<Story> {

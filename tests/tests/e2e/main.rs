@@ -23,5 +23,6 @@ mod let_go;
 mod monitoring;
 mod outside;
 mod owner;
+mod replicas;
 mod story;
 mod tags;

@@ -28,6 +28,7 @@ mod normalise;
 pub(crate) mod path;
 mod port;
 mod read;
+mod replicas;
 mod resources;
 mod scalar;
 mod scope;

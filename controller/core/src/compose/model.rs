@@ -500,6 +500,15 @@ pub struct Logging {
     pub options: BTreeMap<String, String>,
 }
 
+impl Project {
+    /// The containers of a service beyond the first, where it has several.
+    pub fn further(&self, service: &ServiceName) -> impl Iterator<Item = &ServiceName> {
+        let base = service.base().to_owned();
+        let from = ServiceName::new(format!("{base}#"));
+        self.services.range(from..).map(|(name, _)| name).take_while(move |name| name.base() == base)
+    }
+}
+
 impl Service {
     /// The services whose network, processes or IPC it shares (`network_mode: service:x` and its kin).
     pub fn lenders(&self) -> impl Iterator<Item = ServiceName> {

@@ -267,3 +267,25 @@ fn hooks_that_cannot_be_are_located() {
     compose.yaml:2:45: `a` runs to its end, and may have ended before its `pre_stop` has run (make it part of the service's own command)
     ");
 }
+
+#[test]
+fn what_only_one_container_can_have_is_located() {
+    let said = [
+        of_service("scale: 2\n    container_name: one"),
+        of_service("scale: 2\n    ports: ['80:80']"),
+        of_service("scale: 2\n    volumes: ['/srv/x:/x']"),
+        of_service("scale: 2\n    networks: {default: {ipv4_address: 10.0.0.2}}"),
+        of_service("scale: 2\n    network_mode: host"),
+        of_service("scale: 200"),
+        of_service("scale: 2\n    deploy: {replicas: 3}"),
+    ];
+    insta::assert_snapshot!(said.join("\n"), @"
+    compose.yaml:5:21: 2 containers of `a` are refused: one container can have a name
+    compose.yaml:5:5: 2 containers of `a` are refused: one container can have a port of the host; put a proxy before them
+    compose.yaml:5:5: 2 containers of `a` are refused: two containers are never let write to one volume
+    compose.yaml:5:5: 2 containers of `a` are refused: one container can have an address
+    compose.yaml:5:19: 2 containers of `a` are refused: a namespace is one container's
+    compose.yaml:4:12: `200` stands where a number of containers between 0 and 100 is expected
+    compose.yaml:4:12: `deploy.replicas` says something else (keep one of the two)
+    ");
+}

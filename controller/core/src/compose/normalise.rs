@@ -6,7 +6,7 @@ use super::fields::{Context, Report};
 use super::scalar::expected;
 use super::{
     Condition, MountSource, Network, Port, Project, Service, Volume, depends, given, hooks, links, network,
-    service,
+    replicas, service,
 };
 use crate::located::Fault;
 use crate::name::{ProjectName, ServiceName};
@@ -22,6 +22,7 @@ pub(super) fn project(
     let mut services = services(node, context, report);
     links::share_volumes(node, &mut services, context, report);
     mark_one_shots(&mut services);
+    replicas::expand(node, &mut services, report);
     let project = Project {
         name: name.clone(),
         directory: context.places.project_directory.unwrap_or_default().to_owned(),

@@ -12,7 +12,14 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Resources {
         let result = check_deploy(deploy);
         fields.report.take(result);
     }
-    fields.get("scale", one_replica);
+    fields.get("scale", how_many);
+    if let (Some(scale), Some(replicas)) =
+        (fields.node("scale"), deploy.and_then(|deploy| at(deploy, &["replicas"])))
+        && integer(scale).ok() != integer(replicas).ok()
+    {
+        let fault = scale.fault("`deploy.replicas` says something else").hint("keep one of the two");
+        fields.report.faults.push(fault);
+    }
     let mut both = |old: &str, path: [&str; 2], read: fn(&Node) -> Result<i64, Fault>| {
         let new = deploy.and_then(|deploy| at(deploy, &["resources", path[0], path[1]]));
         either(fields, old, new, read)
@@ -57,6 +64,12 @@ fn either(
 pub(super) fn none_wanted(service: &Node) -> bool {
     let replicas = at(service, &["scale"]).or_else(|| at(service, &["deploy", "replicas"]));
     replicas.and_then(|node| integer(node).ok()) == Some(0)
+}
+
+/// How many containers a service is to have; what is wrong with the number is told where it is read.
+pub(super) fn replicas(service: &Node) -> u32 {
+    let replicas = at(service, &["scale"]).or_else(|| at(service, &["deploy", "replicas"]));
+    replicas.and_then(|node| integer(node).ok()).and_then(|count| count.try_into().ok()).unwrap_or(1)
 }
 
 /// `restart`, or what `deploy.restart_policy` says instead.
@@ -105,14 +118,15 @@ fn check_deploy(deploy: &Node) -> Result<(), Fault> {
             .fault(format!("{} is refused", mode.shown()))
             .hint("jobs are Swarm's; `replicated` and `global` are one container on one engine"));
     }
-    at(deploy, &["replicas"]).map_or(Ok(()), one_replica)
+    at(deploy, &["replicas"]).map_or(Ok(()), how_many)
 }
 
-fn one_replica(node: &Node) -> Result<(), Fault> {
-    if integer(node)? == 1 {
+/// More of them are more than one engine serves.
+const MOST: i64 = 100;
+
+fn how_many(node: &Node) -> Result<(), Fault> {
+    if (0..=MOST).contains(&integer(node)?) {
         return Ok(());
     }
-    Err(node
-        .fault(format!("{} replicas are refused", node.shown()))
-        .hint("evenkeel runs one container of each service"))
+    Err(expected(node, "a number of containers between 0 and 100"))
 }

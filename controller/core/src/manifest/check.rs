@@ -32,6 +32,10 @@ impl Checker<'_> {
         for (name, options) in &spec.services {
             self.service(&["spec", "services", name.as_str()], name);
             self.shared_volumes(name, &options.shared_volumes);
+            if options.singleton {
+                let why = "a singleton is never two";
+                self.alone(&["spec", "services", name.as_str(), "singleton"], name, why);
+            }
         }
         for (index, smoke) in spec.smoke.iter().enumerate() {
             if let Some(http) = &smoke.http {
@@ -47,6 +51,7 @@ impl Checker<'_> {
     fn database(&mut self, database: &Database) {
         if let Some(service) = &database.service {
             self.service(&["spec", "database", "service"], service);
+            self.alone(&["spec", "database", "service"], service, "a database is one server");
         }
         let variables = [("urlFrom", &database.url_from), ("passwordFrom", &database.password_from)];
         for (key, variable) in
@@ -55,6 +60,15 @@ impl Checker<'_> {
             self.variable(key, variable);
         }
         self.migrations(&database.migrations.service);
+    }
+
+    /// What can only be one container is asked for once.
+    fn alone(&mut self, path: &[&str], name: &ServiceName, why: &str) {
+        let count = self.project.further(name).count() + 1;
+        if count > 1 {
+            let message = format!("the Compose file asks for {count} containers of `{name}`, and {why}");
+            self.fault(path, message, None);
+        }
     }
 
     fn variable(&mut self, key: &str, variable: &super::Variable) {

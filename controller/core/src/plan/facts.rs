@@ -162,7 +162,9 @@ impl<'a> Facts<'a> {
         self.observed
             .containers
             .iter()
-            .filter(|container| container.service().as_ref() == Some(service) && !temporary(container))
+            .filter(|container| {
+                container.instance(&self.desired.project).as_ref() == Some(service) && !temporary(container)
+            })
             .filter(|container| {
                 self.known.contains(&container.id)
                     || self.ours(container)
@@ -183,7 +185,7 @@ impl<'a> Facts<'a> {
         let made_here = |it: &Container| {
             self.known.contains(&it.id)
                 && it.label(label::ROLLOUT).is_some()
-                && it.service() == container.service()
+                && it.instance(&self.desired.project) == container.instance(&self.desired.project)
         };
         self.ours(container)
             && container.label(label::ROLE).is_some()

@@ -194,11 +194,12 @@ pub fn final_name(
     if let Some(name) = &service.container_name {
         return name.clone();
     }
-    let first_version = format!("{}_{name}_1", project.name);
+    let (name, number) = (name.base(), name.number());
+    let first_version = format!("{}_{name}_{number}", project.name);
     if current.is_some_and(|container| container.name == first_version) {
         return first_version;
     }
-    format!("{}-{name}-1", project.name)
+    format!("{}-{name}-{number}", project.name)
 }
 
 /// The smallest actions that make a right container right again.

@@ -31,13 +31,13 @@ pub fn undo(facts: &Facts<'_>, before: &[Before]) -> Plan {
     let mut steps = Vec::new();
     let mut push = |effect: Effect, why: &str| steps.push(Step { effect, why: why.to_owned() });
     let database = facts.desired.database_service();
-    let of_database = |container: &Container| container.service().as_ref() == database;
+    let of_database = |container: &Container| container.instance(&facts.desired.project).as_ref() == database;
     let came_back = before.iter().any(|was| Some(&was.container.service) == database);
     let (databases, made): (Vec<&Container>, Vec<&Container>) =
         made_by_rollout(facts, before).partition(|container| of_database(container));
     let databases: Vec<&Container> = databases.into_iter().filter(|_| came_back).collect();
     for container in made.iter().filter(|container| active(container)) {
-        push(Effect::Stop { container: subject(container) }, "its release failed");
+        push(Effect::Stop { container: subject(facts, container) }, "its release failed");
     }
     if let Some((from, to)) = migrated(facts) {
         let with = facts.desired.digest.clone();
@@ -51,15 +51,15 @@ pub fn undo(facts: &Facts<'_>, before: &[Before]) -> Plan {
         );
     }
     for container in databases.iter().filter(|container| active(container)) {
-        push(Effect::Stop { container: subject(container) }, "what ran before needs its volume");
+        push(Effect::Stop { container: subject(facts, container) }, "what ran before needs its volume");
     }
     for container in made.into_iter().chain(databases) {
-        push(Effect::Remove { container: subject(container) }, "its release failed");
+        push(Effect::Remove { container: subject(facts, container) }, "its release failed");
     }
     for was in in_start_order(facts, before) {
         let is = |it: &&Container| Some(&it.id) == was.container.id.as_ref();
         if let Some(container) = facts.observed.containers.iter().find(is) {
-            put_back(was, container, &mut push);
+            put_back(facts, was, container, &mut push);
             tag_back(facts, was, container, &mut push);
         }
     }
@@ -82,8 +82,8 @@ fn in_start_order<'a>(facts: &Facts<'_>, before: &'a [Before]) -> Vec<&'a Before
     sorted
 }
 
-fn put_back(was: &Before, container: &Container, push: &mut impl FnMut(Effect, &str)) {
-    let it = subject(container);
+fn put_back(facts: &Facts<'_>, was: &Before, container: &Container, push: &mut impl FnMut(Effect, &str)) {
+    let it = subject(facts, container);
     if container.name != was.container.name {
         push(Effect::Rename { container: it.clone(), to: was.container.name.clone() }, "as it was before");
     }
@@ -129,9 +129,9 @@ fn migrated(facts: &Facts<'_>) -> Option<(Revisions, Revisions)> {
     (ours && schema_move(facts) == SchemaMove::Stay).then(|| (current, rehearsed.from.clone()))
 }
 
-fn subject(container: &Container) -> Subject {
+fn subject(facts: &Facts<'_>, container: &Container) -> Subject {
     Subject {
-        service: container.service().unwrap_or_else(|| ServiceName::new("")),
+        service: container.instance(&facts.desired.project).unwrap_or_else(|| ServiceName::new("")),
         name: container.name.clone(),
         id: Some(container.id.clone()),
     }

@@ -14,6 +14,7 @@ pub(super) const ALL: &[Scenario] = scenarios![
     a_link_by_id,
     a_link_and_an_alias,
     a_link_to_whoever_comes,
+    a_link_to_an_alias_of_two,
 ];
 
 async fn aliased(bench: &Bench, what: &str, network: &str, alias: &str) {
@@ -202,4 +203,27 @@ async fn a_link_to_whoever_comes(bench: &Bench) {
     bench.meant("client", &["store"]).await;
     bench.connect("client", &bench.linked("home", bench.id("db").short(), "home-store")).await;
     bench.meant("client", &["store", "home-store"]).await;
+}
+
+async fn a_link_to_an_alias_of_two(bench: &Bench) {
+    bench.network("home", true).await;
+    bench.network("zz-back", true).await;
+    for what in ["one", "other"] {
+        aliased(bench, what, "zz-back", "pool").await;
+        bench.connect(what, &bench.as_alias("home", "site")).await;
+    }
+    let links = vec![("pool".to_owned(), "site".to_owned())];
+    let linked = Endpoint { links, ..bench.on("zz-back") };
+    let client = bench.spec("client", &[]).await;
+    bench.run(&ContainerSpec { endpoints: vec![linked], ..client }).await;
+    bench.meant("client", &["site", "pool"]).await;
+    bench.connect("client", &bench.on("home")).await;
+    bench.meant("client", &["site"]).await;
+    for what in ["one", "other"] {
+        bench.stop(what).await;
+        bench.meant("client", &["site"]).await;
+        bench.disconnect(what, "zz-back").await;
+        bench.start(what).await;
+        bench.meant("client", &["site"]).await;
+    }
 }

@@ -53,7 +53,7 @@ impl Classic {
 
 /// The image that docker-compose 1.29 looks for where a service names none: what its own builds are called.
 pub fn image_name(project: &Project, name: &ServiceName, service: &Service) -> String {
-    let own = || format!("{}_{name}", project.name.as_str().trim_start_matches(['-', '_']));
+    let own = || format!("{}_{}", project.name.as_str().trim_start_matches(['-', '_']), name.base());
     service.image.clone().unwrap_or_else(own)
 }
 
@@ -162,7 +162,7 @@ const KEPT: [&str; 52] = [
 
 impl Reader<'_> {
     fn view(&self) -> Result<Value, Doubt> {
-        let node = self.document.get("services").and_then(|services| services.get(self.name.as_str()));
+        let node = self.document.get("services").and_then(|services| services.get(self.name.base()));
         let map = node.and_then(Node::mapping).ok_or("it is not in the file")?;
         let mut options = Map::from_iter([
             ("platform".to_owned(), Value::Null),

@@ -19,7 +19,8 @@ impl<'a, 'f> Deployment<'a, 'f> {
     /// Whatever runs of them, the candidates of a try before included; and what writes of services that the release no longer has.
     pub(super) fn running_writers(&self) -> Vec<(ServiceName, &'f Container)> {
         let present = self.writers().flat_map(|work| work.containers().map(|it| (work.name.clone(), it)));
-        let removed = self.removed().into_iter().filter_map(|it| Some((it.service()?, it)));
+        let removed =
+            self.removed().into_iter().filter_map(|it| Some((it.instance(&self.facts.desired.project)?, it)));
         let removed = removed.filter(|(name, _)| self.facts.live.is_none_or(|live| writes(live, name)));
         present.chain(removed).filter(|(_, container)| active(container)).collect()
     }

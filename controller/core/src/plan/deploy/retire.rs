@@ -79,7 +79,8 @@ impl<'a, 'f> Deployment<'a, 'f> {
             }
         }
         for container in self.removed() {
-            let service = container.service().unwrap_or_else(|| ServiceName::new(""));
+            let service =
+                container.instance(&self.facts.desired.project).unwrap_or_else(|| ServiceName::new(""));
             let subject = Subject { service, name: container.name.clone(), id: Some(container.id.clone()) };
             self.push(Effect::Remove { container: subject }, "the Compose file no longer has its service");
         }

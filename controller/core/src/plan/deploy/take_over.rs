@@ -34,6 +34,7 @@ impl<'a, 'f> Deployment<'a, 'f> {
     /// the project is sent to what is about to stop.
     fn take_over_one(&mut self, work: &Work<'_>) {
         let new = self.new_subject(work);
+        self.announce_turns(work);
         let Some(stand_in) = self.stand_in(work) else {
             self.push(Effect::Join { container: new.clone(), role: Role::Successor }, "it is proven");
             self.come_forward(work, &new, new.clone(), "it serves under its own name");
@@ -106,6 +107,18 @@ impl<'a, 'f> Deployment<'a, 'f> {
             if work.service.ports.len() == 1 { "s" } else { "" },
             if self.waits_for_port(work) { LONG_GAP } else { SHORT_GAP },
         ));
+    }
+
+    /// The name of several leads to each of them until it is gone; that of one alone changes hands before anything stops.
+    fn announce_turns(&mut self, work: &Work<'_>) {
+        let several = self.facts.desired.project.further(&work.name).next().is_some();
+        if several && work.serves() && work.name.number() == 1 {
+            self.gaps.push(format!(
+                "the containers of {} take turns: while one of them stops, its address is still among those of the name; whoever tries \
+                 one address only may be refused for as long as that takes",
+                work.name
+            ));
+        }
     }
 
     fn rename(&mut self, container: Subject, to: String, why: &str) -> Subject {
@@ -200,7 +213,8 @@ impl<'a, 'f> Deployment<'a, 'f> {
     /// Containers of services that the release no longer has.
     pub(super) fn stand_down_removed(&mut self) {
         for container in self.removed() {
-            let service = container.service().unwrap_or_else(|| ServiceName::new(""));
+            let service =
+                container.instance(&self.facts.desired.project).unwrap_or_else(|| ServiceName::new(""));
             let subject = Subject {
                 service: service.clone(),
                 name: container.name.clone(),
@@ -229,7 +243,9 @@ impl<'a, 'f> Deployment<'a, 'f> {
             .iter()
             .filter(|container| facts.known.contains(&container.id))
             .filter(|container| {
-                container.service().is_none_or(|name| !facts.desired.project.services.contains_key(&name))
+                container
+                    .instance(&self.facts.desired.project)
+                    .is_none_or(|name| !facts.desired.project.services.contains_key(&name))
             })
             .collect()
     }

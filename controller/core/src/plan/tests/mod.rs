@@ -9,6 +9,7 @@ mod hooks;
 mod names;
 mod prefixes;
 mod releases;
+mod replicas;
 mod scale;
 mod stories;
 mod ways_down;

@@ -192,7 +192,11 @@ impl World {
     }
 
     pub(super) fn of<'a>(&'a self, service: &'a ServiceName) -> impl Iterator<Item = &'a Container> {
-        self.observed.containers.iter().filter(move |container| container.service().as_ref() == Some(service))
+        let number = service.number().to_string();
+        self.observed.containers.iter().filter(move |container| {
+            container.label(label::COMPOSE_SERVICE) == Some(service.base())
+                && container.label(label::COMPOSE_NUMBER) == Some(&number)
+        })
     }
 
     pub(super) fn code_of(&self, container: &Container) -> Option<(&Release, &Code)> {
@@ -716,8 +720,13 @@ impl World {
             .map(|it| {
                 let vetted = self.books.vetted.get(&it.id).map(String::as_str);
                 let config = it.label(label::CONFIG).or(vetted).unwrap_or_default().to_owned();
+                // Names backstage are by the rollout that made it.
+                let users = |name: &str| !name.contains("backstage");
+                let aliases = |name: &str, joined: &Joined| {
+                    if users(name) { joined.aliases.clone() } else { Vec::new() }
+                };
                 let networks =
-                    it.networks.iter().map(|(name, joined)| (name.clone(), joined.aliases.clone())).collect();
+                    it.networks.iter().map(|(name, joined)| (name.clone(), aliases(name, joined))).collect();
                 (it.name.clone(), config, it.state, it.restart, networks, serving.contains(&it.id))
             })
             .collect();
