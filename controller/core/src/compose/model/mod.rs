@@ -2,11 +2,18 @@
 //!
 //! Source of the meanings: the Compose Specification (<https://github.com/compose-spec/compose-spec>).
 
+mod build;
+mod mount;
+mod network;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::build::{Build, PullPolicy};
+pub use self::mount::{Mount, MountSource, Recursive, Volume};
+pub use self::network::{Attachment, IpamPool, Network};
 use super::classic::Classic;
 use super::kernel::Kernel;
 use crate::name::{ProjectName, ServiceName};
@@ -32,61 +39,6 @@ pub struct Project {
     /// Every service as docker-compose 1.29 has it: whoever has been let go of is compared with that.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub classic: BTreeMap<ServiceName, Classic>,
-}
-
-/// A network of the project.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Network {
-    /// The engine's name for it (`convertik_default`, or `name:`).
-    pub name: String,
-    /// `external: true`: must exist, is never created or removed.
-    pub external: bool,
-    /// Driver; `bridge` when unset.
-    pub driver: Option<String>,
-    /// Driver options.
-    pub driver_opts: BTreeMap<String, String>,
-    /// No route to the outside.
-    pub internal: bool,
-    /// Standalone containers may attach.
-    pub attachable: bool,
-    /// Whether IPv6 is enabled.
-    pub enable_ipv6: bool,
-    /// Address pools.
-    pub ipam: Vec<IpamPool>,
-    /// Options for the address manager.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub ipam_options: BTreeMap<String, String>,
-    /// Labels that the user gave.
-    pub labels: BTreeMap<String, String>,
-}
-
-/// One pool of a network's addresses.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct IpamPool {
-    /// CIDR of the network.
-    pub subnet: Option<String>,
-    /// The gateway's address.
-    pub gateway: Option<String>,
-    /// CIDR to hand out from.
-    pub ip_range: Option<String>,
-    /// Addresses that others have already, by a name for each.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub aux_addresses: BTreeMap<String, String>,
-}
-
-/// A named volume.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Volume {
-    /// The engine's name for it (`convertik_pgdata`, or `name:`).
-    pub name: String,
-    /// `external: true`: must exist, is never created.
-    pub external: bool,
-    /// Driver; `local` when unset.
-    pub driver: Option<String>,
-    /// Driver options.
-    pub driver_opts: BTreeMap<String, String>,
-    /// Labels that the user gave.
-    pub labels: BTreeMap<String, String>,
 }
 
 /// One service.
@@ -217,83 +169,6 @@ pub struct ServiceHook {
     pub environment: BTreeMap<String, Secret>,
 }
 
-/// When an image is pulled.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PullPolicy {
-    /// Where the engine has none.
-    #[default]
-    Missing,
-    /// Every time.
-    Always,
-    /// Never: it must be there.
-    Never,
-    /// It is built, also where an image of that name exists.
-    Build,
-    /// Where the engine has none; and the registry is asked so often whether the tag has moved (`daily`, `weekly`, `every_…`).
-    Every(Duration),
-}
-
-/// How an image is built.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Build {
-    /// The context, relative to the repository's root (`.` for the root itself).
-    pub context: String,
-    /// The Dockerfile, relative to the context.
-    pub dockerfile: String,
-    /// `dockerfile_inline:`, which is built instead.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dockerfile_inline: Option<String>,
-    /// Build arguments.
-    pub args: BTreeMap<String, String>,
-    /// The stage to stop at.
-    pub target: Option<String>,
-    /// Labels put on the image.
-    pub labels: BTreeMap<String, String>,
-    /// `network:` during the build.
-    pub network: Option<String>,
-    /// `extra_hosts:` during the build.
-    pub extra_hosts: Vec<String>,
-    /// `shm_size:` during the build, bytes.
-    pub shm_size: Option<i64>,
-    /// `pull: true`: ask the registry for newer base images.
-    pub pull: bool,
-    /// `no_cache: true`: layers of earlier builds are not used.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub no_cache: bool,
-    /// `cache_from:` images of the engine whose layers may be used.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub cache_from: Vec<String>,
-    /// `tags:` beside the service's `image`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub tags: Vec<String>,
-    /// `ulimits:` during the build, by name, soft and hard.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub ulimits: BTreeMap<String, (i64, i64)>,
-    /// `secrets:` that steps may read, by the id that the Dockerfile says, and where their values are.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub secrets: BTreeMap<String, MountSource>,
-    /// `ssh:` the sockets of agents on the host, by id; evenkeel's own agent where `None`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub ssh: BTreeMap<String, Option<String>>,
-}
-
-impl Build {
-    /// The same without the values of its secrets: another value makes no other image, as none is in a layer.
-    pub fn without_values(&self) -> Self {
-        let mut build = self.clone();
-        for secret in build.secrets.values_mut() {
-            match secret {
-                MountSource::Host { content, .. } => *content = None,
-                MountSource::Given { content, .. } => *content = Secret::new(""),
-                MountSource::Repository { id, .. } => id.clear(),
-                _ => {}
-            }
-        }
-        build
-    }
-}
-
 /// One published (or only exposed to the host) port.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Port {
@@ -305,115 +180,6 @@ pub struct Port {
     pub host_ip: Option<String>,
     /// `tcp`, `udp` or `sctp`.
     pub protocol: String,
-}
-
-/// One mount.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mount {
-    /// What is mounted.
-    pub source: MountSource,
-    /// Where, in the container.
-    pub target: String,
-    /// `read_only: true` / `:ro`.
-    pub read_only: bool,
-    /// Other options of the short syntax, kept in order (`z`, `Z`, `cached`, `rshared`, …).
-    pub options: Vec<String>,
-    /// `bind.recursive`: whether mounts below the source come along.
-    #[serde(default, skip_serializing_if = "Recursive::is_enabled")]
-    pub recursive: Recursive,
-}
-
-/// Whether what is mounted below the source of a bind comes along.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Recursive {
-    /// It does; read-only where the kernel can.
-    #[default]
-    Enabled,
-    /// It does not.
-    Disabled,
-    /// It does, and stays writable under a read-only bind. From API 1.44 on.
-    Writable,
-    /// It does, and must be read-only too. From API 1.44 on.
-    Readonly,
-}
-
-impl Recursive {
-    fn is_enabled(&self) -> bool {
-        *self == Self::Enabled
-    }
-}
-
-/// What is mounted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum MountSource {
-    /// A named volume, by its key in [`Project::volumes`].
-    Volume {
-        /// The key.
-        volume: String,
-        /// `volume.nocopy`.
-        no_copy: bool,
-    },
-    /// An anonymous volume.
-    Anonymous,
-    /// A file or directory of the commit's tree; materialised per release, so that a rollback mounts the old content.
-    Repository {
-        /// Path relative to the repository's root.
-        path: String,
-        /// git's object id of it: content, not name, makes the configuration.
-        id: String,
-    },
-    /// A path of the host, absolute.
-    Host {
-        /// The path.
-        path: String,
-        /// `bind.create_host_path` / the short syntax: the engine makes a missing directory.
-        create: bool,
-        /// A digest of the file's content, where a change of it makes another configuration: configs and secrets, not binds.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        content: Option<Secret>,
-    },
-    /// A file that the Compose file gives the content of (`configs`, `secrets`): written out for the release.
-    Given {
-        /// Its path below the release's given files; the same name, the same content.
-        name: String,
-        /// The content. May be secret.
-        content: Secret,
-        /// Its permissions.
-        mode: u32,
-        /// Its owner's number; evenkeel's own where `None`.
-        uid: Option<u32>,
-        /// Its group's number; evenkeel's own where `None`.
-        gid: Option<u32>,
-    },
-    /// A tmpfs.
-    Tmpfs {
-        /// Options as `docker run --tmpfs` takes them (`size=64m,mode=1770`).
-        options: String,
-    },
-}
-
-/// How a service joins a network.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attachment {
-    /// Extra names on that network, beside the service's.
-    pub aliases: Vec<String>,
-    /// A static IPv4 address.
-    pub ipv4_address: Option<String>,
-    /// A static IPv6 address.
-    pub ipv6_address: Option<String>,
-    /// Order of joining; the highest first.
-    pub priority: i64,
-    /// A static MAC address. From API 1.44 on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mac_address: Option<String>,
-    /// Link-local addresses.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub link_local_ips: Vec<String>,
-    /// Options for the network's driver.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub driver_opts: BTreeMap<String, String>,
 }
 
 /// A health check (durations as in the Dockerfile's `HEALTHCHECK`).
