@@ -59,11 +59,11 @@ pub fn tags_of_builds(release: &Release) -> BTreeMap<ServiceName, String> {
     unnamed.map(|(name, service)| (name.clone(), image_name(&release.project, name, service))).collect()
 }
 
-/// Why the stack cannot be let go of now: docker-compose 1.29 has one container of a service, and of two with the same number it
-/// removes the newer one, which may be the one that serves. With what to do about it.
+/// Why the stack cannot be let go of now: docker-compose 1.29 has as many containers of a service as the file says, and of more it
+/// removes some, which may be those that serve. With what to do about it.
 pub fn hindrance(release: &Release, containers: &[Container]) -> Option<String> {
     let names = |name| {
-        let own = of_service_alone(name, containers);
+        let own = of_service_alone(release, name, containers);
         (own.len() > 1).then(|| own.iter().map(|it| it.name.as_str()).collect::<Vec<_>>().join(", "))
     };
     let (service, names) =
@@ -76,8 +76,13 @@ pub fn hindrance(release: &Release, containers: &[Container]) -> Option<String> 
     ))
 }
 
-fn of_service_alone<'c>(name: &ServiceName, containers: &'c [Container]) -> Vec<&'c Container> {
-    let own = containers.iter().filter(|it| it.service().as_ref() == Some(name));
+/// Those of one of a service's containers; where the release has fewer of them than there are, the last one's are several.
+fn of_service_alone<'c>(
+    release: &Release,
+    name: &ServiceName,
+    containers: &'c [Container],
+) -> Vec<&'c Container> {
+    let own = containers.iter().filter(|it| it.instance(&release.project).as_ref() == Some(name));
     own.filter(|it| it.label(label::COMPOSE_ONEOFF) != Some("True")).collect()
 }
 
@@ -93,7 +98,11 @@ pub fn afterwards(
             let image = images.get(&image_name(&release.project, name, service));
             (
                 name.clone(),
-                of_service(release.project.classic.get(name), &of_service_alone(name, containers), image),
+                of_service(
+                    release.project.classic.get(name),
+                    &of_service_alone(release, name, containers),
+                    image,
+                ),
             )
         })
         .collect()

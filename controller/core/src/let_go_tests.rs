@@ -99,6 +99,24 @@ fn a_service_with_two_containers_cannot_be_let_go_of() {
 }
 
 #[test]
+fn several_that_the_file_asks_for_are_let_go_of_each_by_itself() {
+    let text = SHOP.replace("api: {build: .}", "api: {build: ., scale: 2}");
+    let release = disk(&text).file("Dockerfile", "FROM scratch\n").release("projectDirectory: /opt/shop");
+    let of = |number: &str, labels: &[(&str, String)]| {
+        let number_of = (label::COMPOSE_NUMBER, number.to_owned());
+        let api = container("api", &[&[number_of], labels].concat());
+        Container { name: format!("shop_api_{number}"), ..api }
+    };
+    let (first, second) = (of("1", &[hash(&release, "api")]), of("2", &[(label::ROLLOUT, "r7".to_owned())]));
+    let two = [first, second];
+    assert_eq!(hindrance(&release, &two), None);
+    insta::assert_snapshot!(told(&afterwards(&release, &two, &images())), @"keeps api as they are; it makes api#2 anew (it was made before evenkeel knew docker-compose's digests); it makes db (it has no container); it makes odd (it has no container)");
+    insta::assert_snapshot!(hindrance(&release, &[two.as_slice(), &[of("3", &[])]].concat()).unwrap(), @"api#2 has more than one container (shop_api_2, shop_api_3), and docker-compose 1.29 would remove the newer one, which may be the one that serves: not let go of. `evenkeel retry shop`, or a deployment, may clear away what was left over; else remove by hand the one that does not serve (`evenkeel status` names the one that does)");
+    let tags = tags_of_builds(&release);
+    assert!(tags.values().all(|tag| tag == "shop_api"), "{tags:?}");
+}
+
+#[test]
 fn a_container_keeps_the_kind_of_name_that_its_compose_gave_it() {
     let project = release().project;
     let name = ServiceName::new("db");

@@ -18,7 +18,7 @@ impl Handle {
     /// words. Nothing that runs is touched.
     ///
     /// # Errors
-    /// [`Failure::Blocked`] if it is another's, or a service has more than one container.
+    /// [`Failure::Blocked`] if it is another's, or a service has more containers than the file asks for.
     pub(super) async fn let_go(&self, release: &Release) -> Result<String, Failure> {
         self.owns(release).await?;
         let engine = &self.context.engine;
