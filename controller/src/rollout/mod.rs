@@ -16,6 +16,7 @@ mod overtaken;
 mod perform;
 mod prepare;
 mod run;
+mod smoke;
 mod start;
 mod sweep;
 mod twin;

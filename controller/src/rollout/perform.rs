@@ -16,7 +16,7 @@ use super::failure::verification;
 use super::run::{Run, fact};
 use crate::engine::{Exec, NetworkSpec, VolumeSpec};
 use crate::source::Releases;
-use crate::verify::{BakeSubject, Baking, ProofSubject, Reach, bake, prove, smoke};
+use crate::verify::{BakeSubject, Baking, ProofSubject, Reach, bake, prove};
 
 /// What a hook asks for takes effect a moment after its command has ended: a proxy that is told to reload still sends requests
 /// where it did before, until its new workers have begun. What it knows may be stopped only then.
@@ -299,7 +299,7 @@ impl Run<'_> {
         Ok(None)
     }
 
-    fn reach<'r>(&'r self, network: &'r str) -> Reach<'r> {
+    pub(super) fn reach<'r>(&'r self, network: &'r str) -> Reach<'r> {
         Reach { engine: self.context.engine.as_ref(), wire: self.context.wire.as_ref(), network }
     }
 
@@ -426,26 +426,6 @@ impl Run<'_> {
                 outcome.stderr.trim()
             ),
         ))
-    }
-
-    async fn smoke(&self) -> Result<Option<String>, Failure> {
-        let containers = self.context.engine.containers(&self.target.project.name).await?;
-        let serving = self.context.ledger.serving(&self.context.app)?;
-        let find = |service: &ServiceName| {
-            let id = serving.get(service)?;
-            containers.iter().find(|container| container.id == *id).cloned()
-        };
-        let network = backstage(&self.target.project.name);
-        for (index, check) in self.target.manifest.spec.smoke.iter().enumerate() {
-            let key = format!("smoke{index}");
-            if !check.reads() && self.fact::<bool>(&key)?.unwrap_or(false) {
-                continue;
-            }
-            self.set_fact(&key, &true)?;
-            let checked = smoke(&self.reach(&network), check, find).await;
-            checked.map_err(|error| verification(error, Reason::ProbeFailed))?;
-        }
-        Ok(None)
     }
 
     async fn bake(&self, seconds: u64) -> Result<Option<String>, Failure> {

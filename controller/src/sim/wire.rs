@@ -19,7 +19,9 @@ impl Wire for Machine {
             if !world.listens(place, port) {
                 return Err("connection refused".to_owned());
             }
-            world.answer(place, &format!("/{path}"))
+            let path = format!("/{path}");
+            world.containers[place].asked.insert(path.clone());
+            world.answer(place, &path)
         })?;
         Ok(match answer {
             Ok(()) => Answer { status: 200, body: "ok".to_owned() },

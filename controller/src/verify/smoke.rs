@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use evenkeel_core::manifest::Smoke;
-use evenkeel_core::name::ServiceName;
 use evenkeel_core::observed::Container;
 
 use super::VerifyError;
@@ -16,34 +15,28 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const TRIES: u32 = 3;
 const BETWEEN_TRIES: Duration = Duration::from_secs(1);
 
-/// Runs one check, again where it failed and only reads.
+/// Runs one check, again where it failed and only reads. `container`: whom one that asks a service goes to.
 pub(crate) async fn smoke(
     reach: &Reach<'_>,
     check: &Smoke,
-    serving: impl Fn(&ServiceName) -> Option<Container>,
+    container: Option<&Container>,
 ) -> Result<(), VerifyError> {
     let mut tries = if check.reads() { TRIES } else { 1 };
     loop {
         tries -= 1;
-        match once(reach, check, &serving).await {
+        match once(reach, check, container).await {
             Err(_) if tries > 0 => tokio::time::sleep(BETWEEN_TRIES).await,
             decided => return decided,
         }
     }
 }
 
-/// A check that asks a service goes to the container that serves.
-async fn once(
-    reach: &Reach<'_>,
-    check: &Smoke,
-    serving: &impl Fn(&ServiceName) -> Option<Container>,
-) -> Result<(), VerifyError> {
+async fn once(reach: &Reach<'_>, check: &Smoke, container: Option<&Container>) -> Result<(), VerifyError> {
     if let Some(url) = &check.url {
         return url_once(reach, url).await.map_err(VerifyError::Failed);
     }
     let Some(request) = &check.http else { return Ok(()) };
-    let container = serving(&request.service);
-    let address = container.as_ref().and_then(|container| address(container, reach.network));
+    let address = container.and_then(|container| address(container, reach.network));
     let Some(address) = address else {
         return Err(VerifyError::Failed(format!("service {} has no address to ask", request.service)));
     };

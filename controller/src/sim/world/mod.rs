@@ -87,6 +87,8 @@ pub(super) struct Instance {
     pub(super) ran: BTreeSet<Vec<String>>,
     /// Those that somebody tried to run.
     pub(super) tried: BTreeSet<Vec<String>>,
+    /// What it has been asked for, beside what users ask for.
+    pub(super) asked: BTreeSet<String>,
     /// A migration tool's own course.
     pub(super) tool: Tool,
     /// What it printed on its standard output.
@@ -180,6 +182,7 @@ impl Instance {
             torn: BTreeMap::new(),
             ran: BTreeSet::new(),
             tried: BTreeSet::new(),
+            asked: BTreeSet::new(),
             tool: Tool::Idle,
             output: Vec::new(),
             cluster: None,

@@ -118,7 +118,9 @@ pub(in crate::plan) fn writes(release: &crate::release::Release, name: &ServiceN
         release.project.services.get(name).is_none_or(|service| service.depends_on.contains_key(database))
     };
     Some(name) != database
-        && (Some(name) == migrates || database.is_none_or(depends) || shares_image(release, name, migrates))
+        && (migrates.is_some_and(|migrates| migrates.base() == name.base())
+            || database.is_none_or(depends)
+            || shares_image(release, name, migrates))
 }
 
 fn shares_image(

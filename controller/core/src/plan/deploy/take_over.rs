@@ -253,11 +253,9 @@ impl<'a, 'f> Deployment<'a, 'f> {
     /// Whoever asks for names seldom is told to ask again while what it knows still serves; what does not run yet, at the end.
     fn hooks_before(&mut self, stopping: &[Subject]) {
         let (project, serving) = (&self.facts.desired.project, &self.facts.serving);
-        let runs = |service: &str| {
-            let name = ServiceName::new(service);
-            !project.services.contains_key(&name) || serving.contains_key(&name)
-        };
-        self.hooks_due = stopping.is_empty() || !self.on_takeover().iter().all(|hook| runs(&hook.service));
+        let runs = |name: &ServiceName| !project.services.contains_key(name) || serving.contains_key(name);
+        self.hooks_due = stopping.is_empty()
+            || !self.on_takeover().iter().flat_map(|it| self.told(it)).all(|it| runs(&it));
         if !stopping.is_empty() {
             self.hooks(runs);
         }
@@ -275,10 +273,19 @@ impl<'a, 'f> Deployment<'a, 'f> {
         &self.facts.desired.manifest.spec.rollout.on_takeover
     }
 
-    fn hooks(&mut self, due: impl Fn(&str) -> bool) {
-        for (index, hook) in self.on_takeover().iter().enumerate().filter(|(_, hook)| due(&hook.service)) {
-            let effect = Effect::Hook { index, service: hook.service.clone(), command: hook.exec.clone() };
-            self.push(effect, "rollout.onTakeover");
+    /// Whom a hook is for: each of the service's containers.
+    fn told(&self, hook: &Hook) -> Vec<ServiceName> {
+        let first = ServiceName::new(&*hook.service);
+        let further: Vec<ServiceName> = self.facts.desired.project.further(&first).cloned().collect();
+        [first].into_iter().chain(further).collect()
+    }
+
+    fn hooks(&mut self, due: impl Fn(&ServiceName) -> bool) {
+        for (index, hook) in self.on_takeover().iter().enumerate() {
+            for name in self.told(hook).into_iter().filter(|name| due(name)) {
+                let effect = Effect::Hook { index, service: name.to_string(), command: hook.exec.clone() };
+                self.push(effect, "rollout.onTakeover");
+            }
         }
     }
 }
