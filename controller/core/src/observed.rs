@@ -65,6 +65,9 @@ pub struct Joined {
     pub ip_address: String,
     /// Its names there.
     pub aliases: Vec<String>,
+    /// Whom it has names for there: the name that is looked for, and the one that it is found under.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<(String, String)>,
 }
 
 /// What a container is doing.
@@ -171,10 +174,14 @@ impl Container {
     /// that the project has.
     pub fn instance(&self, project: &Project) -> Option<ServiceName> {
         let service = self.service()?;
-        let number =
-            self.label(crate::container::label::COMPOSE_NUMBER).and_then(|number| number.parse().ok());
         let count = project.further(&service).map(ServiceName::number).max();
-        Some(service.numbered(number.unwrap_or(1).min(count.unwrap_or(1))))
+        Some(service.numbered(self.number().min(count.unwrap_or(1))))
+    }
+
+    /// Its number among the containers of its service, as Compose counts them.
+    pub fn number(&self) -> u32 {
+        let number = self.label(crate::container::label::COMPOSE_NUMBER);
+        number.and_then(|number| number.parse().ok()).unwrap_or(1)
     }
 
     /// A label's value.

@@ -8,7 +8,7 @@ use evenkeel_core::container::{ContainerSpec, Endpoint, label};
 use evenkeel_core::name::{ContainerId, ServiceName};
 use evenkeel_core::observed::Container;
 use evenkeel_core::plan::{Effect, Role, Subject, anonymous_volumes, backstage};
-use evenkeel_core::spec::{Making, answers, own_endpoints};
+use evenkeel_core::spec::{Making, Pool, answers, own_endpoints};
 use evenkeel_core::status::{Phase, Reason};
 
 use super::Failure;
@@ -182,7 +182,11 @@ impl Run<'_> {
 
     async fn attach(&self, subject: &Subject, network: &str) -> Result<Option<String>, Failure> {
         let container = self.find(subject).await?;
-        let endpoint = Endpoint { network: network.to_owned(), ..Endpoint::default() };
+        let (release, service) = (self.target, &subject.service);
+        let peers = self.context.engine.containers(&release.project.name).await?;
+        let serving = self.context.ledger.serving(&self.context.app)?;
+        let aliases = Pool { release, service, peers: &peers, serving: &serving }.names(self.id, true);
+        let endpoint = Endpoint { network: network.to_owned(), aliases, ..Endpoint::default() };
         self.context.engine.connect(container.id.as_str(), &endpoint).await?;
         Ok(None)
     }

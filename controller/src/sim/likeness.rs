@@ -94,7 +94,7 @@ pub(super) fn likeness(world: &World, records: &Records) -> String {
     }));
     text.push(format!("{} {:?} {:?}", hooked(world), world.violations, world.owners));
     let text = text.join("\n") + "\n\n" + &records.text();
-    plain(&named(world, &text))
+    plain(&pools(&named(world, &text)))
 }
 
 fn container(world: &World, it: &Instance, known: bool) -> String {
@@ -154,6 +154,21 @@ fn named(world: &World, text: &str) -> String {
         let _ = write!(out, "{length} of {name}");
         true
     });
+    out
+}
+
+/// Names that the containers of a service share backstage are numbered by rollouts: which is older is what matters.
+fn pools(text: &str) -> String {
+    let numbers = |text: &str| -> BTreeSet<u64> {
+        let after = text.split(".r").skip(1);
+        let digits =
+            |rest: &str| rest.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default().parse();
+        after.filter_map(|rest| digits(rest).ok()).collect()
+    };
+    let mut out = text.to_owned();
+    for (rank, number) in numbers(text).into_iter().enumerate() {
+        out = out.replace(&format!(".r{number}."), &format!(".r:{rank}."));
+    }
     out
 }
 

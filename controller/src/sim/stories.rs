@@ -251,6 +251,17 @@ fn replicas() -> Vec<Story> {
         story("replicas: drift", &[], FIRST)
             .replicated([2, 2])
             .drifts(|world| world.meddle("shop-api-2", World::remove)),
+        story("replicas: drift of one with hooks", &[], FIRST).replicated([2, 2]).hooked().drifts(|world| {
+            world.meddle("shop-api-2", World::stop);
+            world.meddle("shop-worker-2", |world, place| world.leave(place, "shop_default"));
+        }),
+        story("replicas: fewer, of other code", &[FIRST], next).replicated([3, 1]),
+        story("replicas: two more, taken back by a commit", &[FIRST], FIRST).replicated([1, 3]).reverts_to(0),
+        story("replicas: adoption of what matches", &[], FIRST)
+            .replicated([2, 2])
+            .runs_already()
+            .adopts()
+            .keeps(&["shop-db-1", "shop-worker-1", "shop-worker-2"]),
     ]
 }
 

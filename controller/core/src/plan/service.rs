@@ -139,8 +139,11 @@ fn limited(service: &Service, container: &Container) -> bool {
         || container.nano_cpus != 0 && service.resources.nano_cpus.is_none()
 }
 
-/// The container that serves: the ledger's word first. Where that one is gone or down, any that is exactly right.
+/// The container that serves: the ledger's word first. Where that one is gone or down, any that is exactly right. Of several that nobody
+/// has recorded, the one with the lowest number.
 fn current<'a>(facts: &Facts<'a>, name: &ServiceName, containers: &[&'a Container]) -> Option<&'a Container> {
+    let mut containers = containers.to_vec();
+    containers.sort_by_key(|container| container.number());
     let recorded = facts
         .serving
         .get(name)

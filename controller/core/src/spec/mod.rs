@@ -3,6 +3,7 @@
 mod beside;
 mod mounts;
 mod places;
+mod pool;
 
 use std::collections::BTreeMap;
 
@@ -11,6 +12,7 @@ pub use self::mounts::GIVEN;
 use self::mounts::{anonymous, tmpfs};
 pub(crate) use self::places::private_networks;
 pub use self::places::{answers, binds_at_start, names, own_endpoints, whole};
+pub use self::pool::Pool;
 use crate::compose::{RestartPolicy, Service};
 use crate::container::{ContainerSpec, label};
 use crate::name::{ImageId, RolloutId, ServiceName};

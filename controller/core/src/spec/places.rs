@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Making;
 use super::beside::outside;
+use super::pool::Pool;
 use crate::compose::Service;
 use crate::container::{Endpoint, label};
 use crate::name::ServiceName;
@@ -61,23 +62,19 @@ impl Making<'_> {
         links
     }
 
-    /// The name backstage that all containers of a service have which one rollout made: a link to it leads to each of them. Nobody else
-    /// knows it, so that nobody is led to one that is not proven.
+    /// The name backstage that leads to all of a service's containers, where it has several.
     fn pool(&self, name: &ServiceName, first: &Container) -> Option<String> {
-        let project = &self.release.project;
-        let more: Vec<&ServiceName> = project.further(name).collect();
-        let pool = pool(name, first.label(label::ROLLOUT)?);
-        let backstage = backstage(&project.name);
-        let is_in =
-            |it: &Container| it.networks.get(&backstage).is_some_and(|joined| joined.aliases.contains(&pool));
-        let all = is_in(first) && more.iter().all(|other| self.provider(other).is_some_and(is_in));
-        (all && !more.is_empty()).then_some(pool)
+        let further: Option<Vec<&Container>> =
+            self.release.project.further(name).map(|other| self.provider(other)).collect();
+        let all: Vec<&Container> = [first].into_iter().chain(further?).collect();
+        let Self { release, peers, serving, .. } = *self;
+        Pool { release, service: name, peers, serving }.leads_to(&all)
     }
 
-    /// What it is called backstage, where it is one of several.
+    /// What it is called backstage, where it is one of several: it is not proven yet.
     fn backstage_aliases(&self) -> Vec<String> {
-        let several = self.release.project.services.contains_key(&self.service.numbered(2));
-        several.then(|| pool(self.service, &self.rollout.to_string())).into_iter().collect()
+        let Self { release, service, peers, serving, .. } = *self;
+        Pool { release, service, peers, serving }.names(self.rollout, false)
     }
 
     /// Other services' namespaces become those of the containers that they have, or are about to have. Which these are, for the
@@ -209,11 +206,6 @@ fn own_links(service: &Service) -> Vec<(String, String)> {
 /// Whether a container that is on a network answers to all its names there. Its own name needs no alias.
 pub fn answers(endpoint: &Endpoint, joined: &Joined) -> bool {
     endpoint.aliases.iter().all(|alias| joined.aliases.contains(alias))
-}
-
-/// What those of a service's containers that one rollout made are called backstage.
-fn pool(service: &ServiceName, rollout: &str) -> String {
-    format!("{}.{rollout}", service.base())
 }
 
 /// The names that everybody may use for a service.

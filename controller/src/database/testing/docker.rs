@@ -136,7 +136,7 @@ fn container(value: &Value) -> Container {
     let joined = |network: &Value| Joined {
         network_id: text(&network["NetworkID"]),
         ip_address: text(&network["IPAddress"]),
-        aliases: Vec::new(),
+        ..Joined::default()
     };
     Container {
         id: ContainerId::new(text(&value["Id"])),

@@ -134,7 +134,12 @@ fn place(endpoint: EndpointSettings, id: &ContainerId) -> Joined {
         network_id: endpoint.network_id.unwrap_or_default(),
         ip_address: endpoint.ip_address.unwrap_or_default(),
         aliases,
+        links: endpoint.links.unwrap_or_default().iter().filter_map(|link| pair(link)).collect(),
     }
+}
+
+fn pair(link: &str) -> Option<(String, String)> {
+    link.split_once(':').map(|(target, name)| (target.to_owned(), name.to_owned()))
 }
 
 /// (`port/protocol`, host address, host port), sorted. Every address of the host is written as none, whether the engine shows

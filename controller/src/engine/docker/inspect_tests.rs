@@ -19,7 +19,7 @@ const RUNNING: &str = r#"{
   "NetworkSettings": {
     "Ports": {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}, {"HostIp": "::", "HostPort": "8080"}], "443/tcp": null},
     "Networks": {
-      "shop_default": {"NetworkID": "n1", "EndpointID": "e1", "IPAddress": "172.18.0.2", "Gateway": "172.18.0.1", "Aliases": ["web", "0123456789ab"]},
+      "shop_default": {"NetworkID": "n1", "EndpointID": "e1", "IPAddress": "172.18.0.2", "Gateway": "172.18.0.1", "Aliases": ["web", "0123456789ab"], "Links": ["shop.r7.0:db"]},
       "shop_torn": {"NetworkID": "n2", "EndpointID": "e2", "IPAddress": "172.19.0.2", "Gateway": "", "Aliases": null}}}
 }"#;
 
@@ -62,7 +62,9 @@ fn ports_asked_for_and_ports_bound_have_one_form() {
 
 #[test]
 fn only_given_names_are_shown() {
-    assert_eq!(read(RUNNING).networks["shop_default"].aliases, ["web"]);
+    let place = read(RUNNING).networks["shop_default"].clone();
+    assert_eq!(place.aliases, ["web"]);
+    assert_eq!(place.links, [("shop.r7.0".to_owned(), "db".to_owned())]);
 }
 
 #[test]

@@ -35,6 +35,7 @@ impl World {
             network_id: network.id.clone(),
             ip_address: String::new(),
             aliases: endpoint.aliases.clone(),
+            links: endpoint.links.clone(),
         };
         self.busy();
         let (clock, instance) = (self.clock, &mut self.containers[place]);

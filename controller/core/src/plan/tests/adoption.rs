@@ -13,14 +13,14 @@ use crate::plan::{Effect, Plan, make};
 use crate::release::Release;
 
 /// A manifest that says where the stack stands.
-const SPEC: &str = "
+pub(super) const SPEC: &str = "
   compose: {files: [compose.yaml], projectDirectory: /opt/shop}
   database: {service: db, migrations: {tool: alembic, service: api}}
   services: {api: {probe: {http: {path: /, port: 8000}}}}
 ";
 
 /// What docker-compose made of a file, and nobody has recorded.
-fn made_by_compose(compose: &str) -> (World, Release) {
+pub(super) fn made_by_compose(compose: &str) -> (World, Release) {
     let old = release(SPEC, compose, "code-1");
     let mut world = World::default();
     world.knows(&old, code("a", true, true));
@@ -48,7 +48,7 @@ fn of_service<'w>(world: &'w mut World, service: &'static str) -> impl Iterator<
     world.observed.containers.iter_mut().filter(move |it| it.service() == Some(ServiceName::new(service)))
 }
 
-fn ids(world: &World) -> Vec<(String, ContainerId)> {
+pub(super) fn ids(world: &World) -> Vec<(String, ContainerId)> {
     world.observed.containers.iter().map(|it| (it.name.clone(), it.id.clone())).collect()
 }
 

@@ -1,11 +1,15 @@
 //! Several containers of a service.
 
-use super::drive::{deploy, forward, nothing_to_do};
-use super::prefixes::{Pair, pair, resumes, reverts, supersedes};
-use super::releases::{SPEC, release};
+use super::adoption::{self, ids, made_by_compose};
+use super::drive::{deploy, forward, lines, nothing_to_do};
+use super::prefixes::{Pair, code, pair, resumes, reverts, supersedes, undoes};
+use super::releases::{SPEC, STACK, release};
 use super::world::{Code, World};
 use crate::container::label;
+use crate::name::RolloutId;
 use crate::observed::State;
+use crate::plan::drift::{Kind, found};
+use crate::plan::make;
 use crate::release::Release;
 
 const TWO: &str = "
@@ -128,4 +132,192 @@ fn whatever_interrupts_it() {
         reverts(&pair);
         supersedes(&pair, &pair.old, Code::default());
     }
+}
+
+#[test]
+fn fewer_of_other_code_go_once_what_stays_is_proven() {
+    let mut pair = pair(SPEC, &TWO.replace("scale: 2", "scale: 3"), Code::default(), Code::default());
+    pair.new = release(SPEC, &TWO.replace("scale: 2", "scale: 1"), "code-2");
+    pair.world.knows(&pair.new, Code::default());
+    let told = deploy(&mut pair.world.clone(), &pair.new, 2);
+    let steps = told.iter().skip_while(|line| !line.contains("deploy:")).map(String::as_str);
+    insta::assert_snapshot!(steps.collect::<Vec<_>>().join("\n"), @"
+    deploy:
+      create shop-api-1-r2 — the build context . changed
+      start shop-api-1-r2 — in private: no user reaches it there
+      prove shop-api-1-r2 — nothing that serves is touched before its successor is proven
+      join shop-api-1-r2 — it is proven
+      set-restart shop-api-1 — it must not come back by itself
+      hand-over the name shop-api-1 to shop-api-1-r2 — it serves under its own name
+      stop shop-api-1-000000000001-old — its successor serves
+      set-restart shop-api-2 — it must not come back by itself
+      stop shop-api-2 — its successor serves
+      set-restart shop-api-3 — it must not come back by itself
+      stop shop-api-3 — its successor serves
+      tag evenkeel/shop-api:c4a01313d4197a1b as shop-api — the Compose file names it so
+      bake 300 s — the release is watched before the old one goes
+      mark-live — it has shown that it works
+      remove shop-api-1-000000000001-old — it is no longer needed
+      remove shop-api-2 — it is no longer needed
+      remove shop-api-3 — it is no longer needed
+    ");
+    resumes(&pair.world, forward(&pair.new, 2));
+    reverts(&pair);
+    supersedes(&pair, &pair.old, Code::default());
+}
+
+/// What is found, and what is done about it.
+fn healed(by_hand: fn(&mut World)) -> String {
+    let Pair { mut world, old, .. } = pair(SPEC, TWO, Code::default(), Code::default());
+    by_hand(&mut world);
+    let seen = world.look(&old, false);
+    let facts = seen.facts(&old, RolloutId(2));
+    let there = found(&facts).into_iter().filter(|drift| drift.kind != Kind::Labels);
+    let drifts = there.map(|drift| format!("{:?} {}", drift.kind, drift.subject));
+    let told = drifts.chain(lines(&make(&facts).unwrap())).collect::<Vec<_>>().join("\n");
+    resumes(&world, forward(&old, 2));
+    told
+}
+
+fn second(world: &mut World) -> &mut crate::observed::Container {
+    world.observed.containers.iter_mut().find(|it| it.name == "shop-api-2").unwrap()
+}
+
+#[test]
+fn drift_of_one_is_found_and_healed_alone() {
+    insta::assert_snapshot!(healed(|world| second(world).state = State::Exited), @"
+    Stopped shop-api-2
+      start shop-api-2 — it is stopped (exit code 0)
+      prove shop-api-2 — it was repaired
+    ");
+    insta::assert_snapshot!(healed(|world| world.observed.containers.retain(|it| it.name != "shop-api-2")), @"
+    Removed shop-api-2
+      create shop-api-2-r2 — no container of it exists
+      start shop-api-2-r2 — in private: no user reaches it there
+      prove shop-api-2-r2 — nothing that serves is touched before its successor is proven
+      join shop-api-2-r2 — it is proven
+      rename shop-api-2-r2 to shop-api-2 — it serves under its own name
+      tag evenkeel/shop-api:c1a83445fdc55bae as shop-api — the Compose file names it so
+    ");
+    insta::assert_snapshot!(healed(|world| drop(second(world).networks.remove("shop_default"))), @"
+    NetworkDetached shop-api-2
+      join shop-api-2 — it is not on network shop_default under its names
+      prove shop-api-2 — it was repaired
+    ");
+    insta::assert_snapshot!(healed(|world| second(world).memory = 1), @"
+    Limits shop-api-2
+      create shop-api-2-r2 — it has a limit that the release has not; the engine takes none away
+      start shop-api-2-r2 — in private: no user reaches it there
+      prove shop-api-2-r2 — nothing that serves is touched before its successor is proven
+      join shop-api-2-r2 — it is proven
+      set-restart shop-api-2 — it must not come back by itself
+      hand-over the name shop-api-2 to shop-api-2-r2 — it serves under its own name
+      stop shop-api-2-000000000002-old — its successor serves
+      tag evenkeel/shop-api:c1a83445fdc55bae as shop-api — the Compose file names it so
+      remove shop-api-2-000000000002-old — it is no longer needed
+    ");
+    insta::assert_snapshot!(healed(|world| {
+        let mut third = second(world).clone();
+        third.id = crate::name::ContainerId::new("f00f00f00f00f00");
+        third.name = "shop-api-3".to_owned();
+        third.labels.retain(|key, _| !key.starts_with("evenkeel."));
+        third.labels.insert(label::COMPOSE_NUMBER.to_owned(), "3".to_owned());
+        world.observed.containers.push(third);
+    }), @"Orphan shop-api-3");
+}
+
+/// To whom the name of the first service leads for the other, backstage.
+fn led_to(world: &World) -> Vec<&str> {
+    let place = |it: &'_ crate::observed::Container| it.networks["zz_shop_backstage"].clone();
+    let client = world.observed.containers.iter().find(|it| it.name == "shop-web-1").unwrap();
+    let links = place(client).links;
+    let (target, _) = links.iter().find(|(_, name)| name == "api").unwrap();
+    let mut found: Vec<&str> = world
+        .observed
+        .containers
+        .iter()
+        .filter(|it| it.name == *target || place(it).aliases.contains(target))
+        .map(|it| it.name.as_str())
+        .collect();
+    found.sort_unstable();
+    found
+}
+
+#[test]
+fn who_is_made_later_is_led_to_all_that_are_proven_and_nobody_to_one_that_is_not() {
+    let of = |count: u32, web: &str| {
+        let text = TWO.replace("scale: 2", &format!("scale: {count}"));
+        release(SPEC, &text.replace("image: web", &format!("image: {web}")), "code-1")
+    };
+    let (mut world, mut rollout) = (World::default(), 0);
+    let mut go = |count: u32, web: &str| {
+        rollout += 1;
+        let release = of(count, web);
+        world.knows(&release, Code::default());
+        deploy(&mut world, &release, rollout);
+        led_to(&world).join(" ")
+    };
+    assert_eq!(go(2, "web"), "shop-api-1 shop-api-2");
+    assert_eq!(go(3, "web"), "shop-api-1 shop-api-2", "it was not proven when the link was made");
+    assert_eq!(go(3, "web:2"), "shop-api-1 shop-api-2 shop-api-3");
+    assert_eq!(go(2, "web:2"), "shop-api-1 shop-api-2");
+    assert_eq!(go(4, "web:2"), "shop-api-1 shop-api-2", "also where the name was asked for by then");
+    assert_eq!(go(4, "web:3"), "shop-api-1 shop-api-2 shop-api-3 shop-api-4");
+}
+
+#[test]
+fn hooks_are_for_each_of_them() {
+    let spec = format!("{SPEC}  rollout: {{onTakeover: [{{service: worker, exec: [reload]}}]}}\n");
+    let text = TWO.replace("scale: 2}", "scale: 2, post_start: [{command: [warm, up]}]}");
+    let pair = pair(&spec, &text, Code::default(), Code::default());
+    let told = deploy(&mut pair.world.clone(), &pair.new, 2);
+    let hooks = told.iter().filter(|line| ["post-start", "hook", "stop"].iter().any(|it| line.contains(it)));
+    insta::assert_snapshot!(hooks.map(String::as_str).collect::<Vec<_>>().join("\n"), @"
+    post-start shop-api-1-r2 — its `post_start` belongs to the start
+    post-start shop-api-2-r2 — its `post_start` belongs to the start
+    hook worker: reload — rollout.onTakeover
+    hook worker#2: reload — rollout.onTakeover
+    stop shop-api-1-000000000001-old — its successor serves
+    hook worker: reload — rollout.onTakeover
+    hook worker#2: reload — rollout.onTakeover
+    stop shop-api-2-000000000002-old — its successor serves
+    ");
+    resumes(&pair.world, forward(&pair.new, 2));
+    reverts(&pair);
+}
+
+/// What docker-compose 1.29 made with `--scale`, or of a file that says so.
+#[test]
+fn those_that_docker_compose_made_are_kept() {
+    let stack = STACK.replace("    ports: ['8000:8000']\n", "    scale: 2\n").replace(
+        "    image: shop-api\n    restart: unless-stopped\n",
+        "    image: shop-api\n    deploy: {replicas: 2}\n",
+    );
+    let (mut world, release) = made_by_compose(&stack);
+    for container in &mut world.observed.containers {
+        container.name = container.name.replace('-', "_");
+    }
+    let before = ids(&world);
+    assert_eq!(before.len(), 5, "{before:?}");
+    resumes(&world, forward(&release, 1));
+    undoes(&Pair { world: world.clone(), old: release.clone(), new: release.clone() });
+    let mut more = world.clone();
+    deploy(&mut world, &release, 1);
+    assert_eq!(ids(&world), before, "not one of them is touched");
+
+    // The engine shows the newest first.
+    more.observed.containers.reverse();
+    let one = super::releases::release(adoption::SPEC, &stack.replace("    scale: 2\n", ""), "code-1");
+    more.knows(&one, code("a", true, true));
+    deploy(&mut more, &one, 1);
+    let kept = |at: usize| ids(&more).contains(&before[at]);
+    assert!(before[1].0 == "shop_api_1" && kept(1) && !kept(2), "the highest number goes: {:?}", ids(&more));
+
+    let next = super::releases::release(adoption::SPEC, &stack, "code-2");
+    world.knows(&next, code("a", true, true));
+    deploy(&mut world, &next, 2);
+    let names = |world: &World| {
+        ids(world).into_iter().map(|(name, _)| name).collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(names(&world), before.into_iter().map(|(name, _)| name).collect());
 }

@@ -13,7 +13,7 @@ use crate::plan::{
     backstage,
 };
 use crate::release::{Outputs, RehearsedFrom, Release};
-use crate::spec::{Making, own_endpoints};
+use crate::spec::{Making, Pool, own_endpoints};
 
 type Revisions = BTreeSet<SchemaRevision>;
 
@@ -283,7 +283,10 @@ impl World {
             }
             Effect::Rehearse { from, .. } => self.rehearse(release, from),
             Effect::Attach { container, network } => {
-                self.get(container, rollout)?.networks.insert(network.clone(), Joined::default());
+                let (service, peers) = (&container.service, &self.observed.containers);
+                let pool = Pool { release, service, peers, serving: &self.books.serving };
+                let joined = Joined { aliases: pool.names(rollout, true), ..Joined::default() };
+                self.get(container, rollout)?.networks.insert(network.clone(), joined);
             }
             Effect::Create { container, role } => self.create(release, rollout, container, *role)?,
             Effect::Start { container } => self.start(release, rollout, container)?,
@@ -651,7 +654,8 @@ fn network(name: &str, internal: bool) -> NetworkState {
 }
 
 fn joined(endpoint: &Endpoint) -> Joined {
-    Joined { aliases: endpoint.aliases.clone(), ..Joined::default() }
+    let (aliases, links) = (endpoint.aliases.clone(), endpoint.links.clone());
+    Joined { aliases, links, ..Joined::default() }
 }
 
 /// What the engine makes of a specification.
