@@ -136,9 +136,14 @@ fn contexts(
     checkout: &Checkout,
     project: &compose::Project,
 ) -> Result<BTreeMap<ServiceName, String>, Faults> {
-    let mut contexts = BTreeMap::new();
+    let mut contexts: BTreeMap<ServiceName, String> = BTreeMap::new();
     for (name, service) in &project.services {
         let Some(build) = &service.build else { continue };
+        // Read once, however many containers it has.
+        if let Some(same) = contexts.get(&name.numbered(1)).cloned() {
+            contexts.insert(name.clone(), same);
+            continue;
+        }
         let context = checkout
             .context(&crate::rollout::context_request(build))
             .map_err(|error| Fault::new(format!("service {name}: {error}")))?;

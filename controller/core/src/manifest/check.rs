@@ -89,9 +89,9 @@ impl Checker<'_> {
     }
 
     fn service(&mut self, path: &[&str], name: &ServiceName) -> bool {
-        let known = self.project.services.contains_key(name);
+        let known = name.as_str() == name.base() && self.project.services.contains_key(name);
         if !known {
-            let meant = suggestion(name.as_str(), self.project.services.keys().map(ServiceName::as_str));
+            let meant = suggestion(name.as_str(), self.project.services.keys().map(ServiceName::base));
             let hint = meant.map(|meant| format!("did you mean `{meant}`?"));
             self.fault(path, format!("the Compose project has no service `{name}`"), hint);
         }
@@ -179,5 +179,19 @@ evenkeel.yaml:15:34: no service of the project is on a network `shared`
 "#);
         assert_eq!(check(&app, &project()).0.len(), located.0.len());
         insta::assert_snapshot!(check(&app, &project()).0[0], @"spec.database.urlFrom.env: the environment of `api` has no `DATABASE_URL`");
+    }
+
+    #[test]
+    fn what_is_said_of_a_service_is_said_of_all_its_containers() {
+        let mut project = project();
+        project.services.extend(["api#2", "db", "db#2"].map(|name| (name.into(), Service::default())));
+        let text = TEXT.replace("{service: ghost, ", "{service: 'api#2', ");
+        let app = crate::manifest::read("evenkeel.yaml", &text).unwrap();
+        let told = check_located("evenkeel.yaml", &text, &app, &project).to_string();
+        let about = told.lines().filter(|line| line.contains("api#") || line.contains("containers"));
+        insta::assert_snapshot!(about.collect::<Vec<_>>().join("\n"), @"
+        evenkeel.yaml:12:21: the Compose file asks for 2 containers of `db`, and a singleton is never two
+        evenkeel.yaml:14:23: the Compose project has no service `api#2`
+        ");
     }
 }

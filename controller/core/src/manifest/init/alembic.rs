@@ -27,7 +27,7 @@ pub(super) struct Scripts {
 /// Finds the service that is most likely meant to run migrations.
 pub(super) fn find(sight: &Sight<'_>) -> Option<Scripts> {
     let mut found: Vec<(&ServiceName, &Service, &Build, String)> = Vec::new();
-    for (name, service) in &sight.project.services {
+    for (name, service) in sight.project.services.iter().filter(|(name, _)| name.number() == 1) {
         let Some(build) = &service.build else { continue };
         found.extend(folder(sight, build).map(|folder| (name, service, build, folder)));
     }

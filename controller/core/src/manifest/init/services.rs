@@ -18,11 +18,16 @@ pub(super) struct Request {
 /// What can be said about each service; nothing for most.
 pub(super) fn guess(sight: &Sight<'_>) -> Lines {
     let mut lines = Lines::default();
-    for (name, service) in &sight.project.services {
+    // What is said of a service is said of all its containers.
+    let services = sight.project.services.iter().filter(|(name, _)| name.number() == 1);
+    for (name, service) in services {
         let mut body = Lines::default();
         probe(sight, name, service, &mut body);
-        singleton(name, service, &mut body);
-        if single(name, service).is_none() {
+        let is_alone = sight.project.further(name).next().is_none();
+        let single = single(name, service).filter(|_| is_alone);
+        if let Some(why) = &single {
+            singleton(why, &mut body);
+        } else {
             shared_volumes(service, &mut body);
         }
         lines.block(format!("{}:", scalar(name.as_str())), body);
@@ -61,11 +66,9 @@ pub(super) fn request(name: &ServiceName, service: &Service) -> Option<Request> 
     own.then(|| Request { path: path.to_owned(), port })
 }
 
-fn singleton(name: &ServiceName, service: &Service, lines: &mut Lines) {
-    if let Some(why) = single(name, service) {
-        lines.note(format!("Never two at once, {why}: the old one stops before the new one starts."));
-        lines.yaml("singleton: true");
-    }
+fn singleton(why: &str, lines: &mut Lines) {
+    lines.note(format!("Never two at once, {why}: the old one stops before the new one starts."));
+    lines.yaml("singleton: true");
 }
 
 /// Why a service may not run twice.

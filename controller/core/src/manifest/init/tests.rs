@@ -51,8 +51,12 @@ networks: {caddy: {external: true}}
 "#;
 
 fn convertik() -> Disk {
+    convertik_with(CONVERTIK)
+}
+
+fn convertik_with(compose: &str) -> Disk {
     Disk::with(&[
-        ("docker-compose.production.yml", CONVERTIK),
+        ("docker-compose.production.yml", compose),
         (
             "backend/Dockerfile",
             "FROM python:3.11-slim\nWORKDIR /app\nCOPY . .\nCMD [\"uvicorn\", \"app.main:app\"]\n",
@@ -63,6 +67,15 @@ fn convertik() -> Disk {
     ])
     .host("/opt/convertik/.env", "POSTGRES_PASSWORD=s3cret\n")
     .host("/opt/convertik/.env.production", "SECRET_KEY=k3y\n")
+}
+
+#[test]
+fn what_has_several_containers_is_written_once() {
+    let several = CONVERTIK.replace("python -m app.bot", "python -m app.bot\n    scale: 3");
+    let (text, app) = written(&convertik_with(&several), "", "/opt/convertik");
+    let several = |line: &&str| line.contains("bot") || line.contains("singleton");
+    insta::assert_snapshot!(text.lines().filter(several).collect::<Vec<_>>().join("\n"), @"      # Its image is built from the folder with backend/alembic.ini; so is that of `convertik-bot`.");
+    assert!(app.spec.services.keys().all(|name| name.number() == 1), "{:?}", app.spec.services.keys());
 }
 
 #[test]
