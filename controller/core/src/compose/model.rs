@@ -2,7 +2,7 @@
 //!
 //! Source of the meanings: the Compose Specification (<https://github.com/compose-spec/compose-spec>).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,9 @@ pub struct Project {
     /// Every service as docker-compose 1.29 has it: whoever has been let go of is compared with that.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub classic: BTreeMap<ServiceName, Classic>,
+    /// Services of the Compose file that are not to run: those outside the active profiles, and those scaled to 0.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub inactive: BTreeSet<ServiceName>,
 }
 
 /// A network of the project.

@@ -206,16 +206,20 @@ impl<'a> Facts<'a> {
         free && container.label(label::COMPOSE_ONEOFF) != Some("True")
     }
 
-    /// Containers that bear the project's labels, and that nobody asked for. Those of `docker compose run` are somebody's at work.
+    /// Containers that bear the project's labels, and that nobody asked for. Those of `docker compose run` are somebody's at work; so
+    /// are those of services in the Compose file that are not to run by themselves, which Compose removes as orphans neither.
     pub(super) fn orphans(&self) -> Vec<&'a Container> {
         let services = self.desired.project.services.keys();
         let ours: BTreeSet<&ContainerId> =
             services.flat_map(|name| self.containers_of(name)).map(|container| &container.id).collect();
+        let inactive = &self.desired.project.inactive;
+        let is_inactive = |it: &Container| it.service().is_some_and(|service| inactive.contains(&service));
         let is_nobodys = |it: &&Container| {
             !ours.contains(&it.id)
                 && !self.known.contains(&it.id)
                 && !temporary(it)
                 && it.label(label::COMPOSE_ONEOFF) != Some("True")
+                && (it.label(label::APP).is_some() || !is_inactive(it))
                 && it.label(label::APP).is_none_or(|app| app == self.desired.manifest.metadata.name.as_str())
         };
         self.observed.containers.iter().filter(is_nobodys).collect()

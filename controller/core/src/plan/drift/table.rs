@@ -153,7 +153,8 @@ pub const KINDS: &[Entry] = &[
     Entry {
         kind: Kind::Orphan,
         what: "a container has the project's labels and belongs to no service, or stands beside the one that serves (but for those of \
-               `docker compose run`)",
+               `docker compose run`, and of services that are in the Compose file and not to run: outside the active profiles, or \
+               scaled to 0)",
         events: &[("container", "create"), ("container", "start")],
         healing: Reported(
             "nobody knows whose it is. With `orphans: remove` in the manifest it is stopped and removed; its volumes stay",
