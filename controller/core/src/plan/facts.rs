@@ -38,6 +38,8 @@ pub struct DatabaseFacts {
     pub current: Option<BTreeSet<SchemaRevision>>,
     /// The relation to the desired release; `None` while unknown.
     pub word: Option<SchemaWord>,
+    /// The major version of the server that runs: 15 for 15.4.
+    pub server_major: Option<u32>,
     /// The digest of the schema's fingerprint.
     pub fingerprint: String,
     /// Why it cannot be read, where it should be there.
@@ -319,7 +321,8 @@ fn obstacle(
     None
 }
 
-fn shared(shared: &[String], source: &MountSource) -> bool {
+/// Whether two containers may share a mount for the moment of a take-over.
+pub(super) fn shared(shared: &[String], source: &MountSource) -> bool {
     match source {
         MountSource::Volume { volume, .. } => shared.contains(volume),
         MountSource::Host { path, .. } => shared.contains(path),

@@ -3,6 +3,7 @@
 
 use super::deploy::{deploy, writes};
 use super::lint::lint;
+use super::major::other_major;
 use super::prepare::prepare;
 use super::schema::{SchemaMove, schema_move};
 use super::service::{Action, Work, final_name, follow_lenders, work};
@@ -75,6 +76,7 @@ fn preflight(facts: &Facts<'_>, works: &[Work<'_>]) -> Result<(), Blocked> {
     volumes_with_data(facts)?;
     engine(facts)?;
     works.iter().filter(|work| work.replaced()).try_for_each(|work| image_is_there(facts, work))?;
+    works.iter().find_map(|work| other_major(facts, work)).map_or(Ok(()), |why| Err(blocked(why)))?;
     for work in works {
         let right = final_name(project, &work.name, work.service, work.current);
         if let Some(holder) = facts.observed.name_holders.get(&right) {

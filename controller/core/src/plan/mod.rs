@@ -8,6 +8,7 @@ mod explain;
 mod facts;
 mod hooks;
 mod lint;
+mod major;
 mod make;
 mod prepare;
 mod schema;

@@ -6,6 +6,7 @@ mod dependents;
 mod drift;
 mod drive;
 mod hooks;
+mod major;
 mod names;
 mod prefixes;
 mod releases;
