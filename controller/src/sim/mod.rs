@@ -24,6 +24,7 @@ mod owner;
 mod process;
 mod random;
 mod reference;
+mod repairs;
 mod stage;
 mod stories;
 mod wire;

@@ -181,7 +181,7 @@ impl Story {
     }
 
     /// The first commit is what runs when it begins.
-    fn runs_already(self) -> Self {
+    pub(super) fn runs_already(self) -> Self {
         Self { before: vec![0], tip: 0, ends_at: Some(0), ..self }
     }
 

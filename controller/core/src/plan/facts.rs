@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::compose::{MountSource, Service};
+use crate::compose::{MountSource, Service, start_order};
 use crate::container::label;
 use crate::database::{Difference, SchemaWord, Scripts};
 use crate::name::{ContainerId, ReleaseDigest, RolloutId, SchemaRevision, ServiceName};
@@ -91,6 +91,8 @@ pub struct Hints {
     pub post_start_due: BTreeSet<ContainerId>,
     /// Services that have yet to be restarted, because what they depend on has been replaced or restarted.
     pub restarts_due: BTreeSet<ServiceName>,
+    /// Services that a repair leaves as they are: they have been tried too often lately.
+    pub held: BTreeSet<ServiceName>,
 }
 
 /// Everything.
@@ -233,6 +235,19 @@ impl<'a> Facts<'a> {
         !hints.reverting
             && !hints.taken_over
             && self.live.is_some_and(|live| live.digest == self.desired.digest)
+    }
+
+    /// The services that a repair leaves alone: those that are held, and whatever lives in a namespace of theirs.
+    pub(super) fn left_alone(&self) -> BTreeSet<ServiceName> {
+        let project = &self.desired.project;
+        let mut alone = self.hints.held.clone();
+        for name in start_order(project).into_iter().filter(|_| !self.hints.held.is_empty()) {
+            let lodges = |service: &Service| service.lenders().any(|lender| alone.contains(&lender));
+            if project.services.get(&name).is_some_and(lodges) {
+                alone.insert(name);
+            }
+        }
+        alone
     }
 
     /// Whether a container is exactly what the release asks for.

@@ -34,10 +34,16 @@ pub fn make(facts: &Facts<'_>) -> Result<Plan, Blocked> {
         .map(|(name, service)| work(facts, name, service))
         .collect();
     follow_lenders(&mut works);
+    let alone = facts.left_alone();
+    works.retain(|work| !alone.contains(&work.name));
     preflight(facts, &works)?;
     let schema = schema_move(facts);
     if let SchemaMove::Blocked(reason, message) = &schema {
         return Err(Blocked { reason: *reason, message: message.clone() });
+    }
+    // What moves the schema stops and starts whatever writes: not without those that are left alone.
+    if !alone.is_empty() && schema.moves() {
+        return Ok(Plan::nothing());
     }
     let plan = prepare(facts, &works, &schema);
     if !plan.is_empty() {

@@ -2,6 +2,7 @@
 
 mod adopt;
 mod alike;
+mod clear_away;
 mod deploy;
 pub mod drift;
 mod explain;
@@ -21,6 +22,7 @@ mod way_down;
 
 pub use adopt::{adopted, before, inherited, unrecorded};
 pub use alike::{alike, vetted};
+pub use clear_away::clear_away;
 pub use explain::differences;
 pub use facts::*;
 pub use lint::lint;

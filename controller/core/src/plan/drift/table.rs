@@ -19,11 +19,12 @@ pub const KINDS: &[Entry] = &[
     },
     Entry {
         kind: Kind::CrashLoop,
-        what: "a container has begun anew three times within ten minutes, by evenkeel or by its restart policy",
+        what: "a container has begun anew, or was to be made, three times within ten minutes, by evenkeel or by its restart policy",
         events: &[("container", "die"), ("container", "start")],
         healing: Reported(
             "the application is `Degraded`. What the engine starts again is left to the engine; what evenkeel starts again waits \
-             5 s, then twice as long each time, 5 min at most, until it has run for ten minutes. No other container is made for it",
+             5 s, then twice as long each time, 5 min at most, until it has run for ten minutes; so does what cannot be made. What a repair made \
+             and could not prove is removed. Other services are put right meanwhile, but for a schema that somebody moved: that needs all",
         ),
     },
     Entry {
