@@ -15,6 +15,7 @@ use evenkeel_core::observed::Image;
 use evenkeel_core::secret::Secret;
 use serde::Deserialize;
 
+use super::images::is_denied;
 use super::lines::Lines;
 use super::session::{Offer, Session};
 use super::trace::{self, Said};
@@ -276,7 +277,7 @@ fn failed(request: &BuildRequest, reason: String, tail: Vec<String>) -> EngineEr
     if layer_lost(&reason) {
         return EngineError::LayerLost { image, reason };
     }
-    if reason.contains(AWAY) && !ran(&reason) {
+    if (reason.contains(AWAY) || is_denied(&reason)) && !ran(&reason) {
         let image = format!("what {image} is built from");
         return EngineError::PullFailed { image, reason: advised(reason), transient: true };
     }
@@ -295,6 +296,13 @@ fn advised(reason: String) -> String {
         return format!(
             "{reason}. Where that is newer than the engine's BuildKit, such as a heredoc on Docker Engine 20.10, \
              `# syntax=docker/dockerfile:1` as the first line makes the engine pull one that knows it"
+        );
+    }
+    if is_denied(&reason) && !ran(&reason) {
+        return format!(
+            "{reason}. The registry wants credentials for the image in `FROM`, or others: run `docker login` as the user that evenkeel runs \
+             as, or name a file under `engine.registryCredentials`. Some registries say the same of a name that does not exist. No release \
+             is blamed: it is tried again"
         );
     }
     reason
