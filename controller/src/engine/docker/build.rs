@@ -45,8 +45,12 @@ const NO_SESSION: &str = "no active session";
 /// The two builders.
 enum Builder {
     Classic,
-    BuildKit(Session),
+    /// With the session, where there is one.
+    BuildKit(Option<Session>),
 }
+
+/// With these a proxy of the engine's socket refuses what it was not told to let through.
+const BARRED: [u16; 4] = [403, 404, 405, 501];
 
 /// A line of the engine's answer.
 #[derive(Debug, Default, Deserialize)]
@@ -137,14 +141,40 @@ impl Docker {
         if let Some(reason) = not_for_buildkit(request, self.dialect.settled()) {
             return Err(failed(request, reason, Vec::new()));
         }
-        let offer = Offer { secrets: request.secrets.clone(), agents: request.agents.clone() };
-        let session = self.open_session(&action(request), offer).await?;
+        let session = self.session_for(request).await;
+        let barred = session.as_ref().err().and_then(|error| self.barred(request, error));
+        let session = match session {
+            // Most builds ask for nothing on it.
+            Err(_) if barred.is_some() && request.secrets.is_empty() && request.agents.is_empty() => {
+                progress("what stands before the engine lets no session through: going on without one");
+                None
+            }
+            Err(error) => return Err(barred.unwrap_or(error)),
+            Ok(session) => Some(session),
+        };
         match self.build_with(Builder::BuildKit(session), request, progress).await {
             Err(EngineError::BuildFailed { reason, .. }) if reason.contains(NO_SESSION) => {
-                Err(errors::unreachable_at(&self.address, reason))
+                Err(barred.unwrap_or_else(|| errors::unreachable_at(&self.address, reason)))
             }
             answer => answer,
         }
+    }
+
+    async fn session_for(&self, request: &BuildRequest) -> Result<Session, EngineError> {
+        let offer = Offer { secrets: request.secrets.clone(), agents: request.agents.clone() };
+        self.open_session(&action(request), offer).await
+    }
+
+    /// What to say of a session that was refused; `None` where another reason was given.
+    fn barred(&self, request: &BuildRequest, error: &EngineError) -> Option<EngineError> {
+        let EngineError::Refused { status, .. } = error else { return None };
+        let status = BARRED.contains(status).then_some(*status)?;
+        let action = format!("open the session that {} needs", request.tag);
+        let advice = "allow `POST /session` and connections that are upgraded to `h2c` there (`SESSION=1`, and `GRPC=1` where it has \
+                      that, for docker-socket-proxy), or give evenkeel the engine's own socket. BuildKit asks on it for `build.secrets`, \
+                      `build.ssh`, and for the credentials of registries";
+        let endpoint = self.address.to_string();
+        Some(EngineError::NotLetThrough { endpoint, action, status, advice: advice.to_owned() })
     }
 
     async fn build_with(
@@ -158,6 +188,13 @@ impl Docker {
         // A Dockerfile that cannot be parsed is refused before the first step.
         let mut answer = answer.map_err(|error| match error {
             EngineError::Refused { status: 400, reason, .. } => failed(request, reason, Vec::new()),
+            EngineError::Refused { status: status @ (403 | 405), .. } => EngineError::NotLetThrough {
+                endpoint: self.address.to_string(),
+                action: action(request),
+                status,
+                advice: "allow `POST /build` there (`BUILD=1` and `POST=1` for docker-socket-proxy)"
+                    .to_owned(),
+            },
             other => other,
         })?;
         let mut told = Told::new(progress, redactor(request));
@@ -351,7 +388,8 @@ fn parameters(builder: &Builder, request: &BuildRequest) -> Vec<(&'static str, S
     match builder {
         Builder::Classic => parameters.push(("version", "1".to_owned())),
         Builder::BuildKit(session) => {
-            parameters.extend([("version", "2".to_owned()), ("session", session.id().to_owned())]);
+            parameters.push(("version", "2".to_owned()));
+            parameters.extend(session.as_ref().map(|session| ("session", session.id().to_owned())));
         }
     }
     parameters.extend(pull.then(|| ("pull", flag(true))));
