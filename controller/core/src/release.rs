@@ -245,6 +245,20 @@ impl Release {
         }
     }
 
+    /// The same without the values of what builds may read, which are in no image: that is how it is kept. Whoever builds it later reads
+    /// them anew from where they are; its name goes on telling one value from another.
+    pub fn without_build_values(&self) -> Self {
+        let mut release = self.clone();
+        let services = release.project.services.values_mut().filter_map(|service| service.build.as_mut());
+        services.for_each(|build| *build = build.without_values());
+        for source in release.images.values_mut() {
+            if let ImageSource::Build { build, .. } = source {
+                **build = build.without_values();
+            }
+        }
+        release
+    }
+
     /// A service's configuration digest; empty for a service that the release does not have.
     pub fn config(&self, service: &ServiceName) -> &str {
         self.configs.get(service).map_or("", String::as_str)
