@@ -210,13 +210,8 @@ impl Docker {
 
 /// Takes the build's secrets out of what it prints.
 fn redactor(request: &BuildRequest) -> Redactor {
-    let text = |value: &Vec<u8>| String::from_utf8_lossy(value).into_owned();
-    // One of several lines is printed line by line.
-    let lines = request
-        .secrets
-        .values()
-        .flat_map(|value| text(value).lines().map(|line| Secret::new(line.trim())).collect::<Vec<_>>());
-    Redactor::new(&BTreeMap::new(), lines)
+    let values = request.secrets.values().map(|value| Secret::new(String::from_utf8_lossy(value)));
+    Redactor::new(&BTreeMap::new(), values)
 }
 
 /// Why the engine's BuildKit cannot do what is asked: what it would refuse, or leave out without a word.
