@@ -78,10 +78,9 @@ async fn pass(handle: &Arc<Handle>, reason: &str) -> Result<Next, Failure> {
     });
     handle.saw(&desired, &chosen.conditions);
     handle.owns(chosen.target.unwrap_or(&desired)).await?;
-    if handle.have_tags_moved(&desired, live.as_ref()).await? {
-        return Ok(Next::Again);
-    }
-    go(handle, &desired, &chosen, reason).await
+    // What runs is put right before anybody is asked whether there is something newer.
+    let next = go(handle, &desired, &chosen, reason).await?;
+    handle.follow_tags(&desired, live.as_ref(), next).await
 }
 
 /// Goes to what was chosen, if anything has to be done for it.

@@ -21,6 +21,7 @@ mod mishaps;
 mod oracle;
 mod overtaken;
 mod owner;
+mod polls;
 mod process;
 mod random;
 mod reference;

@@ -137,6 +137,16 @@ impl Story {
         self
     }
 
+    /// With a service whose tag is asked for every minute.
+    pub(super) fn polled(self) -> Self {
+        self.with(POLLED)
+    }
+
+    /// With one whose tag is asked for once a day.
+    pub(super) fn polled_daily(self) -> Self {
+        self.with(&POLLED.replace("every_1m", "daily"))
+    }
+
     /// Every commit's services have hooks.
     fn hooked(mut self) -> Self {
         for commit in &mut self.commits {

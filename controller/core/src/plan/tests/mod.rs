@@ -13,5 +13,6 @@ mod prefixes;
 mod releases;
 mod scale;
 mod stories;
+mod tags;
 mod ways_down;
 mod world;
