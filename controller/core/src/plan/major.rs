@@ -135,8 +135,14 @@ fn sources(project: &Project, service: &Service, shared_volumes: &[String]) -> B
     writable
         .filter_map(|mount| match &mount.source {
             MountSource::Volume { volume, .. } => Some(project.volumes.get(volume)?.name.clone()),
-            MountSource::Host { path, .. } => Some(path.clone()),
+            MountSource::Host { path, .. } if is_data(path) => Some(path.clone()),
             _ => None,
         })
         .collect()
+}
+
+/// Whether it can be a service's own: sockets and what the system makes are often mounted without `ro`.
+fn is_data(path: &str) -> bool {
+    let systems = ["/run/", "/var/run/", "/dev/", "/proc/", "/sys/", "/etc/localtime", "/etc/timezone"];
+    !path.ends_with(".sock") && !systems.iter().any(|system| path.starts_with(system))
 }

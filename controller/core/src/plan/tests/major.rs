@@ -124,30 +124,45 @@ fn a_repair_is_refused_only_for_the_server_that_runs() {
     assert!(why.contains("was written by PostgreSQL 16"), "{why}");
 }
 
+/// A stack with a service of some image that writes somewhere.
+fn with(image: &str, volume: &str) -> String {
+    let files = format!("  files: {{image: '{image}', volumes: ['{volume}']}}\n");
+    stack("postgres:15").replace("volumes: {data: {}}\n", &files) + "volumes: {data: {}, files: {}}\n"
+}
+
+/// Whether the next image of such a service is refused.
+fn is_refused(spec: &str, volume: &str, old: &str, new: &str) -> bool {
+    let mut world = World::default();
+    let first = release(SPEC_DB, &with(old, volume), "code-1");
+    world.knows(&first, Code { scripts: "a", ..Code::default() });
+    deploy(&mut world, &first, 1);
+    world.notes = Notes::default();
+    next(&mut world, spec, &with(new, volume)).is_err()
+}
+
 #[test]
 fn other_images_are_told_by_their_tags() {
-    let with = |image: &str, more: &str| {
-        format!(
-            "{}  files: {{image: '{image}', volumes: ['files:/files']{more}}}\n",
-            stack("postgres:15").replace("volumes: {data: {}}\n", "")
-        ) + "volumes: {data: {}, files: {}}\n"
-    };
-    for (old, new, is_refused) in [
-        ("cloud:28-fpm", "cloud:29-fpm", true),
-        ("registry:5000/cloud:v28.1", "registry:5000/cloud:v29", true),
-        ("cloud:28.1", "cloud:28.2", false),
-        ("cloud:latest", "cloud:29", false),
-        ("cloud:28", "other:29", false),
-        ("cloud:20240101", "cloud:20250101", false),
-    ] {
-        let mut world = World::default();
-        let first = release(SPEC_DB, &with(old, ""), "code-1");
-        world.knows(&first, Code { scripts: "a", ..Code::default() });
-        deploy(&mut world, &first, 1);
-        world.notes = Notes::default();
-        let plan = next(&mut world, SPEC_DB, &with(new, ""));
-        assert_eq!(plan.is_err(), is_refused, "{old} {new}: {plan:?}");
-        let shared = SPEC_DB.replace("services: {", "services: {files: {sharedVolumes: [files]}, ");
-        assert!(next(&mut world, &shared, &with(new, "")).is_ok(), "what both may use at once is no matter");
+    let files = "files:/files";
+    for (old, new) in
+        [("cloud:28-fpm", "cloud:29-fpm"), ("registry:5000/cloud:v28.1", "registry:5000/cloud:v29")]
+    {
+        assert!(is_refused(SPEC_DB, files, old, new), "{old} {new}");
     }
+    for (old, new) in [
+        ("cloud:28.1", "cloud:28.2"),
+        ("cloud:latest", "cloud:29"),
+        ("cloud:28", "other:29"),
+        ("cloud:20240101", "cloud:20250101"),
+    ] {
+        assert!(!is_refused(SPEC_DB, files, old, new), "{old} {new}");
+    }
+}
+
+#[test]
+fn what_holds_no_data_of_the_services_own_is_no_matter() {
+    let shared = SPEC_DB.replace("services: {", "services: {files: {sharedVolumes: [files]}, ");
+    assert!(!is_refused(&shared, "files:/files", "cloud:28", "cloud:29"));
+    let socket = "/var/run/docker.sock:/var/run/docker.sock";
+    assert!(!is_refused(SPEC_DB, socket, "proxy:2", "proxy:3"));
+    assert!(is_refused(SPEC_DB, "/srv/files:/files", "cloud:28", "cloud:29"));
 }
