@@ -183,6 +183,9 @@ struct Inputs<'a> {
     smoke: &'a [crate::manifest::Smoke],
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     build_secrets: BTreeMap<&'a ServiceName, &'a BTreeMap<String, crate::compose::MountSource>>,
+    /// Where tags lead by now, those that have moved.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pins: BTreeMap<&'a ServiceName, &'a str>,
     networks: &'a BTreeMap<String, crate::compose::Network>,
     volumes: &'a BTreeMap<String, crate::compose::Volume>,
 }
@@ -230,6 +233,7 @@ impl Release {
             probes: &spec.probes,
             smoke: &spec.smoke,
             build_secrets: build_secrets(&parts.project),
+            pins: pinned(&parts.project, &images),
             networks: &parts.project.networks,
             volumes: &parts.project.volumes,
         });
@@ -243,6 +247,25 @@ impl Release {
             images,
             configs,
         }
+    }
+
+    /// The digest that stands for the tag of a service's image since that has moved.
+    pub fn pin(&self, service: &ServiceName) -> Option<&str> {
+        pin(self.project.services.get(service)?, self.images.get(service)?)
+    }
+
+    /// The same without the values of what builds may read, which are in no image: that is how it is kept. Whoever builds it later reads
+    /// them anew from where they are; its name goes on telling one value from another.
+    pub fn without_build_values(&self) -> Self {
+        let mut release = self.clone();
+        let services = release.project.services.values_mut().filter_map(|service| service.build.as_mut());
+        services.for_each(|build| *build = build.without_values());
+        for source in release.images.values_mut() {
+            if let ImageSource::Build { build, .. } = source {
+                **build = build.without_values();
+            }
+        }
+        release
     }
 
     /// A service's configuration digest; empty for a service that the release does not have.
@@ -306,6 +329,19 @@ fn build_secrets(
         .collect()
 }
 
+fn pinned<'p>(
+    project: &'p Project,
+    images: &'p BTreeMap<ServiceName, ImageSource>,
+) -> BTreeMap<&'p ServiceName, &'p str> {
+    let services = project.services.iter();
+    services.filter_map(|(name, service)| Some((name, pin(service, images.get(name)?)?))).collect()
+}
+
+fn pin<'p>(service: &Service, image: &'p ImageSource) -> Option<&'p str> {
+    let ImageSource::Registry { reference } = image else { return None };
+    (service.image.as_ref() != Some(reference)).then_some(reference)
+}
+
 /// What stands for the tag of a service's image. Who says that it is never pulled brings it himself.
 fn pin_of<'p>(service: &Service, pins: &'p Pins) -> Option<&'p String> {
     pins.get(service.image.as_ref()?).filter(|_| service.pull_policy != PullPolicy::Never)
@@ -336,7 +372,12 @@ fn config_digest(
         })
         .map(|volume| &volume.name)
         .collect();
-    let digest = key.digest(&(runs, networks, volumes, image.map(ImageSource::reference)));
+    // Where a tag leads by now counts by the image that is found there: an index may change, and an image of it stay.
+    let image = match image {
+        Some(ImageSource::Registry { .. }) => service.image.as_deref(),
+        other => other.map(ImageSource::reference),
+    };
+    let digest = key.digest(&(runs, networks, volumes, image));
     digest.get(..32).unwrap_or(&digest).to_owned()
 }
 

@@ -37,6 +37,20 @@ pub(crate) enum EngineError {
         /// The engine's own words.
         reason: String,
     },
+    /// What stands before it, such as a proxy of its socket, does not let the request through: never the release's fault.
+    #[error(
+        "what stands before the Docker Engine at {endpoint} does not let evenkeel {action} (status {status}): {advice}"
+    )]
+    NotLetThrough {
+        /// Where it is.
+        endpoint: String,
+        /// What was asked.
+        action: String,
+        /// HTTP status.
+        status: u16,
+        /// What to do.
+        advice: String,
+    },
     /// A build failed.
     #[error("building {image} failed: {reason}")]
     BuildFailed {

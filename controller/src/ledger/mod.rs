@@ -39,6 +39,7 @@ pub(crate) use error::LedgerError;
 pub(crate) use events::EventRecord;
 pub(crate) use facts::Applied;
 pub(crate) use rollouts::OpenRollout;
+pub(crate) use tags::TagRecord;
 
 use mark::Mark;
 use reserve::Reserve;

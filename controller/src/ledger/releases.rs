@@ -9,8 +9,8 @@ use super::value::{At, Json, at, name};
 use super::{Ledger, LedgerError, apps};
 
 impl Ledger {
-    /// Keeps a release. One of the same digest is replaced (its manifest may differ in windows or retention) and keeps its
-    /// outputs.
+    /// Keeps a release, without the values of its builds' secrets. One of the same digest is replaced (its manifest may differ in windows
+    /// or retention) and keeps its outputs.
     pub(crate) fn put_release(&self, release: &Release) -> Result<(), LedgerError> {
         self.write(|tx, now| {
             apps::ensure(tx, &release.app)?;
@@ -21,7 +21,7 @@ impl Ledger {
                     release.app.as_str(),
                     release.digest.as_str(),
                     release.revision.as_str(),
-                    Json(release),
+                    Json(&release.without_build_values()),
                     At(now)
                 ],
             )?;

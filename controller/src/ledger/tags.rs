@@ -17,7 +17,7 @@ pub(crate) struct TagRecord {
     pub(crate) base: Option<String>,
     /// The digest that it stands for now.
     pub(crate) digest: Option<String>,
-    /// When a registry was last asked, with whatever success.
+    /// When its registry answered last.
     pub(crate) asked_at: Timestamp,
 }
 
@@ -38,19 +38,19 @@ impl Ledger {
         })
     }
 
-    /// Records that a registry was asked, and what it answered. `base` counts the first time only.
+    /// Records what a registry answered. `base` counts the first time only.
     pub(crate) fn tag_asked(
         &self,
         app: &AppName,
         reference: &str,
-        base: Option<&str>,
-        digest: Option<&str>,
+        base: &str,
+        digest: &str,
     ) -> Result<(), LedgerError> {
         self.write(|tx, now| {
             apps::ensure(tx, app)?;
             tx.execute(
                 "INSERT INTO tags (app, reference, base, digest, asked_at) VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT DO UPDATE SET base = coalesce(base, ?3), digest = coalesce(?4, digest), asked_at = ?5",
+                 ON CONFLICT DO UPDATE SET base = coalesce(base, ?3), digest = ?4, asked_at = ?5",
                 params![app.as_str(), reference, base, digest, At(now)],
             )?;
             Ok(())

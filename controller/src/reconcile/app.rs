@@ -34,6 +34,8 @@ pub(super) struct Handle {
     pub(super) view: Mutex<View>,
     /// What is known of drift from earlier looks.
     pub(super) drift: Mutex<super::drift::Known>,
+    /// Registries that did not answer.
+    pub(super) unanswered: Mutex<super::tags::Unanswered>,
     /// The Compose project, once it is known: engine events are addressed by it.
     pub(super) project: Mutex<Option<String>>,
     /// What the engine showed of it at the last glance, as a hash.
@@ -91,6 +93,7 @@ impl Handle {
             tip: watch::Sender::new(start.tip),
             view: Mutex::default(),
             drift: Mutex::default(),
+            unanswered: Mutex::default(),
             glance: Mutex::default(),
             pulse: start.pulse,
             names: Mutex::default(),
@@ -225,6 +228,8 @@ impl Backoff {
 pub(super) enum Next {
     /// Nothing: it waits for a reason.
     Settled,
+    /// The same, but for a registry that is to be asked at that time.
+    SettledUntil(jiff::Timestamp),
     /// Another look, at that time at the latest.
     LookAt(jiff::Timestamp),
     /// A repair, which has to wait until then.
@@ -286,6 +291,10 @@ pub(super) async fn work(handle: Arc<Handle>) {
             Next::Settled => {
                 backoff.tries = 0;
                 handle.pulse.wait()
+            }
+            Next::SettledUntil(at) => {
+                backoff.tries = 0;
+                until(at, handle.context.ledger.now()).max(LOOK_EVERY).min(handle.pulse.wait())
             }
             Next::Again => Duration::ZERO,
             Next::LookAt(at) => until(at, handle.context.ledger.now()).min(LOOK_EVERY),

@@ -3,15 +3,15 @@
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
-use evenkeel_core::plan::Plan;
+use evenkeel_core::name::{RolloutId, ServiceName};
 use evenkeel_core::plan::drift::{Drift, Healing, Kind, entry, found};
+use evenkeel_core::plan::{Plan, make};
 use evenkeel_core::release::Release;
 use evenkeel_core::status::Reason;
 use jiff::Timestamp;
 
 use super::app::Handle;
 use super::restless::Restless;
-use crate::ledger::OpenRollout;
 use crate::rollout::Gathered;
 
 /// What is known of drift from earlier looks. In memory only: after a restart of evenkeel it is found, and counted, once more.
@@ -24,18 +24,30 @@ pub(super) struct Known {
     outages: u64,
 }
 
-/// Notices how what is there differs from the live release. Until when nothing is to be done about it, where what would be started
-/// has been started too often; an operator's word ends that.
-pub(super) fn notice(
-    handle: &Handle,
-    live: &Release,
-    gathered: &Gathered,
-    open: Option<&OpenRollout>,
-    repair: Option<&Plan>,
-    reason: &str,
-) -> Option<Timestamp> {
+/// What a look at the live release goes by.
+pub(super) struct Look<'a> {
+    /// The rollout that goes on.
+    pub(super) begun: Option<RolloutId>,
+    /// What would put everything right.
+    pub(super) whole: Option<&'a Plan>,
+    /// Why the look is taken.
+    pub(super) reason: &'a str,
+}
+
+/// What came of it.
+#[derive(Default)]
+pub(super) struct Looked {
+    /// Until when some services are left alone, because they have been tried too often; an operator's word ends that.
+    pub(super) until: Option<Timestamp>,
+    /// What puts right the others meanwhile, where they need it.
+    pub(super) others: Option<Plan>,
+}
+
+/// Notices how what is there differs from the live release, and which services are left alone for now: they are in the hints of what
+/// was gathered from then on.
+pub(super) fn notice(handle: &Handle, live: &Release, gathered: &mut Gathered, look: &Look<'_>) -> Looked {
     let now = handle.context.ledger.now();
-    let id = open.map_or(evenkeel_core::name::RolloutId(0), |open| open.id);
+    let id = look.begun.unwrap_or(RolloutId(0));
     let mut drifts = found(&gathered.facts(live, id));
     let mut known = handle.drift.lock().unwrap_or_else(PoisonError::into_inner);
     // An engine that goes away takes containers along: they are not at fault, and wait for nothing.
@@ -43,19 +55,24 @@ pub(super) fn notice(
     if std::mem::replace(&mut known.outages, outages) != outages {
         known.restless = Restless::default();
     }
-    let begins = repair.filter(|plan| !plan.is_empty() && open.is_none());
-    let held = begins.filter(|_| !asked_for(reason)).and_then(|plan| known.restless.hold_off(plan, now));
-    if let (Some(plan), None) = (begins, &held) {
+    let whole = look.whole.filter(|plan| !plan.is_empty() && look.begun.is_none());
+    let may_wait = whole.filter(|_| !asked_for(look.reason));
+    let held = may_wait.map(|plan| known.restless.hold_off(plan, now)).unwrap_or_default();
+    gathered.hints.held = held.iter().map(|held| held.service.clone()).collect();
+    let until = held.iter().map(|held| held.until).min();
+    let others = until.and_then(|_| make(&gathered.facts(live, id)).ok()).filter(|plan| !plan.is_empty());
+    let begins = if held.is_empty() { whole } else { others.as_ref() };
+    if let Some(plan) = begins {
         known.restless.repaired(plan, now);
     }
     drifts.extend(known.restless.looping(&gathered.observed.containers, now));
     drifts.extend(held.iter().map(|held| held.drift.clone()));
-    let repairs = begins.is_some() && held.is_none();
     for drift in &drifts {
         let is_news = !known.found.contains(&(drift.kind, drift.subject.clone()));
+        let waits = held.iter().any(|held| held.drift.subject == drift.subject);
         let counts = match entry(drift.kind).healing {
             // What has to wait is counted when its time has come.
-            Healing::By(..) => repairs || is_news && held.is_none(),
+            Healing::By(..) => begins.is_some() && !waits || is_news && held.is_empty(),
             Healing::Reported(_) => is_news,
         };
         if counts {
@@ -64,8 +81,8 @@ pub(super) fn notice(
     }
     known.found = drifts.iter().map(|drift| (drift.kind, drift.subject.clone())).collect();
     drop(known);
-    show(handle, &drifts);
-    held.map(|held| held.until)
+    show(handle, &drifts, &gathered.hints.held);
+    Looked { until, others }
 }
 
 /// Whether an operator's word is among the reasons for a pass.
@@ -81,7 +98,7 @@ fn count(handle: &Handle, drift: &Drift) {
     let _ = handle.context.ledger.record_event(Some(&handle.name), "drift", &message);
 }
 
-fn show(handle: &Handle, drifts: &[Drift]) {
+fn show(handle: &Handle, drifts: &[Drift], held: &BTreeSet<ServiceName>) {
     if drifts.is_empty() {
         return;
     }
@@ -92,7 +109,7 @@ fn show(handle: &Handle, drifts: &[Drift]) {
         let loops = |drift: &Drift| {
             drift.kind == Kind::CrashLoop && service.container.as_ref() == Some(&drift.subject)
         };
-        if drifts.iter().any(loops) {
+        if held.contains(service.name.as_str()) || drifts.iter().any(loops) {
             "Degraded".clone_into(&mut service.health);
         }
     }

@@ -48,7 +48,7 @@ impl Driver {
     pub(crate) async fn pass(&self, reason: &str) -> Option<Duration> {
         // Boxed: a test makes many passes in one function, and its stack is small.
         match Box::pin(reconcile(&self.0, reason)).await {
-            Next::Settled | Next::LookAt(_) => None,
+            Next::Settled | Next::SettledUntil(_) | Next::LookAt(_) => None,
             Next::Retry(first) => Some(first),
             Next::Held(until) => Some(super::app::until(until, self.0.context.ledger.now())),
             Next::Again => Some(Duration::ZERO),

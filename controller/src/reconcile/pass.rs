@@ -1,11 +1,12 @@
 //! One pass over one application.
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use evenkeel_core::database::Backup;
-use evenkeel_core::name::{Revision, RolloutId};
+use evenkeel_core::name::{Revision, RolloutId, ServiceName};
 use evenkeel_core::plan::{Hints, Plan, make};
 use evenkeel_core::release::Release;
 use evenkeel_core::status::{Condition, Outcome, Phase, Reason};
@@ -13,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::app::{Handle, LOOK_EVERY, Next};
 use super::choose::{Choice, Chosen, choose};
-use super::drift::notice;
+use super::drift::{Look, notice};
 use super::{desired, unfinished};
 use crate::ledger::OpenRollout;
 use crate::rollout::{End, Failure, Gathered, Order, leads_back, outcome, remarks, run, sweep};
@@ -77,10 +78,9 @@ async fn pass(handle: &Arc<Handle>, reason: &str) -> Result<Next, Failure> {
     });
     handle.saw(&desired, &chosen.conditions);
     handle.owns(chosen.target.unwrap_or(&desired)).await?;
-    if handle.have_tags_moved(&desired, live.as_ref()).await? {
-        return Ok(Next::Again);
-    }
-    go(handle, &desired, &chosen, reason).await
+    // What runs is put right before anybody is asked whether there is something newer.
+    let next = go(handle, &desired, &chosen, reason).await?;
+    handle.follow_tags(&desired, live.as_ref(), next).await
 }
 
 /// Goes to what was chosen, if anything has to be done for it.
@@ -99,17 +99,23 @@ async fn go(
     };
     let open = supersede(handle, open, target)?;
     sweep(&handle.context, target).await?;
-    let gathered =
+    let mut gathered =
         Gathered::look(&handle.context, target, Hints::default(), open.as_ref().map(|open| open.id)).await?;
     handle.observed(target, &gathered);
     let id = open.as_ref().map_or(RolloutId(0), |open| open.id);
-    let plan = make(&gathered.facts(target, id));
+    let mut plan = make(&gathered.facts(target, id));
     let is_live = gathered.live.as_ref().is_some_and(|live| live.digest == target.digest);
-    let repair = plan.as_ref().ok().filter(|_| is_live).cloned();
-    if is_live && let Some(until) = notice(handle, target, &gathered, open.as_ref(), repair.as_ref(), reason)
-    {
-        return Ok(Next::Held(until));
+    if is_live {
+        let whole = plan.as_ref().ok();
+        let begun = open.as_ref().map(|open| open.id);
+        let looked = notice(handle, target, &mut gathered, &Look { begun, whole, reason });
+        match (looked.until, looked.others) {
+            (Some(until), None) => return Ok(Next::Held(until)),
+            (Some(_), Some(others)) => plan = Ok(others),
+            (None, _) => {}
+        }
     }
+    let repair = plan.as_ref().ok().filter(|_| is_live).cloned();
     let plan = match (plan, &gathered.live) {
         // Its rollout begins with putting back what is live.
         (Err(blocked), Some(live))
@@ -125,7 +131,8 @@ async fn go(
     handle.owns(target).await?;
     handle.forget_passing_conditions();
     let began = std::time::Instant::now();
-    let wanted = Wanted { target, read: &desired.revision };
+    let held = std::mem::take(&mut gathered.hints.held);
+    let wanted = Wanted { target, read: &desired.revision, held };
     let next = rollout(handle, &wanted, open, gathered.live.clone(), &why(reason, repair.as_ref())).await;
     *handle.rolling.lock().unwrap_or_else(PoisonError::into_inner) = began.elapsed();
     Ok(match next? {
@@ -188,6 +195,8 @@ fn show_backups(handle: &Handle) -> Result<(), Failure> {
 struct Wanted<'a> {
     target: &'a Release,
     read: &'a Revision,
+    /// Services that a repair leaves as they are.
+    held: BTreeSet<ServiceName>,
 }
 
 async fn rollout(
@@ -223,6 +232,7 @@ async fn rollout(
         id,
         previous: live.filter(|_| !repair),
         repair,
+        held: wanted.held.clone(),
         cancel: cancel.clone(),
         parked: handle.parked.child_token(),
     };

@@ -1,11 +1,11 @@
 //! Containers that begin again and again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use evenkeel_core::name::ContainerId;
+use evenkeel_core::name::{ContainerId, ServiceName};
 use evenkeel_core::observed::Container;
 use evenkeel_core::plan::drift::{Drift, Kind};
-use evenkeel_core::plan::{Effect, Plan};
+use evenkeel_core::plan::{Effect, Plan, Role};
 use jiff::{SignedDuration, Timestamp};
 
 /// What has not begun anew for so long runs.
@@ -19,7 +19,7 @@ const LONGEST: SignedDuration = SignedDuration::from_mins(5);
 /// How often containers have begun anew lately.
 #[derive(Default)]
 pub(super) struct Restless {
-    /// By evenkeel, by name.
+    /// By evenkeel, or not even that: by name.
     repaired: BTreeMap<String, Streak>,
     /// By the engine's restart policy.
     restarted: BTreeMap<ContainerId, Streak>,
@@ -33,8 +33,9 @@ struct Streak {
     last: Timestamp,
 }
 
-/// Why nothing is started now, and until when.
+/// Why a service is left alone, and until when.
 pub(super) struct Held {
+    pub(super) service: ServiceName,
     pub(super) drift: Drift,
     pub(super) until: Timestamp,
 }
@@ -54,23 +55,23 @@ impl Streak {
 }
 
 impl Restless {
-    /// Whether a repair would start what has been started too often, until some time.
-    pub(super) fn hold_off(&self, plan: &Plan, now: Timestamp) -> Option<Held> {
-        let held = started(plan).filter_map(|name| {
-            let streak = self.repaired.get(name)?;
+    /// The services that a repair would start, or make, once too often.
+    pub(super) fn hold_off(&self, plan: &Plan, now: Timestamp) -> Vec<Held> {
+        let held = tried(plan).into_iter().filter_map(|Tried { service, name, how }| {
+            let streak = self.repaired.get(&name)?;
             let (times, until) = (streak.times, streak.until(now)?);
-            let message =
-                format!("it was started {times} times within ten minutes; it is tried again at {until:.0}");
-            Some(Held { drift: Drift { kind: Kind::CrashLoop, subject: name.to_owned(), message }, until })
+            let message = format!("{how} {times} times within ten minutes; it is tried again at {until:.0}");
+            Some(Held { service, drift: Drift { kind: Kind::CrashLoop, subject: name, message }, until })
         });
-        held.max_by_key(|held| held.until)
+        held.collect()
     }
 
     /// A repair begins.
     pub(super) fn repaired(&mut self, plan: &Plan, now: Timestamp) {
-        for name in started(plan) {
-            let times = Streak::of(self.repaired.get(name), now) + 1;
-            self.repaired.insert(name.to_owned(), Streak { times, last: now });
+        let names: BTreeSet<String> = tried(plan).into_iter().map(|tried| tried.name).collect();
+        for name in names {
+            let times = Streak::of(self.repaired.get(&name), now) + 1;
+            self.repaired.insert(name, Streak { times, last: now });
         }
     }
 
@@ -97,14 +98,30 @@ impl Restless {
     }
 }
 
-/// The containers, there already, that a plan starts.
-fn started(plan: &Plan) -> impl Iterator<Item = &str> {
-    plan.steps.iter().filter_map(|step| match &step.effect {
+/// What a plan has a service do that it may have done too often.
+struct Tried {
+    service: ServiceName,
+    /// The container, as it is called while it serves; or the image.
+    name: String,
+    how: &'static str,
+}
+
+fn tried(plan: &Plan) -> Vec<Tried> {
+    let steps = plan.steps.iter().filter_map(|step| match &step.effect {
         Effect::Start { container } | Effect::Restart { container, .. } if container.id.is_some() => {
-            Some(container.name.as_str())
+            Some((&container.service, container.name.as_str(), "it was started"))
+        }
+        Effect::Create { container, role: Role::Successor | Role::Replacement } => {
+            // The plan was made before the rollout had its number.
+            let name = container.name.strip_suffix("-r0").unwrap_or(&container.name);
+            Some((&container.service, name, "it was made anew"))
+        }
+        Effect::Build { service, image: name } | Effect::Pull { service, reference: name } => {
+            Some((service, name.as_str(), "it was asked for"))
         }
         _ => None,
-    })
+    });
+    steps.map(|(service, name, how)| Tried { service: service.clone(), name: name.to_owned(), how }).collect()
 }
 
 #[cfg(test)]
@@ -140,16 +157,16 @@ mod tests {
         let mut waits = Vec::new();
         let mut now = 0;
         for _ in 0..9 {
-            let until = restless.hold_off(&plan, at(now)).map_or(at(now), |held| held.until);
+            let until = restless.hold_off(&plan, at(now)).first().map_or(at(now), |held| held.until);
             let wait = until.as_second() - at(now).as_second();
             waits.push(wait);
             now += wait;
-            assert!(restless.hold_off(&plan, at(now)).is_none());
+            assert!(restless.hold_off(&plan, at(now)).is_empty());
             restless.repaired(&plan, at(now));
         }
         assert_eq!(waits, [0, 0, 5, 10, 20, 40, 80, 160, 300]);
-        assert!(restless.hold_off(&plan, at(now + 601)).is_none(), "what has run for long is forgotten");
-        assert!(restless.hold_off(&plan, at(now - 60)).is_none(), "the clock was set back");
+        assert!(restless.hold_off(&plan, at(now + 601)).is_empty(), "what has run for long is forgotten");
+        assert!(restless.hold_off(&plan, at(now - 60)).is_empty(), "the clock was set back");
     }
 
     #[test]

@@ -1,40 +1,117 @@
 //! Tags that move at their registries: asked for now and then, so that a moved one makes a new release of the same commit.
 
+use std::collections::BTreeMap;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use evenkeel_core::release::Release;
 use evenkeel_core::tags::{polled, user_of};
+use futures_util::StreamExt as _;
+use jiff::Timestamp;
+use tokio::time::Instant;
 
-use super::app::Handle;
+use super::app::{Handle, Next};
+use crate::ledger::TagRecord;
 use crate::rollout::Failure;
 
+/// How many registries are asked at a time.
+const AT_ONCE: usize = 4;
+/// How long all of them together may take: whatever comes to be put right meanwhile has to wait for them.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How long after it did not answer a registry is asked again; twice as long each time, and not longer than usual.
+const AGAIN: Duration = Duration::from_secs(60);
+
+/// Tags whose registries did not answer: how often in a row, and when they are asked again. In memory only: a new process asks at once.
+#[derive(Default)]
+pub(super) struct Unanswered(BTreeMap<String, (u32, Timestamp)>);
+
+impl Unanswered {
+    fn answered(&mut self, reference: &str) {
+        self.0.remove(reference);
+    }
+
+    fn failed(&mut self, reference: &str, every: Duration, now: Timestamp) {
+        let times = self.0.get(reference).map_or(0, |(times, _)| *times);
+        let wait = AGAIN.saturating_mul(1 << times.min(16)).min(every);
+        let until = now.checked_add(wait).unwrap_or(Timestamp::MAX);
+        self.0.insert(reference.to_owned(), (times + 1, until));
+    }
+
+    /// When a tag is to be asked for; `None` for at once.
+    fn due(&self, known: &[TagRecord], reference: &str, every: Duration) -> Option<Timestamp> {
+        if let Some((_, until)) = self.0.get(reference) {
+            return Some(*until);
+        }
+        let known = known.iter().find(|tag| tag.reference == reference)?;
+        known.asked_at.checked_add(every).ok()
+    }
+}
+
 impl Handle {
-    /// Asks registries for the tags that are due; whether one leads elsewhere now. Nothing is asked for before a release is live, nor
-    /// while a rollout goes on. A registry that does not answer is asked again when its turn comes.
+    /// After all that had to be done: registries are asked for the tags that are due, and one that leads elsewhere has the commit read
+    /// again. Where nothing is due, or nothing moved, `next` stays, but for the time of the next tag.
     ///
     /// # Errors
     /// When the ledger fails.
-    pub(super) async fn have_tags_moved(
+    pub(super) async fn follow_tags(
         &self,
         desired: &Release,
         live: Option<&Release>,
-    ) -> Result<bool, Failure> {
+        next: Next,
+    ) -> Result<Next, Failure> {
+        if !matches!(next, Next::Settled | Next::LookAt(_) | Next::Held(_)) {
+            return Ok(next);
+        }
+        if self.have_tags_moved(desired, live).await? {
+            return Ok(Next::Again);
+        }
+        let asked = self.tags_asked(desired, live)?.into_iter();
+        Ok(match (next, asked.map(|(_, _, due)| due.unwrap_or(Timestamp::MIN)).min()) {
+            (Next::Settled, Some(due)) => Next::SettledUntil(due),
+            (Next::Held(until), Some(due)) => Next::Held(until.min(due)),
+            (next, _) => next,
+        })
+    }
+
+    /// The tags that are asked for, how often, and when the next time. None before a release is live, nor while a rollout goes on.
+    fn tags_asked(
+        &self,
+        desired: &Release,
+        live: Option<&Release>,
+    ) -> Result<Vec<(String, Duration, Option<Timestamp>)>, Failure> {
+        let ledger = &self.context.ledger;
+        let Some(live) = live else { return Ok(Vec::new()) };
+        if ledger.open_rollout(&self.name)?.is_some() {
+            return Ok(Vec::new());
+        }
+        let known = ledger.tags(&self.name)?;
+        let unanswered = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
+        // Of what has not run yet, the rollout takes what there is then.
+        let asked = polled(desired).into_iter().filter(|(reference, _)| user_of(live, reference).is_some());
+        let due = |(reference, every): (String, Duration)| {
+            let due = unanswered.due(&known, &reference, every);
+            (reference, every, due)
+        };
+        Ok(asked.map(due).collect())
+    }
+
+    /// Asks for the tags that are due; whether one leads elsewhere now. A registry that does not answer is asked again soon, and later
+    /// and later.
+    async fn have_tags_moved(&self, desired: &Release, live: Option<&Release>) -> Result<bool, Failure> {
         let ledger = &self.context.ledger;
         let Some(live) = live else { return Ok(false) };
-        if ledger.open_rollout(&self.name)?.is_some() {
-            return Ok(false);
-        }
         let before = ledger.pins(&self.name)?;
-        let known = ledger.tags(&self.name)?;
-        // Of what has not run yet, the rollout takes what there is then.
-        for (reference, every) in
-            polled(desired).into_iter().filter(|(reference, _)| user_of(live, reference).is_some())
-        {
-            let asked = known.iter().find(|tag| tag.reference == reference).map(|tag| tag.asked_at);
-            let age = asked.map(|asked| ledger.now().duration_since(asked));
-            if age.is_none_or(|age| Duration::try_from(age).is_ok_and(|age| age >= every)) {
-                self.ask_for_tag(&reference, live).await?;
-            }
+        let (now, deadline) = (ledger.now(), Instant::now() + PATIENCE);
+        let asked = self.tags_asked(desired, Some(live))?.into_iter();
+        let due = asked.filter(|(.., due)| due.is_none_or(|due| due <= now));
+        let answers = futures_util::stream::iter(due).map(|(reference, every, _)| async move {
+            let answer = tokio::time::timeout_at(deadline, self.context.engine.digest(&reference)).await;
+            let late = |_| format!("it did not answer within {} s", PATIENCE.as_secs());
+            (reference, every, answer.map_err(late).and_then(|it| it.map_err(|error| error.to_string())))
+        });
+        let answers: Vec<_> = answers.buffer_unordered(AT_ONCE).collect().await;
+        for (reference, every, answer) in answers {
+            self.tag_answered(&reference, every, answer, live)?;
         }
         let after = ledger.pins(&self.name)?;
         for (reference, pin) in after.iter().filter(|(reference, pin)| before.get(*reference) != Some(*pin)) {
@@ -45,16 +122,25 @@ impl Handle {
         Ok(before != after)
     }
 
-    async fn ask_for_tag(&self, reference: &str, live: &Release) -> Result<(), Failure> {
+    fn tag_answered(
+        &self,
+        reference: &str,
+        every: Duration,
+        answer: Result<String, String>,
+        live: &Release,
+    ) -> Result<(), Failure> {
         let ledger = &self.context.ledger;
-        match self.context.engine.digest(reference).await {
+        let mut unanswered = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
+        match answer {
             Ok(digest) => {
+                unanswered.answered(reference);
                 let runs = self.digest_that_runs(reference, live)?.unwrap_or_else(|| digest.clone());
-                Ok(ledger.tag_asked(&self.name, reference, Some(&runs), Some(&digest))?)
+                Ok(ledger.tag_asked(&self.name, reference, &runs, &digest)?)
             }
             Err(error) => {
-                tracing::warn!(app = %self.name, reference, %error, "the registry does not say where the tag leads; it is asked again");
-                Ok(ledger.tag_asked(&self.name, reference, None, None)?)
+                unanswered.failed(reference, every, ledger.now());
+                tracing::warn!(app = %self.name, reference, error, "the registry does not say where the tag leads; it is asked again");
+                Ok(())
             }
         }
     }
@@ -65,5 +151,31 @@ impl Handle {
         let outputs = self.context.ledger.outputs(&self.name, &live.digest)?;
         let digest = outputs.digests.get(service).and_then(|digest| digest.split_once('@'));
         Ok(digest.map(|(_, digest)| digest.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_700_000_000 + second).unwrap()
+    }
+
+    #[test]
+    fn a_registry_that_does_not_answer_is_asked_sooner_and_then_later_and_later() {
+        let (mut unanswered, every) = (Unanswered::default(), Duration::from_secs(300));
+        let record = TagRecord { reference: "redis:7".to_owned(), base: None, digest: None, asked_at: at(0) };
+        let known = [record];
+        assert_eq!(unanswered.due(&[], "redis:7", every), None);
+        assert_eq!(unanswered.due(&known, "redis:7", every), Some(at(300)));
+        let mut waits = Vec::new();
+        for _ in 0..6 {
+            unanswered.failed("redis:7", every, at(300));
+            waits.push(unanswered.due(&known, "redis:7", every).unwrap().as_second() - at(300).as_second());
+        }
+        assert_eq!(waits, [60, 120, 240, 300, 300, 300]);
+        unanswered.answered("redis:7");
+        assert_eq!(unanswered.due(&known, "redis:7", every), Some(at(300)));
     }
 }

@@ -86,6 +86,7 @@ impl Unfinished {
     fn order<'a>(&'a self, handle: &'a Handle) -> Order<'a> {
         let previous = self.previous.clone().filter(|previous| previous.digest != self.release.digest);
         Order {
+            held: std::collections::BTreeSet::new(),
             context: &handle.context,
             release: &self.release,
             id: self.id,

@@ -5,8 +5,10 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
-use evenkeel_core::compose::{Build, MountSource};
-use evenkeel_core::files::Files as _;
+use evenkeel_core::compose::{self, Build, MountSource, Request};
+use evenkeel_core::files::Files;
+use evenkeel_core::name::ServiceName;
+use evenkeel_core::release::Release;
 use evenkeel_core::status::Reason;
 
 use super::Failure;
@@ -20,19 +22,54 @@ const OWN_AGENT: &str = "SSH_AUTH_SOCK";
 
 impl Run<'_> {
     /// The values of a build's secrets, as they are now, by the ids that its Dockerfile says.
-    pub(super) async fn build_secrets(&self, build: &Build) -> Result<BTreeMap<String, Vec<u8>>, Failure> {
+    pub(super) async fn build_secrets(
+        &self,
+        service: &ServiceName,
+        build: &Build,
+    ) -> Result<BTreeMap<String, Vec<u8>>, Failure> {
         let (secrets, source) = (build.secrets.clone(), self.context.source.clone());
-        let revision = self.target.revision.clone();
+        let (release, service) = (self.target.clone(), service.clone());
         let read = move || {
-            let of_commit = |path: &str| {
-                let checkout = source.checkout(&revision).map_err(|error| error.to_string())?;
-                checkout.read(path).map_err(|error| error.to_string())
+            let checkout = || source.checkout(&release.revision).map_err(|error| error.to_string());
+            let of_commit = |path: &str| checkout()?.read(path).map_err(|error| error.to_string());
+            let secrets = match secrets.values().any(is_left_out) {
+                true => said_anew(&checkout().map_err(unreadable)?, &release, &service)?,
+                false => secrets,
             };
             let value = |(id, source)| Ok((id, value(source, of_commit)?));
             secrets.into_iter().map(value).collect()
         };
         blocking(read).await?
     }
+}
+
+/// The ledger keeps no values that a file or a variable gives.
+fn is_left_out(source: &MountSource) -> bool {
+    matches!(source, MountSource::Given { content, .. } if content.expose().is_empty())
+}
+
+/// The secrets of a build as the commit's Compose file and the host's variables say them now.
+fn said_anew(
+    files: &dyn Files,
+    release: &Release,
+    service: &ServiceName,
+) -> Result<BTreeMap<String, MountSource>, Failure> {
+    let manifest = &release.manifest;
+    let request = Request {
+        app: &manifest.metadata.name,
+        manifest_dir: release.manifest_path.rsplit_once('/').map_or(".", |(directory, _)| directory),
+        compose: &manifest.spec.compose,
+        files,
+    };
+    let read = compose::read(&request).map_err(|faults| {
+        blocked(format!("the secrets that the build of {service} reads cannot be had any more:\n{faults}"))
+    });
+    let build = read?.0.services.remove(service).and_then(|service| service.build);
+    Ok(build.map(|build| build.secrets).unwrap_or_default())
+}
+
+fn unreadable(reason: String) -> Failure {
+    Failure::transient(Reason::SourceUnreachable, reason)
 }
 
 fn value(
@@ -42,7 +79,7 @@ fn value(
     match source {
         MountSource::Given { content, .. } => Ok(content.expose().as_bytes().to_vec()),
         MountSource::Repository { path, .. } => {
-            of_commit(&path).map_err(|reason| Failure::transient(Reason::SourceUnreachable, reason))
+            of_commit(&path).map_err(unreadable)
         }
         MountSource::Host { path, .. } => of_host(Path::new(&path)).map_err(|error| {
             blocked(format!(
@@ -104,6 +141,7 @@ fn blocked(message: String) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use evenkeel_core::files::{Entry, EntryKind, FileError};
     use evenkeel_core::secret::Secret;
 
     use super::*;
@@ -134,6 +172,68 @@ mod tests {
         assert_eq!(value(given, of_commit).expect("a value"), b"x");
         std::fs::write(&file, vec![b'x'; 500 * 1024 + 1]).expect("written");
         assert!(message(value(host(&file), of_commit)).contains("more than 500 KiB"));
+    }
+
+    /// A commit, and a host on which a variable has a value by now.
+    struct Commit(&'static str);
+
+    impl Files for Commit {
+        fn entry(&self, path: &str) -> Result<Option<Entry>, FileError> {
+            let kind = if path == "." { EntryKind::Directory } else { EntryKind::File { executable: false } };
+            Ok((path != ".env").then(|| Entry { kind, id: String::new() }))
+        }
+
+        fn read(&self, _: &str) -> Result<Vec<u8>, FileError> {
+            Ok(b"services: {a: {build: {context: ., secrets: [t, u]}}}\nsecrets: {t: {environment: TOKEN}, u: {file: ./u}}\n".to_vec())
+        }
+
+        fn list(&self, _: &str) -> Result<Vec<String>, FileError> {
+            Ok(Vec::new())
+        }
+
+        fn read_host(&self, path: &str) -> Result<Option<Vec<u8>>, FileError> {
+            Ok((path == "/opt/shop/.env").then(|| self.0.as_bytes().to_vec()))
+        }
+    }
+
+    fn release(files: &dyn Files) -> Release {
+        let text = "apiVersion: evenkeel/v1\nkind: Application\nmetadata: {name: shop}\nspec:\n  compose: {files: [compose.yaml], projectDirectory: /opt/shop}\n";
+        let manifest = evenkeel_core::manifest::read("evenkeel.yaml", text).expect("a manifest");
+        let request = Request {
+            app: &manifest.metadata.name,
+            manifest_dir: ".",
+            compose: &manifest.spec.compose,
+            files,
+        };
+        let (project, _) = compose::read(&request).expect("a project");
+        let parts = evenkeel_core::release::Parts {
+            revision: "r".into(),
+            manifest_path: "evenkeel.yaml".to_owned(),
+            manifest,
+            project,
+            contexts: BTreeMap::new(),
+            pins: BTreeMap::new(),
+        };
+        Release::new(&evenkeel_core::release::DigestKey::new(*b"key"), parts)
+    }
+
+    #[test]
+    fn what_the_ledger_does_not_keep_is_read_anew_from_where_it_is() {
+        let release = release(&Commit("TOKEN=belay\n"));
+        let kept = serde_json::to_string(&release.without_build_values()).expect("text");
+        assert!(!kept.contains("belay"), "{kept}");
+        let kept: Release = serde_json::from_str(&kept).expect("a release");
+        let service = ServiceName::new("a");
+        let build = |release: &Release| release.project.services[&service].build.clone().expect("a build");
+        assert!(
+            build(&kept).secrets.values().any(is_left_out)
+                && !build(&release).secrets.values().any(is_left_out)
+        );
+        let again = said_anew(&Commit("TOKEN=avast\n"), &kept, &service).expect("secrets");
+        assert_eq!(again.keys().collect::<Vec<_>>(), ["t", "u"]);
+        let MountSource::Given { content, .. } = &again["t"] else { panic!("{again:?}") };
+        assert_eq!(content.expose(), "avast");
+        assert!(message(said_anew(&Commit(""), &kept, &service)).contains("`TOKEN` is not set"));
     }
 
     #[test]

@@ -44,7 +44,7 @@ impl Run<'_> {
         let Some(source @ ImageSource::Build { build, .. }) = self.target.images.get(service) else {
             return Err(Failure::release(Reason::BuildFailed, format!("service {service} has no build")));
         };
-        let (secrets, agents) = (self.build_secrets(build).await?, build_agents(build)?);
+        let (secrets, agents) = (self.build_secrets(service, build).await?, build_agents(build)?);
         let (file, dockerfile) = self.write_context(service).await?;
         let options = &self.target.manifest.spec.build;
         let request = BuildRequest {

@@ -1,5 +1,6 @@
 //! One rollout from its first plan to its end, and the way back.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use evenkeel_core::name::{RolloutId, ServiceName};
@@ -13,6 +14,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::clear_away::degraded;
 use super::database::{CONNECT_AGAIN, CONNECT_TRIES};
 use super::{Context, Failure, Gathered, leads_back};
 use crate::database::Held;
@@ -64,6 +66,8 @@ pub(crate) struct Order<'a> {
     pub(crate) previous: Option<Release>,
     /// What is live is put right; there is nothing to go back to.
     pub(crate) repair: bool,
+    /// Services that a repair leaves as they are.
+    pub(crate) held: BTreeSet<ServiceName>,
     /// Cancelled when a newer release is wanted.
     pub(crate) cancel: CancellationToken,
     /// Cancelled when the process goes down, or when the project is another's by now.
@@ -117,6 +121,7 @@ pub(super) struct Run<'a> {
     pub(super) cancel: CancellationToken,
     pub(super) parked: CancellationToken,
     reverting: AtomicBool,
+    pub(super) held: BTreeSet<ServiceName>,
     /// Held from the first look at the database for changing it until the rollout ends.
     pub(super) lock: Mutex<Option<Box<dyn Held>>>,
 }
@@ -131,6 +136,7 @@ impl<'a> Run<'a> {
             cancel: order.cancel.clone(),
             parked: order.parked.clone(),
             reverting: AtomicBool::new(false),
+            held: order.held.clone(),
             lock: Mutex::new(None),
         }
     }
@@ -157,6 +163,7 @@ impl Run<'_> {
             force_fenced: self.fact(fact::FORCE_FENCED)?.unwrap_or(false),
             taken_over: self.fact(fact::TAKEN_OVER)?.unwrap_or(false),
             was_fenced: self.fact(fact::FENCED)?.unwrap_or(false),
+            held: self.held.clone(),
             ..Hints::default()
         })
     }
@@ -249,8 +256,9 @@ pub(crate) async fn run(order: &Order<'_>) -> End {
         }
         Err(Failure::Transient { reason, message }) => End::Transient { reason, message },
         Err(Failure::Blocked { reason, message }) => End::Blocked { reason, message },
+        Err(Failure::Release { message, .. }) if order.repair => degraded(order, &run, message).await,
         // What has baked is not put back because its predecessor's remains cannot be removed.
-        Err(Failure::Release { message, .. }) if order.repair || run.is_live() => End::Degraded(message),
+        Err(Failure::Release { message, .. }) if run.is_live() => End::Degraded(message),
         Err(Failure::Release { reason, message }) => {
             let lock = run.lock.into_inner();
             revert(order, lock, Verdict { reason, at_fault: true }, message).await
@@ -324,6 +332,7 @@ async fn revert(order: &Order<'_>, lock: Option<Box<dyn Held>>, verdict: Verdict
         cancel: CancellationToken::new(),
         parked: order.parked.clone(),
         reverting: AtomicBool::new(true),
+        held: BTreeSet::new(),
         lock: Mutex::new(lock),
     };
     let outages = context.engine.outages();

@@ -137,6 +137,16 @@ impl Story {
         self
     }
 
+    /// With a service whose tag is asked for every minute.
+    pub(super) fn polled(self) -> Self {
+        self.with(POLLED)
+    }
+
+    /// With one whose tag is asked for once a day.
+    pub(super) fn polled_daily(self) -> Self {
+        self.with(&POLLED.replace("every_1m", "daily"))
+    }
+
     /// Every commit's services have hooks.
     fn hooked(mut self) -> Self {
         for commit in &mut self.commits {
@@ -192,7 +202,7 @@ impl Story {
     }
 
     /// The first commit is what runs when it begins.
-    fn runs_already(self) -> Self {
+    pub(super) fn runs_already(self) -> Self {
         Self { before: vec![0], tip: 0, ends_at: Some(0), ..self }
     }
 

@@ -32,6 +32,7 @@ pub(super) fn project(
         services,
         host_files: Vec::new(),
         classic: BTreeMap::new(),
+        inactive: context.services.difference(&context.active).map(ServiceName::new).collect(),
     };
     given::check(node, report);
     hooks::check(node, &project, report);

@@ -81,6 +81,11 @@ fn pull_policy(node: &Node) -> Result<PullPolicy, Fault> {
         "weekly" => Ok(PullPolicy::Every(7 * DAY)),
         other => {
             let every = other.strip_prefix("every_").and_then(every).filter(|every| !every.is_zero());
+            if every.is_some_and(|every| every < MINUTE) {
+                let fault =
+                    node.fault(format!("{} asks a registry more often than once a minute", node.shown()));
+                return Err(fault.hint("write `every_1m`, or a longer time"));
+            }
             every.map(PullPolicy::Every).ok_or_else(|| {
                 expected(
                     node,
@@ -91,6 +96,8 @@ fn pull_policy(node: &Node) -> Result<PullPolicy, Fault> {
     }
 }
 
+/// Registries are not asked more often.
+const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What follows `every_`: whole numbers of weeks, days, hours, minutes, seconds.

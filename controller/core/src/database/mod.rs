@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod blocking;
+mod disguise;
 pub mod fingerprint;
 pub mod history;
 pub mod redact;

@@ -1,7 +1,11 @@
 //! Taking values out of what databases and migrations say, before anybody reads it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
+use aho_corasick::{AhoCorasick, MatchKind};
+
+use super::disguise::forms;
 use crate::secret::Secret;
 
 /// What stands where a secret stood.
@@ -125,10 +129,23 @@ fn comment(chars: &[char], at: usize) -> usize {
     }
 }
 
-/// Takes secrets out of the lines that a container prints.
-#[derive(Clone, Debug, Default)]
+/// Takes secrets out of the lines that a container prints, in one pass over each.
+///
+/// Found are a value as it is; each line of one that has several; both as JSON and most languages escape them; a value as a URL has it
+/// (percent-encoded); and its base64, also where something stands before or after it, as in `Basic` of HTTP. Not found are values of less
+/// than four characters and lines of less than eight; a piece of a line; and any other disguise: hexadecimal, base64 that is
+/// broken into lines, a hash, letters in another case.
+#[derive(Clone, Default)]
 pub struct Redactor {
-    values: Vec<Secret>,
+    values: Option<AhoCorasick>,
+    /// They are more than can be looked for: nothing is shown.
+    blind: bool,
+}
+
+impl fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Redactor([redacted])")
+    }
 }
 
 impl Redactor {
@@ -136,22 +153,36 @@ impl Redactor {
     pub fn new(environment: &BTreeMap<String, Secret>, further: impl IntoIterator<Item = Secret>) -> Self {
         let telling = environment.iter().filter(|(name, _)| telling(name)).map(|(_, value)| value.clone());
         let passwords = environment.values().filter_map(|value| password(value.expose())).map(Secret::new);
-        let mut values: Vec<Secret> = telling.chain(passwords).chain(further).collect();
-        // Anything shorter would tear words apart. The longest first: a URL holds its password.
-        values.retain(|value| value.expose().len() >= 4);
-        values.sort_by_key(|value| std::cmp::Reverse(value.expose().len()));
-        Self { values }
+        let forms: BTreeSet<String> =
+            telling.chain(passwords).chain(further).flat_map(|value| forms(value.expose())).collect();
+        if forms.is_empty() {
+            return Self::default();
+        }
+        // The longest first: a URL holds its password.
+        let built = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(forms);
+        Self { blind: built.is_err(), values: built.ok() }
     }
 
     /// The line without secrets.
     pub fn line(&self, line: &str) -> String {
-        let hidden = |line: String, value: &Secret| line.replace(value.expose(), HIDDEN);
-        let line = self.values.iter().fold(line.to_owned(), hidden);
+        if self.blind {
+            return HIDDEN.to_owned();
+        }
+        let line = self.values.as_ref().map_or_else(|| line.to_owned(), |values| hidden(values, line));
         match password(&line) {
             Some(found) => line.replace(&format!(":{found}@"), &format!(":{HIDDEN}@")),
             None => line,
         }
     }
+}
+
+fn hidden(values: &AhoCorasick, line: &str) -> String {
+    let mut shown = String::with_capacity(line.len());
+    values.replace_all_with(line, &mut shown, |_, _, shown| {
+        shown.push_str(HIDDEN);
+        true
+    });
+    shown
 }
 
 fn telling(name: &str) -> bool {
@@ -215,6 +246,36 @@ mod tests {
         );
         assert_eq!(redactor.line("at redis://:pw@cache:1"), "at redis://:[redacted]@cache:1");
         assert_eq!(redactor.line("at postgresql://app:hunter22@db/x"), "at postgresql://app:[redacted]@db/x");
+    }
+
+    #[test]
+    fn a_secret_of_several_lines_leaves_in_parts_escaped_and_encoded() {
+        let key = "-----BEGIN KEY-----\nc2VjcmV0IG9mIHRoZSBzZWE=\n}\n-----END KEY-----\n";
+        let redactor = Redactor::new(&BTreeMap::from([("TLS_KEY".to_owned(), Secret::new(key))]), []);
+        assert_eq!(redactor.line("3: c2VjcmV0IG9mIHRoZSBzZWE="), "3: [redacted]");
+        let escaped = serde_json::to_string(&serde_json::json!({ "key": key })).unwrap();
+        assert_eq!(redactor.line(&escaped), r#"{"key":"[redacted]\n"}"#);
+        assert_eq!(redactor.line("}"), "}", "what is too short is in every text");
+        assert_eq!(format!("{redactor:?}"), "Redactor([redacted])");
+    }
+
+    #[test]
+    fn a_secret_leaves_urls_and_headers() {
+        let redactor = Redactor::new(&BTreeMap::new(), [Secret::new("p@ss/w+rd \"1\"")]);
+        assert_eq!(redactor.line("amqp://u:p%40ss%2Fw%2Brd%20%221%22@mq"), "amqp://u:[redacted]@mq");
+        assert_eq!(redactor.line(r#"{"p":"p@ss/w+rd \"1\""}"#), r#"{"p":"[redacted]"}"#);
+        // What base64(1) makes of it behind `user:`, `user1:` and `user12:`.
+        for (header, left) in [
+            ("dXNlcjpwQHNzL3crcmQgIjEi", "dXNlcj"),
+            ("dXNlcjE6cEBzcy93K3JkICIxIg==", "dXNlcjE6"),
+            ("dXNlcjEyOnBAc3MvdytyZCAiMSI=", "dXNlcjEyO"),
+        ] {
+            let shown = redactor.line(&format!("Authorization: Basic {}", header));
+            assert!(
+                shown.starts_with(&format!("Authorization: Basic {left}")) && shown.contains(HIDDEN),
+                "{shown}"
+            );
+        }
     }
 
     proptest::proptest! {

@@ -162,6 +162,7 @@ spec:
             volumes: BTreeMap::new(),
             host_files: Vec::new(),
             classic: BTreeMap::new(),
+            inactive: std::collections::BTreeSet::new(),
         }
     }
 

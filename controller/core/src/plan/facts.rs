@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::compose::{MountSource, Service};
+use crate::compose::{MountSource, Service, start_order};
 use crate::container::label;
 use crate::database::{Difference, SchemaWord, Scripts};
 use crate::name::{ContainerId, ReleaseDigest, RolloutId, SchemaRevision, ServiceName};
@@ -38,6 +38,8 @@ pub struct DatabaseFacts {
     pub current: Option<BTreeSet<SchemaRevision>>,
     /// The relation to the desired release; `None` while unknown.
     pub word: Option<SchemaWord>,
+    /// The major version of the server that runs: 15 for 15.4.
+    pub server_major: Option<u32>,
     /// The digest of the schema's fingerprint.
     pub fingerprint: String,
     /// Why it cannot be read, where it should be there.
@@ -89,6 +91,8 @@ pub struct Hints {
     pub post_start_due: BTreeSet<ContainerId>,
     /// Services that have yet to be restarted, because what they depend on has been replaced or restarted.
     pub restarts_due: BTreeSet<ServiceName>,
+    /// Services that a repair leaves as they are: they have been tried too often lately.
+    pub held: BTreeSet<ServiceName>,
 }
 
 /// Everything.
@@ -208,16 +212,20 @@ impl<'a> Facts<'a> {
         free && container.label(label::COMPOSE_ONEOFF) != Some("True")
     }
 
-    /// Containers that bear the project's labels, and that nobody asked for. Those of `docker compose run` are somebody's at work.
+    /// Containers that bear the project's labels, and that nobody asked for. Those of `docker compose run` are somebody's at work; so
+    /// are those of services in the Compose file that are not to run by themselves, which Compose removes as orphans neither.
     pub(super) fn orphans(&self) -> Vec<&'a Container> {
         let services = self.desired.project.services.keys();
         let ours: BTreeSet<&ContainerId> =
             services.flat_map(|name| self.containers_of(name)).map(|container| &container.id).collect();
+        let inactive = &self.desired.project.inactive;
+        let is_inactive = |it: &Container| it.service().is_some_and(|service| inactive.contains(&service));
         let is_nobodys = |it: &&Container| {
             !ours.contains(&it.id)
                 && !self.known.contains(&it.id)
                 && !temporary(it)
                 && it.label(label::COMPOSE_ONEOFF) != Some("True")
+                && (it.label(label::APP).is_some() || !is_inactive(it))
                 && it.label(label::APP).is_none_or(|app| app == self.desired.manifest.metadata.name.as_str())
         };
         self.observed.containers.iter().filter(is_nobodys).collect()
@@ -229,6 +237,19 @@ impl<'a> Facts<'a> {
         !hints.reverting
             && !hints.taken_over
             && self.live.is_some_and(|live| live.digest == self.desired.digest)
+    }
+
+    /// The services that a repair leaves alone: those that are held, and whatever lives in a namespace of theirs.
+    pub(super) fn left_alone(&self) -> BTreeSet<ServiceName> {
+        let project = &self.desired.project;
+        let mut alone = self.hints.held.clone();
+        for name in start_order(project).into_iter().filter(|_| !self.hints.held.is_empty()) {
+            let lodges = |service: &Service| service.lenders().any(|lender| alone.contains(&lender));
+            if project.services.get(&name).is_some_and(lodges) {
+                alone.insert(name);
+            }
+        }
+        alone
     }
 
     /// Whether a container is exactly what the release asks for.
@@ -317,7 +338,8 @@ fn obstacle(
     None
 }
 
-fn shared(shared: &[String], source: &MountSource) -> bool {
+/// Whether two containers may share a mount for the moment of a take-over.
+pub(super) fn shared(shared: &[String], source: &MountSource) -> bool {
     match source {
         MountSource::Volume { volume, .. } => shared.contains(volume),
         MountSource::Host { path, .. } => shared.contains(path),

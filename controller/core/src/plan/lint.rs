@@ -280,9 +280,10 @@ impl<'a, 'f> Lint<'a, 'f> {
 
     fn dependents_are_restarted(&mut self) {
         if self.plan.stage == Stage::Deploy {
-            let left = to_restart(self.facts, &self.plan.steps);
+            let alone = self.facts.left_alone();
+            let left = to_restart(self.facts, &self.plan.steps).into_iter();
             self.found.extend(
-                left.into_iter()
+                left.filter(|(name, _)| !alone.contains(name))
                     .map(|(name, cause)| format!("{name} asks to be restarted with {cause}, and is not")),
             );
         }

@@ -3,6 +3,7 @@
 
 use super::deploy::{deploy, writes};
 use super::lint::lint;
+use super::major::other_major;
 use super::prepare::prepare;
 use super::schema::{SchemaMove, schema_move};
 use super::service::{Action, Work, final_name, follow_lenders, work};
@@ -33,10 +34,16 @@ pub fn make(facts: &Facts<'_>) -> Result<Plan, Blocked> {
         .map(|(name, service)| work(facts, name, service))
         .collect();
     follow_lenders(&mut works);
+    let alone = facts.left_alone();
+    works.retain(|work| !alone.contains(&work.name));
     preflight(facts, &works)?;
     let schema = schema_move(facts);
     if let SchemaMove::Blocked(reason, message) = &schema {
         return Err(Blocked { reason: *reason, message: message.clone() });
+    }
+    // What moves the schema stops and starts whatever writes: not without those that are left alone.
+    if !alone.is_empty() && schema.moves() {
+        return Ok(Plan::nothing());
     }
     let plan = prepare(facts, &works, &schema);
     if !plan.is_empty() {
@@ -75,6 +82,7 @@ fn preflight(facts: &Facts<'_>, works: &[Work<'_>]) -> Result<(), Blocked> {
     volumes_with_data(facts)?;
     engine(facts)?;
     works.iter().filter(|work| work.replaced()).try_for_each(|work| image_is_there(facts, work))?;
+    works.iter().find_map(|work| other_major(facts, work)).map_or(Ok(()), |why| Err(blocked(why)))?;
     for work in works {
         let right = final_name(project, &work.name, work.service, work.current);
         if let Some(holder) = facts.observed.name_holders.get(&right) {

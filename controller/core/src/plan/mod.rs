@@ -2,12 +2,14 @@
 
 mod adopt;
 mod alike;
+mod clear_away;
 mod deploy;
 pub mod drift;
 mod explain;
 mod facts;
 mod hooks;
 mod lint;
+mod major;
 mod make;
 mod prepare;
 mod schema;
@@ -20,6 +22,7 @@ mod way_down;
 
 pub use adopt::{adopted, before, inherited, unrecorded};
 pub use alike::{alike, vetted};
+pub use clear_away::clear_away;
 pub use explain::differences;
 pub use facts::*;
 pub use lint::lint;

@@ -11,8 +11,12 @@ use crate::release::{ImageSource, Release};
 /// The steps that are still to be prepared; empty when all is ready.
 pub(super) fn prepare(facts: &Facts<'_>, works: &[Work<'_>], schema: &SchemaMove) -> Plan {
     let mut steps = Vec::new();
-    let changes =
-        works.iter().any(Work::replaced) || !matches!(schema, SchemaMove::Stay | SchemaMove::Keep(_));
+    // Whether a tag that moved leads to another image is known once that is there.
+    let moved = |work: &Work<'_>| {
+        facts.desired.pin(&work.name).is_some() && !facts.outputs.images.contains_key(&work.name)
+    };
+    let changes = works.iter().any(|work| work.replaced() || moved(work))
+        || !matches!(schema, SchemaMove::Stay | SchemaMove::Keep(_));
     if changes {
         files(facts, &mut steps);
         images(facts, works, &mut steps);

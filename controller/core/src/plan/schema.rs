@@ -56,6 +56,13 @@ pub enum SchemaMove {
     Blocked(Reason, String),
 }
 
+impl SchemaMove {
+    /// Whether something is done to the database.
+    pub(super) fn moves(&self) -> bool {
+        matches!(self, Self::Up { .. } | Self::Down { .. } | Self::Restore { .. } | Self::Sweep { .. })
+    }
+}
+
 /// Decides the move.
 pub fn schema_move(facts: &Facts<'_>) -> SchemaMove {
     let Some(database) = facts.database else { return SchemaMove::Stay };

@@ -299,6 +299,12 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// One that has no steps.
+    pub fn nothing() -> Self {
+        let (stage, strategy) = (Stage::Deploy, Strategy::None);
+        Self { stage, strategy, steps: Vec::new(), gaps: Vec::new(), notes: Vec::new() }
+    }
+
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()

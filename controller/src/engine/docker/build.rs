@@ -15,6 +15,7 @@ use evenkeel_core::observed::Image;
 use evenkeel_core::secret::Secret;
 use serde::Deserialize;
 
+use super::images::is_denied;
 use super::lines::Lines;
 use super::session::{Offer, Session};
 use super::trace::{self, Said};
@@ -44,8 +45,12 @@ const NO_SESSION: &str = "no active session";
 /// The two builders.
 enum Builder {
     Classic,
-    BuildKit(Session),
+    /// With the session, where there is one.
+    BuildKit(Option<Session>),
 }
+
+/// With these a proxy of the engine's socket refuses what it was not told to let through.
+const BARRED: [u16; 4] = [403, 404, 405, 501];
 
 /// A line of the engine's answer.
 #[derive(Debug, Default, Deserialize)]
@@ -136,14 +141,40 @@ impl Docker {
         if let Some(reason) = not_for_buildkit(request, self.dialect.settled()) {
             return Err(failed(request, reason, Vec::new()));
         }
-        let offer = Offer { secrets: request.secrets.clone(), agents: request.agents.clone() };
-        let session = self.open_session(&action(request), offer).await?;
+        let session = self.session_for(request).await;
+        let barred = session.as_ref().err().and_then(|error| self.barred(request, error));
+        let session = match session {
+            // Most builds ask for nothing on it.
+            Err(_) if barred.is_some() && request.secrets.is_empty() && request.agents.is_empty() => {
+                progress("what stands before the engine lets no session through: going on without one");
+                None
+            }
+            Err(error) => return Err(barred.unwrap_or(error)),
+            Ok(session) => Some(session),
+        };
         match self.build_with(Builder::BuildKit(session), request, progress).await {
             Err(EngineError::BuildFailed { reason, .. }) if reason.contains(NO_SESSION) => {
-                Err(errors::unreachable_at(&self.address, reason))
+                Err(barred.unwrap_or_else(|| errors::unreachable_at(&self.address, reason)))
             }
             answer => answer,
         }
+    }
+
+    async fn session_for(&self, request: &BuildRequest) -> Result<Session, EngineError> {
+        let offer = Offer { secrets: request.secrets.clone(), agents: request.agents.clone() };
+        self.open_session(&action(request), offer).await
+    }
+
+    /// What to say of a session that was refused; `None` where another reason was given.
+    fn barred(&self, request: &BuildRequest, error: &EngineError) -> Option<EngineError> {
+        let EngineError::Refused { status, .. } = error else { return None };
+        let status = BARRED.contains(status).then_some(*status)?;
+        let action = format!("open the session that {} needs", request.tag);
+        let advice = "allow `POST /session` and connections that are upgraded to `h2c` there (`SESSION=1`, and `GRPC=1` where it has \
+                      that, for docker-socket-proxy), or give evenkeel the engine's own socket. BuildKit asks on it for `build.secrets`, \
+                      `build.ssh`, and for the credentials of registries";
+        let endpoint = self.address.to_string();
+        Some(EngineError::NotLetThrough { endpoint, action, status, advice: advice.to_owned() })
     }
 
     async fn build_with(
@@ -157,6 +188,13 @@ impl Docker {
         // A Dockerfile that cannot be parsed is refused before the first step.
         let mut answer = answer.map_err(|error| match error {
             EngineError::Refused { status: 400, reason, .. } => failed(request, reason, Vec::new()),
+            EngineError::Refused { status: status @ (403 | 405), .. } => EngineError::NotLetThrough {
+                endpoint: self.address.to_string(),
+                action: action(request),
+                status,
+                advice: "allow `POST /build` there (`BUILD=1` and `POST=1` for docker-socket-proxy)"
+                    .to_owned(),
+            },
             other => other,
         })?;
         let mut told = Told::new(progress, redactor(request));
@@ -172,13 +210,8 @@ impl Docker {
 
 /// Takes the build's secrets out of what it prints.
 fn redactor(request: &BuildRequest) -> Redactor {
-    let text = |value: &Vec<u8>| String::from_utf8_lossy(value).into_owned();
-    // One of several lines is printed line by line.
-    let lines = request
-        .secrets
-        .values()
-        .flat_map(|value| text(value).lines().map(|line| Secret::new(line.trim())).collect::<Vec<_>>());
-    Redactor::new(&BTreeMap::new(), lines)
+    let values = request.secrets.values().map(|value| Secret::new(String::from_utf8_lossy(value)));
+    Redactor::new(&BTreeMap::new(), values)
 }
 
 /// Why the engine's BuildKit cannot do what is asked: what it would refuse, or leave out without a word.
@@ -276,7 +309,7 @@ fn failed(request: &BuildRequest, reason: String, tail: Vec<String>) -> EngineEr
     if layer_lost(&reason) {
         return EngineError::LayerLost { image, reason };
     }
-    if reason.contains(AWAY) && !ran(&reason) {
+    if (reason.contains(AWAY) || is_denied(&reason)) && !ran(&reason) {
         let image = format!("what {image} is built from");
         return EngineError::PullFailed { image, reason: advised(reason), transient: true };
     }
@@ -295,6 +328,13 @@ fn advised(reason: String) -> String {
         return format!(
             "{reason}. Where that is newer than the engine's BuildKit, such as a heredoc on Docker Engine 20.10, \
              `# syntax=docker/dockerfile:1` as the first line makes the engine pull one that knows it"
+        );
+    }
+    if is_denied(&reason) && !ran(&reason) {
+        return format!(
+            "{reason}. The registry wants credentials for the image in `FROM`, or others: run `docker login` as the user that evenkeel runs \
+             as, or name a file under `engine.registryCredentials`. Some registries say the same of a name that does not exist. No release \
+             is blamed: it is tried again"
         );
     }
     reason
@@ -343,7 +383,8 @@ fn parameters(builder: &Builder, request: &BuildRequest) -> Vec<(&'static str, S
     match builder {
         Builder::Classic => parameters.push(("version", "1".to_owned())),
         Builder::BuildKit(session) => {
-            parameters.extend([("version", "2".to_owned()), ("session", session.id().to_owned())]);
+            parameters.push(("version", "2".to_owned()));
+            parameters.extend(session.as_ref().map(|session| ("session", session.id().to_owned())));
         }
     }
     parameters.extend(pull.then(|| ("pull", flag(true))));

@@ -148,6 +148,29 @@ fn a_registry_that_is_away_is_not_the_releases_fault_and_advice_is_given() {
 }
 
 #[test]
+fn credentials_that_are_missing_are_not_the_releases_fault() {
+    let said = |reason: &str| failed(&request(), reason.into(), Vec::new());
+    for reason in [
+        "pull access denied for team/base, repository does not exist or may require 'docker login'",
+        "failed to solve with frontend dockerfile.v0: failed to authorize: rpc error: code = Unknown desc = 401 Unauthorized",
+    ] {
+        let EngineError::PullFailed { transient: true, reason, .. } = said(reason) else {
+            panic!("{reason}")
+        };
+        assert!(reason.contains("`docker login`"), "{reason}");
+    }
+    for reason in [
+        "The command '/bin/sh -c echo unauthorized; exit 1' returned a non-zero code: 1",
+        "COPY failed: open /secret: permission denied",
+    ] {
+        assert!(
+            matches!(said(reason), EngineError::BuildFailed { reason: told, .. } if told == reason),
+            "{reason}"
+        );
+    }
+}
+
+#[test]
 fn a_secret_of_several_lines_leaves_every_line() {
     let key = b"-----BEGIN KEY-----\nc2VjcmV0\n-----END KEY-----\n".to_vec();
     let redactor = redactor(&BuildRequest { secrets: [("key".to_owned(), key)].into(), ..request() });

@@ -19,15 +19,10 @@ const SILENCE: Duration = Duration::from_secs(600);
 /// What evenkeel's own labels begin with.
 const OWN_LABELS: &str = "evenkeel.";
 /// Words with which a registry says that trying again is no use.
-const FINAL: [&str; 7] = [
-    "not found",
-    "manifest unknown",
-    "denied",
-    "unauthorized",
-    "no basic auth",
-    "invalid reference",
-    "no matching manifest",
-];
+const FINAL: [&str; 4] = ["not found", "manifest unknown", "invalid reference", "no matching manifest"];
+/// Words with which a registry, or the engine on its behalf, says that the credentials are missing, wrong or too weak.
+const DENIED: [&str; 5] =
+    ["unauthorized", "no basic auth", "authentication required", "denied", "failed to authorize"];
 
 impl Docker {
     pub(super) async fn find_image(&self, reference: &str) -> Result<Option<Image>, EngineError> {
@@ -100,11 +95,12 @@ impl Docker {
         let words = reason.to_lowercase();
         let registry = credentials::registry(reference);
         let says = |some: &[&str]| some.iter().any(|word| words.contains(word));
-        if says(&["unauthorized", "no basic auth", "authentication required", "denied"]) {
+        if is_denied(&reason) {
             let place = self.credentials.place();
             return format!(
                 "{reason}. Credentials for {registry} are looked for in {place}: run `docker login {registry}` as the user that \
-                 evenkeel runs as, or name a file under `engine.registryCredentials`; where there are some, they may not pull this image"
+                 evenkeel runs as, or name a file under `engine.registryCredentials`; where there are some, they have expired or may not pull this image. Some registries say the same of a name that does not \
+                 exist. No release is blamed: it is tried again"
             );
         }
         if says(&["manifest unknown", "not found", "no such image", "repository does not exist"]) {
@@ -166,8 +162,18 @@ fn describe(state: &CreateImageInfo) -> String {
     }
 }
 
-/// Whether trying again can help: anything but the registry's own clear no.
+/// Whether credentials are missing or do not do: that is this host's, not the release's, and may be mended at any time.
+pub(super) fn is_denied(reason: &str) -> bool {
+    // A file that may not be read is no registry's.
+    let words = reason.to_lowercase().replace("permission denied", "");
+    DENIED.iter().any(|word| words.contains(word))
+}
+
+/// Whether trying again can help: anything but the registry's own clear no to the name.
 fn is_transient(status: u16, reason: &str) -> bool {
+    if [401, 403].contains(&status) || is_denied(reason) {
+        return true;
+    }
     let words = reason.to_lowercase();
     let refused = (400..500).contains(&status) && ![408, 429].contains(&status);
     !refused && !FINAL.iter().any(|word| words.contains(word))
@@ -235,6 +241,15 @@ mod unit {
         assert!(is_transient(500, "Get https://registry/v2/: net/http: TLS handshake timeout"));
         assert!(is_transient(429, "toomanyrequests: rate limit"));
         assert!(!is_transient(404, "manifest for app:9 not found: manifest unknown"));
-        assert!(!is_transient(500, "unauthorized: authentication required"));
+    }
+
+    #[test]
+    fn credentials_may_come_at_any_time() {
+        assert!(is_transient(500, "unauthorized: authentication required"));
+        assert!(is_transient(403, "forbidden"));
+        assert!(is_transient(
+            404,
+            "pull access denied for app, repository does not exist or may require 'docker login'"
+        ));
     }
 }

@@ -139,13 +139,11 @@ fn a_ledger_of_the_first_version_is_brought_up_to_date() {
 fn a_tag_is_pinned_once_it_has_moved() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = open(dir.path());
-    ledger.tag_asked(&app(), "redis:7", Some("sha256:1"), Some("sha256:1")).unwrap();
+    ledger.tag_asked(&app(), "redis:7", "sha256:1", "sha256:1").unwrap();
     assert!(ledger.pins(&app()).unwrap().is_empty());
-    ledger.tag_asked(&app(), "redis:7", Some("sha256:2"), Some("sha256:2")).unwrap();
-    // The registry does not answer.
-    ledger.tag_asked(&app(), "redis:7", None, None).unwrap();
+    ledger.tag_asked(&app(), "redis:7", "sha256:2", "sha256:2").unwrap();
     assert_eq!(ledger.pins(&app()).unwrap()["redis:7"], "redis@sha256:2");
-    ledger.tag_asked(&app(), "redis:7", None, Some("sha256:1")).unwrap();
+    ledger.tag_asked(&app(), "redis:7", "sha256:2", "sha256:1").unwrap();
     assert!(ledger.pins(&app()).unwrap().is_empty());
 }
 

@@ -50,6 +50,7 @@ pub(in crate::rollout) async fn facts(
         facts.fingerprint = now.digest();
     }
     facts.fenced_backup = hints.was_fenced && fact_of::<String>(context, rollout, fact::BACKUP)?.is_some();
+    facts.server_major = u32::try_from(seen.server_version / 10_000).ok();
     facts.current = Some(seen.current.revisions);
     Ok(Some(facts))
 }

@@ -78,6 +78,7 @@ async fn roll_out(case: &Case, data_dir: &TempDir) -> ReleaseDigest {
     ledger.put_release(&release).unwrap();
     let id = ledger.begin_rollout(&app, &release.digest, &revision, "the oracle", None).unwrap();
     let order = Order {
+        held: std::collections::BTreeSet::new(),
         context: &context,
         release: &release,
         id,

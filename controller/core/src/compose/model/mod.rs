@@ -6,7 +6,7 @@ mod build;
 mod mount;
 mod network;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,9 @@ pub struct Project {
     /// Every service as docker-compose 1.29 has it: whoever has been let go of is compared with that.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub classic: BTreeMap<ServiceName, Classic>,
+    /// Services of the Compose file that are not to run: those outside the active profiles, and those scaled to 0.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub inactive: BTreeSet<ServiceName>,
 }
 
 /// One service.

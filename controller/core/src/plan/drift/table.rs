@@ -19,11 +19,12 @@ pub const KINDS: &[Entry] = &[
     },
     Entry {
         kind: Kind::CrashLoop,
-        what: "a container has begun anew three times within ten minutes, by evenkeel or by its restart policy",
+        what: "a container has begun anew, or was to be made, three times within ten minutes, by evenkeel or by its restart policy",
         events: &[("container", "die"), ("container", "start")],
         healing: Reported(
             "the application is `Degraded`. What the engine starts again is left to the engine; what evenkeel starts again waits \
-             5 s, then twice as long each time, 5 min at most, until it has run for ten minutes. No other container is made for it",
+             5 s, then twice as long each time, 5 min at most, until it has run for ten minutes; so does what cannot be made. What a repair made \
+             and could not prove is removed. Other services are put right meanwhile, but for a schema that somebody moved: that needs all",
         ),
     },
     Entry {
@@ -153,7 +154,8 @@ pub const KINDS: &[Entry] = &[
     Entry {
         kind: Kind::Orphan,
         what: "a container has the project's labels and belongs to no service, or stands beside the one that serves (but for those of \
-               `docker compose run`)",
+               `docker compose run`, and of services that are in the Compose file and not to run: outside the active profiles, or \
+               scaled to 0)",
         events: &[("container", "create"), ("container", "start")],
         healing: Reported(
             "nobody knows whose it is. With `orphans: remove` in the manifest it is stopped and removed; its volumes stay",

@@ -250,6 +250,29 @@ fn orphans_go_where_the_manifest_says_so() {
     nothing_to_do(&mut world, &release);
 }
 
+/// Compose does not count them either: somebody has started them by hand, with `--profile` or `--scale`.
+#[test]
+fn what_the_compose_file_has_is_no_orphan_though_it_is_not_to_run() {
+    let spec = format!("{SPEC}  orphans: remove\n");
+    let compose =
+        format!("{API_PORT}  tool: {{image: tool, profiles: [debug]}}\n  none: {{image: none, scale: 0}}\n");
+    let mut world = World::default();
+    let release = release(&spec, &compose, "code-1");
+    world.knows(&release, Code::default());
+    deploy(&mut world, &release, 1);
+    world.notes = Notes::default();
+    for (number, service) in ["tool", "none", "gone"].into_iter().enumerate() {
+        by_hand(Kind::Orphan).unwrap()(&mut world);
+        let container = world.observed.containers.last_mut().unwrap();
+        container.id = ContainerId::new(format!("f00f00f00f00f0{number}"));
+        container.name = format!("shop-{service}-1");
+        container.labels.insert(label::COMPOSE_SERVICE.to_owned(), service.to_owned());
+    }
+    let seen = world.look(&release, false);
+    let orphans = seen.facts(&release, RolloutId(3)).orphans();
+    assert_eq!(orphans.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(), ["shop-gone-1"]);
+}
+
 /// Whatever is to be replaced anyway is proven in private; what it replaces is not restarted before.
 #[test]
 fn a_rollout_restarts_nothing_for_its_health() {

@@ -66,6 +66,10 @@ pub(super) struct World {
     pub(super) half_done: Option<HalfDone>,
     /// Why the database cannot be looked at, though it runs.
     pub(super) unreachable: Option<String>,
+    /// Services that are left alone.
+    pub(super) held: BTreeSet<ServiceName>,
+    /// The major version of the server that runs, where it is told.
+    pub(super) server_major: Option<u32>,
     pub(super) books: Books,
     pub(super) notes: Notes,
     /// Releases that the ledger has, the newest first.
@@ -124,6 +128,7 @@ impl World {
             applied: self.books.applied.clone().into_iter().collect(),
             post_start_due: self.books.post_start_due.clone(),
             restarts_due: self.books.due.clone(),
+            held: self.held.clone(),
         };
         let mut observed = self.observed.clone();
         observed.materialised = self.materialised.contains(&desired.digest);
@@ -171,6 +176,7 @@ impl World {
         Some(DatabaseFacts {
             current: Some(self.schema.clone()),
             word,
+            server_major: self.server_major,
             fingerprint: self.fingerprint(),
             half_done: self.half_done.clone(),
             fenced_backup: hints.was_fenced && self.notes.backup.is_some(),

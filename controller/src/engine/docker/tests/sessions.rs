@@ -208,3 +208,45 @@ async fn an_engine_that_goes_away_under_a_build_with_a_session_is_no_failed_buil
     let error = building.await.expect("a build").expect_err("a failure");
     assert!(matches!(&error, EngineError::Unreachable { .. }), "{error:?}");
 }
+
+/// A proxy that was not told of sessions, as those in front of the engine's socket are.
+async fn without_sessions(engine: PathBuf) -> (String, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
+    let address = format!("tcp://{}", listener.local_addr().expect("an address"));
+    let mut proxy = JoinSet::new();
+    proxy.spawn(async move {
+        let mut calls = JoinSet::new();
+        while let Ok((mut caller, _)) = listener.accept().await {
+            let engine = engine.clone();
+            calls.spawn(async move {
+                let mut head = [0; 64];
+                let read = caller.read(&mut head).await.expect("a request");
+                if String::from_utf8_lossy(&head[..read]).contains("/session") {
+                    let answer = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+                    drop(caller.write_all(answer.as_bytes()).await);
+                    return;
+                }
+                let mut engine = UnixStream::connect(engine).await.expect("the engine");
+                engine.write_all(&head[..read]).await.expect("a request");
+                drop(tokio::io::copy_bidirectional(&mut caller, &mut engine).await);
+            });
+        }
+    });
+    (address, proxy)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_lets_no_session_through_is_not_the_releases_fault() {
+    let bench = Bench::new("nosession");
+    let (address, _proxy) = without_sessions("/var/run/docker.sock".into()).await;
+    let docker = connect(Some(&address)).expect("an endpoint");
+    let mounts = context(&format!(
+        "FROM {DEBIAN}\nRUN --mount=type=bind,source=hull.txt,target=/hull cat /hull > /hull2\n"
+    ));
+    let asks_for_nothing = BuildRequest { timeout: PATIENCE, ..request(&bench.image("app"), &mounts) };
+    docker.build(asks_for_nothing, &|_| {}).await.expect("an image");
+    let asks = with_secret(request(&bench.image("again"), &mounts));
+    let error = docker.build(asks, &|_| {}).await.expect_err("a refusal");
+    assert!(matches!(&error, EngineError::NotLetThrough { status: 403, .. }), "{error:?}");
+    assert!(error.to_string().contains("`POST /session`"), "{error}");
+}
