@@ -8,7 +8,7 @@ use evenkeel_core::container::{ContainerSpec, Endpoint, label};
 use evenkeel_core::name::{ContainerId, ServiceName};
 use evenkeel_core::observed::Container;
 use evenkeel_core::plan::{Effect, Role, Subject, anonymous_volumes, backstage};
-use evenkeel_core::spec::{Making, Pool, answers, own_endpoints};
+use evenkeel_core::spec::{Making, Pool, answers, serving_endpoints};
 use evenkeel_core::status::{Phase, Reason};
 
 use super::Failure;
@@ -353,7 +353,7 @@ impl Run<'_> {
         if role == Role::Successor && !self.is_serving(&subject.service, &container.id)? {
             self.serves_anew(&subject.service)?;
         }
-        for endpoint in own_endpoints(self.target, &subject.service, service) {
+        for endpoint in serving_endpoints(self.target, &subject.service, service) {
             if let Some(joined) = container.networks.get(&endpoint.network) {
                 if answers(&endpoint, joined) {
                     continue;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use evenkeel_tests::World;
+use evenkeel_tests::command::{command, must};
 use evenkeel_tests::docker::{docker, name};
 
 const TWO: &str = "  listener:
@@ -48,6 +49,29 @@ fn several_containers_take_turns_and_are_more_or_less() {
     controller.settle(&three, 180);
     assert!(ids().len() == 3 && ids().is_superset(&second), "one is new, the others are as before");
 
+    let lost = |number: &str| {
+        let left = ids();
+        let of =
+            |one: &str| docker(&["inspect", "--format", "{{.Name}}", one]).ends_with(&format!("-{number}"));
+        left.into_iter().find(|one| of(one)).expect("there is one of each number")
+    };
+    let (removed, stays) = (lost("2"), [lost("1"), lost("3")]);
+    docker(&["rm", "--force", &removed]);
+    controller.wait("it to be made anew", 180, |now| now.app.settled() && ids().len() == 3);
+    assert!(stays.iter().all(|one| ids().contains(one)) && !ids().contains(&removed), "that one alone");
+    docker(&["stop", &lost("2")]);
+    let runs = |id: &str| docker(&["inspect", "--format", "{{.State.Running}}", id]).trim() == "true";
+    controller.wait("it to be started", 180, |now| now.app.settled() && runs(&lost("2")));
+
+    let other = world.edit("docker-compose.production.yml", |text| text.replace("WORD: two", "WORD: three"));
+    controller.settle(&other, 180);
+    let made = ids();
+    assert!(made.len() == 3 && found() == 3, "its name leads to all of them");
+    let back = world.repo.revert_head();
+    controller.settle(&back, 180);
+    assert!(ids().len() == 3 && ids().is_disjoint(&made), "{:?}", names());
+    let second = ids();
+
     let one = world.edit("docker-compose.production.yml", |text| text.replace("scale: 3", "scale: 1"));
     controller.settle(&one, 180);
     assert!(
@@ -57,4 +81,70 @@ fn several_containers_take_turns_and_are_more_or_less() {
     );
     controller.several_polls();
     world.assert_tidy();
+}
+
+/// A stack of docker-compose 1.29's, in both ways of saying how many.
+const SCALED: &str = r#"version: "3.8"
+services:
+  web:
+    image: redis:7
+    scale: 2
+    restart: unless-stopped
+    healthcheck: {test: [CMD, redis-cli, ping], interval: 1s}
+  worker:
+    image: redis:7
+    command: [redis-server, --save, ""]
+    deploy: {replicas: 2}
+    environment: {STEP: "0"}
+    healthcheck: {test: [CMD, redis-cli, ping], interval: 1s}
+"#;
+
+/// Ids, names and begin of the project's containers, by name.
+fn standing(project: &str) -> Vec<String> {
+    let filter = format!("label=com.docker.compose.project={project}");
+    let shown = |id: &str| docker(&["inspect", "--format", "{{.Name}} {{.Id}} {{.State.StartedAt}}", id]);
+    let ids = docker(&["ps", "-aq", "--no-trunc", "--filter", &filter]);
+    let mut all: Vec<String> = ids.lines().map(shown).collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn a_scaled_stack_of_docker_compose_is_adopted_changed_and_let_go_of() {
+    let world = World::light();
+    let app = format!("{}-shop", world.names.id);
+    let home = format!("  compose:\n    projectDirectory: {}/shop\n", world.repo.path().display());
+    let manifest = evenkeel_tests::light::manifest(&app, "docker-compose.yml");
+    world.repo.write("shop/evenkeel.yaml", &manifest.replace("  compose:\n", &home));
+    world.repo.write("shop/docker-compose.yml", SCALED);
+    let head = world.repo.commit("shop");
+    let up = || {
+        let mut compose = command("docker-compose", ["-p", app.as_str(), "up", "-d", "--scale", "web=2"]);
+        must(compose.current_dir(world.repo.path().join("shop")));
+    };
+    up();
+    let made = standing(&app);
+    assert!(made.len() == 4 && made[1].contains("_web_2") && made[3].contains("_worker_2"), "{made:?}");
+
+    let mut controller = world.start();
+    controller.app.clone_from(&app);
+    controller.settle(&head, 240);
+    assert_eq!(standing(&app), made, "it is kept as it is");
+
+    let commit = world.edit("shop/docker-compose.yml", |text| text.replace("STEP: \"0\"", "STEP: \"1\""));
+    controller.settle(&commit, 240);
+    let changed = standing(&app);
+    assert_eq!(changed[..2], made[..2], "what has not changed stays");
+    assert!(changed.len() == 4 && changed[2..].iter().all(|one| !made.contains(one)), "{changed:?}");
+
+    let released = controller.cli(&["release", &app]);
+    evenkeel_tests::tell(&released.stdout);
+    assert_eq!(released.code, 0, "{}{}", released.stdout, released.stderr);
+    assert!(
+        released.stdout.contains("keeps web, web#2, worker, worker#2 as they are"),
+        "{}",
+        released.stdout
+    );
+    up();
+    assert_eq!(standing(&app), changed, "docker-compose did something");
 }

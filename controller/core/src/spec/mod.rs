@@ -11,7 +11,7 @@ pub use self::beside::{client, client_scratch, mapped, outside};
 pub use self::mounts::GIVEN;
 use self::mounts::{anonymous, tmpfs};
 pub(crate) use self::places::private_networks;
-pub use self::places::{answers, binds_at_start, names, own_endpoints, whole};
+pub use self::places::{answers, binds_at_start, names, own_endpoints, serving_endpoints, whole};
 pub use self::pool::Pool;
 use crate::compose::{RestartPolicy, Service};
 use crate::container::{ContainerSpec, label};

@@ -196,6 +196,28 @@ pub fn own_endpoints(release: &Release, name: &ServiceName, service: &Service) -
         .collect()
 }
 
+/// The same once it serves. Links that it has backstage lead to whoever was proven when it was made; a service with several containers
+/// may get more of them, and these links, which go before, lead to all who have the service's name by then.
+pub fn serving_endpoints(release: &Release, name: &ServiceName, service: &Service) -> Vec<Endpoint> {
+    let mut endpoints = own_endpoints(release, name, service);
+    for endpoint in &mut endpoints {
+        endpoint.links.extend(several_on(release, name, &endpoint.network));
+    }
+    endpoints
+}
+
+/// Other services with several containers that are on a network.
+fn several_on(release: &Release, own: &ServiceName, network: &str) -> Vec<(String, String)> {
+    let project = &release.project;
+    let is_on = |service: &Service| {
+        let mut places = service.networks.keys().filter_map(|key| project.networks.get(key));
+        places.any(|place| place.name == network)
+    };
+    let second = project.services.iter().filter(|(name, _)| name.number() == 2 && name.base() != own.base());
+    let there = second.filter(|(_, service)| is_on(service)).map(|(name, _)| name.base().to_owned());
+    there.map(|name| (name.clone(), name)).collect()
+}
+
 /// The names that only this service has for others. The engine resolves a link's target as a name of the network, so the service's
 /// name leads to whoever serves.
 fn own_links(service: &Service) -> Vec<(String, String)> {

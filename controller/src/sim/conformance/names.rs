@@ -15,6 +15,7 @@ pub(super) const ALL: &[Scenario] = scenarios![
     a_link_and_an_alias,
     a_link_to_whoever_comes,
     a_link_to_an_alias_of_two,
+    a_link_where_it_serves,
 ];
 
 async fn aliased(bench: &Bench, what: &str, network: &str, alias: &str) {
@@ -226,4 +227,27 @@ async fn a_link_to_an_alias_of_two(bench: &Bench) {
         bench.start(what).await;
         bench.meant("client", &["site"]).await;
     }
+}
+
+async fn a_link_where_it_serves(bench: &Bench) {
+    bench.network("home", false).await;
+    bench.network("zz-back", true).await;
+    for what in ["one", "other"] {
+        aliased(bench, what, "zz-back", what).await;
+        bench.connect(what, &bench.as_alias("home", "site")).await;
+    }
+    let links = vec![("one".to_owned(), "site".to_owned())];
+    let linked = Endpoint { links, ..bench.on("zz-back") };
+    let client = bench.spec("client", &[]).await;
+    bench.run(&ContainerSpec { endpoints: vec![linked], ..client }).await;
+    bench.meant("client", &["site"]).await;
+    let links = vec![("site".to_owned(), "site".to_owned())];
+    bench.connect("client", &Endpoint { links, ..bench.on("home") }).await;
+    bench.meant("client", &["site"]).await;
+    for what in ["one", "other"] {
+        bench.stop(what).await;
+        bench.meant("client", &["site"]).await;
+    }
+    bench.start("other").await;
+    bench.meant("client", &["site"]).await;
 }

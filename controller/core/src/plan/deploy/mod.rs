@@ -1,6 +1,7 @@
 //! The second half: the schema moves, candidates are proven, names and ports change hands, the release is watched.
 
 mod adopted;
+mod blind;
 mod dependents;
 mod fence;
 mod prove;
@@ -41,6 +42,7 @@ pub(super) fn deploy(facts: &Facts<'_>, works: &[Work<'_>], schema: &SchemaMove)
         restarted: BTreeSet::new(),
         hooks_due: false,
     };
+    plan.announce_blind();
     plan.prove_adopted();
     plan.repair(matches!(schema, SchemaMove::Up { .. }) || strategy(schema) == Strategy::Fenced);
     plan.replace_database(schema);

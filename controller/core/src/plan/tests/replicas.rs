@@ -226,6 +226,34 @@ fn drift_of_one_is_found_and_healed_alone() {
     }), @"Orphan shop-api-3");
 }
 
+/// Once it serves, a link on its own network goes before the one backstage, and leads to whoever has the service's name there.
+#[test]
+fn who_serves_finds_those_that_come_later_too() {
+    let (one, two, three) = (with(1), with(2), with(3));
+    let mut world = World::default();
+    let links = |world: &World| {
+        let web = world.observed.containers.iter().find(|it| it.name == "shop-web-1").unwrap();
+        web.networks["shop_default"]
+            .links
+            .iter()
+            .map(|(target, name)| format!("{target} as {name}"))
+            .collect::<Vec<_>>()
+    };
+    let mut go = |release: &Release, rollout: i64| {
+        world.knows(release, Code::default());
+        let seen = world.look(release, false);
+        let notes = make(&seen.facts(release, RolloutId(rollout))).unwrap().notes;
+        deploy(&mut world, release, rollout);
+        (notes, links(&world))
+    };
+    assert_eq!(go(&one, 1), (Vec::new(), vec!["worker as worker".to_owned()]));
+    let said = "made when api had one container, and led to that one until replaced: web";
+    assert_eq!(go(&two, 2).0, [said]);
+    let other = release(SPEC, &TWO.replace("image: web", "image: web:2"), "code-1");
+    assert_eq!(go(&other, 3).1, ["api as api", "worker as worker"]);
+    assert_eq!(go(&three, 4).0, Vec::<String>::new());
+}
+
 /// To whom the name of the first service leads for the other, backstage.
 fn led_to(world: &World) -> Vec<&str> {
     let place = |it: &'_ crate::observed::Container| it.networks["zz_shop_backstage"].clone();

@@ -13,7 +13,7 @@ use crate::plan::{
     backstage,
 };
 use crate::release::{Outputs, RehearsedFrom, Release};
-use crate::spec::{Making, Pool, own_endpoints};
+use crate::spec::{Making, Pool, serving_endpoints};
 
 type Revisions = BTreeSet<SchemaRevision>;
 
@@ -517,7 +517,7 @@ impl World {
         if role == Role::Successor && !reverting {
             self.notes.taken_over = true;
         }
-        let endpoints = own_endpoints(release, &subject.service, service);
+        let endpoints = serving_endpoints(release, &subject.service, service);
         let container = self.get(subject, rollout)?;
         for endpoint in endpoints {
             container.networks.insert(endpoint.network.clone(), joined(&endpoint));
