@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 
 use evenkeel_core::name::{RolloutId, ServiceName};
 use evenkeel_core::plan::drift::{Drift, Healing, Kind, entry, found};
-use evenkeel_core::plan::{Plan, make};
+use evenkeel_core::plan::{Plan, Stage, make};
 use evenkeel_core::release::Release;
 use evenkeel_core::status::Reason;
 use jiff::Timestamp;
@@ -55,7 +55,9 @@ pub(super) fn notice(handle: &Handle, live: &Release, gathered: &mut Gathered, l
     if std::mem::replace(&mut known.outages, outages) != outages {
         known.restless = Restless::default();
     }
-    let whole = look.whole.filter(|plan| !plan.is_empty() && look.begun.is_none());
+    // What goes on is left as it is, but while it only makes ready: then there is nothing yet that would be left half done.
+    let is_begun = |plan: &Plan| look.begun.is_some() && plan.stage == Stage::Deploy;
+    let whole = look.whole.filter(|plan| !plan.is_empty() && !is_begun(plan));
     let may_wait = whole.filter(|_| !asked_for(look.reason));
     let held = may_wait.map(|plan| known.restless.hold_off(plan, now)).unwrap_or_default();
     gathered.hints.held = held.iter().map(|held| held.service.clone()).collect();

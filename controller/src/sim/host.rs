@@ -371,6 +371,10 @@ impl Engine for Machine {
     }
 
     async fn pull(&self, reference: &str, _progress: Progress<'_>) -> Result<Image, EngineError> {
+        if self.look(|world| world.registries_are_away) {
+            let (image, reason) = (reference.to_owned(), "i/o timeout".to_owned());
+            return Err(EngineError::PullFailed { image, reason, transient: true });
+        }
         self.change(format!("pull {reference}"), |world| world.add_image(reference, Program::Postgres)).await
     }
 

@@ -121,6 +121,34 @@ fn what_cannot_be_put_right_is_tried_later_and_later_and_holds_up_nothing_else()
     });
 }
 
+/// The try goes on as long as a registry does not answer: what has its image is put right all the same.
+#[test]
+fn an_image_that_cannot_be_pulled_holds_up_nothing_else() {
+    let story = Story::of("no registry").with_a_cache().runs_already();
+    block_on(async {
+        let stage = Stage::set(&story);
+        let mut image = stage.beginning().await;
+        remove(&mut image.world, "shop-cache-1");
+        image.world.tags.remove("mailer:1");
+        image.world.registries_are_away = true;
+        let process = stage.start(&image, 0, Circumstances::default());
+        process.driver.pass("look").await;
+        process.machine.look(|world| {
+            let place = world.position("shop-worker-1").unwrap();
+            world.stop(place);
+        });
+        for _ in 0..4 {
+            process.driver.pass("event").await;
+        }
+        assert!(process.runs("shop-worker-1"), "{}", told(&process, ""));
+        assert!(process.drifted().contains("mailer:1: it was asked for"), "{}", process.drifted());
+        process.machine.look(|world| world.registries_are_away = false);
+        process.settle().await.unwrap();
+        assert!(process.runs("shop-cache-1"), "{}", told(&process, ""));
+        assert_eq!(faults_of(&process, 1), Vec::<String>::new());
+    });
+}
+
 #[test]
 fn a_crash_in_a_repair_that_fails_leaves_nothing_behind() {
     let story = Story::of("beyond repair").runs_already();

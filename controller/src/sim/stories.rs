@@ -137,6 +137,11 @@ impl Story {
         self
     }
 
+    /// With a service whose image is pulled.
+    pub(super) fn with_a_cache(self) -> Self {
+        self.with(CHECKED)
+    }
+
     /// With a service whose tag is asked for every minute.
     pub(super) fn polled(self) -> Self {
         self.with(POLLED)

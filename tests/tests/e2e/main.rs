@@ -20,6 +20,7 @@ mod hooks;
 mod host_files;
 mod in_container;
 mod let_go;
+mod majors;
 mod monitoring;
 mod outside;
 mod owner;

@@ -41,6 +41,8 @@ pub(super) struct World {
     pub(super) tags: BTreeMap<String, ImageId>,
     /// Where tags lead at their registry, for those that it tells of.
     pub(super) registry: BTreeMap<String, String>,
+    /// Nothing can be pulled.
+    pub(super) registries_are_away: bool,
     /// Who looks after a project, on record.
     pub(super) owners: BTreeMap<ProjectName, Owner>,
     /// Sessions of migrations.
