@@ -2,7 +2,8 @@
 //!
 //! The classic builder comes first: it does all that a Compose file can ask for on every engine, and what it keeps goes with the
 //! images. A build that asks for secrets or an SSH agent, and a Dockerfile that it cannot read, because of `RUN --mount` and the like, go
-//! to the BuildKit inside the engine, with a [session] beside the build. Engine 20.10 leaves limits and the size of `/dev/shm` out there
+//! to the BuildKit inside the engine, with a [session] beside the build. So does one with a heredoc: from engine 23 on the classic builder
+//! reads it, and leaves out what it says without a word. Engine 20.10 leaves limits and the size of `/dev/shm` out there
 //! without a word, and clears BuildKit's cache only where its configuration says so (`builder.gc`).
 //!
 //! [session]: super::session
@@ -15,6 +16,7 @@ use evenkeel_core::observed::Image;
 use evenkeel_core::secret::Secret;
 use serde::Deserialize;
 
+use super::heredoc;
 use super::lines::Lines;
 use super::session::{Offer, Session};
 use super::trace::{self, Said};
@@ -160,10 +162,15 @@ impl Docker {
             other => other,
         })?;
         let mut told = Told::new(progress, redactor(request));
+        let loses = matches!(builder, Builder::Classic) && heredoc::are_lost(self.dialect.settled());
         while let Some(line) =
             answer.line().await.map_err(|error| errors::unreachable_at(&self.address, error))?
         {
-            let message = serde_json::from_str(&line).unwrap_or_default();
+            let message: Message = serde_json::from_str(&line).unwrap_or_default();
+            if loses && message.stream.as_deref().is_some_and(heredoc::is_in) {
+                // Hanging up ends the build.
+                return Err(failed(request, heredoc::REFUSED.to_owned(), Vec::new()));
+            }
             told.hear(message).map_err(|(reason, tail)| failed(request, reason, tail))?;
         }
         Ok(told.image)
@@ -289,6 +296,12 @@ fn advised(reason: String) -> String {
         return format!(
             "{reason}. The `# syntax=` line of the Dockerfile names an image that the engine pulls: make it reachable, or take the line out, \
              and the engine reads the Dockerfile by itself"
+        );
+    }
+    if reason.contains("failed to resolve source metadata") {
+        return format!(
+            "{reason}. Where that is what the `# syntax=` line of the Dockerfile names: make it reachable, or take the line out, and the \
+             engine reads the Dockerfile by itself"
         );
     }
     if reason.contains("failed to create LLB definition") && reason.contains("parse error") {

@@ -135,10 +135,19 @@ fn what_the_engines_buildkit_cannot_do_is_said() {
 }
 
 #[test]
+fn a_heredoc_leads_on_to_buildkit() {
+    assert!(wants_buildkit(&failed(&request(), heredoc::REFUSED.into(), Vec::new())));
+}
+
+#[test]
 fn a_registry_that_is_away_is_not_the_releases_fault_and_advice_is_given() {
     let said = |reason: &str| failed(&request(), reason.into(), Vec::new());
     let away = "failed to solve with frontend dockerfile.v0: failed to solve with frontend gateway.v0: failed to do request: Head …";
     let EngineError::PullFailed { transient: true, reason, .. } = said(away) else { panic!("{away}") };
+    assert!(reason.contains("`# syntax=`"), "{reason}");
+    let newer =
+        "failed to resolve source metadata for 127.0.0.1:1/dockerfile:1: failed to do request: Head …";
+    let EngineError::PullFailed { transient: true, reason, .. } = said(newer) else { panic!("{newer}") };
     assert!(reason.contains("`# syntax=`"), "{reason}");
     let echoed = "executor failed running [/bin/sh -c echo failed to do request; exit 1]: exit code: 1";
     assert!(matches!(said(echoed), EngineError::BuildFailed { reason, .. } if reason == echoed));

@@ -194,13 +194,19 @@ async fn way(engine: PathBuf) -> (String, JoinSet<()>) {
     (address, way)
 }
 
+/// The engine's own, where no other is named.
+fn socket() -> PathBuf {
+    let named = std::env::var("DOCKER_HOST").unwrap_or_default();
+    named.strip_prefix("unix://").unwrap_or("/var/run/docker.sock").into()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_that_goes_away_under_a_build_with_a_session_is_no_failed_build() {
     let bench = Bench::new("sessioncut");
     let gate = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
     let context = waiting(gate.local_addr().expect("an address").port());
     let wanted = BuildRequest { network: Some("host".into()), ..request(&bench.image("app"), &context) };
-    let (address, mut way) = way("/var/run/docker.sock".into()).await;
+    let (address, mut way) = way(socket()).await;
     let docker = connect(Some(&address)).expect("an endpoint");
     let building = tokio::spawn(async move { docker.build(with_secret(wanted), &|_| {}).await });
     let _step = tokio::time::timeout(PATIENCE, gate.accept()).await.expect("in time").expect("a step");
