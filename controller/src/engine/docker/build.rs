@@ -166,13 +166,14 @@ impl Docker {
         while let Some(line) =
             answer.line().await.map_err(|error| errors::unreachable_at(&self.address, error))?
         {
-            let message: Message = serde_json::from_str(&line).unwrap_or_default();
-            if loses && message.stream.as_deref().is_some_and(heredoc::is_in) {
+            let message = serde_json::from_str(&line).unwrap_or_default();
+            told.hear(message).map_err(|(reason, tail)| failed(request, reason, tail))?;
+            if loses && told.heredoc {
                 // Hanging up ends the build.
                 return Err(failed(request, heredoc::REFUSED.to_owned(), Vec::new()));
             }
-            told.hear(message).map_err(|(reason, tail)| failed(request, reason, tail))?;
         }
+        told.end_line();
         Ok(told.image)
     }
 }
@@ -213,11 +214,14 @@ struct Told<'a> {
     partial: Lines,
     tail: VecDeque<String>,
     image: Option<ImageId>,
+    /// Whether the classic builder has begun a step with one.
+    heredoc: bool,
 }
 
 impl<'a> Told<'a> {
     fn new(progress: Progress<'a>, redactor: Redactor) -> Self {
-        Self { progress, redactor, partial: Lines::default(), tail: VecDeque::new(), image: None }
+        let (partial, tail) = (Lines::default(), VecDeque::new());
+        Self { progress, redactor, partial, tail, image: None, heredoc: false }
     }
 
     /// Takes a message; the reason and the last lines where it says that the build failed.
@@ -242,8 +246,18 @@ impl<'a> Told<'a> {
 
     fn said(&mut self, said: Said) {
         match said {
-            Said::Step(name) => self.line(name),
+            Said::Step(name) => {
+                self.end_line();
+                self.line(name);
+            }
             Said::Output(bytes) => self.output(&bytes),
+        }
+    }
+
+    /// What was written last need not end like a line.
+    fn end_line(&mut self) {
+        for line in std::mem::take(&mut self.partial).finish() {
+            self.line(line.text);
         }
     }
 
@@ -255,6 +269,7 @@ impl<'a> Told<'a> {
     }
 
     fn line(&mut self, line: String) {
+        self.heredoc |= heredoc::is_in(&line);
         let line = self.redactor.line(&line);
         (self.progress)(&line);
         if self.tail.len() == TAIL {
@@ -264,9 +279,7 @@ impl<'a> Told<'a> {
     }
 
     fn last_lines(&mut self) -> Vec<String> {
-        for line in std::mem::take(&mut self.partial).finish() {
-            self.line(line.text);
-        }
+        self.end_line();
         std::mem::take(&mut self.tail).into()
     }
 }
