@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::classic::Classic;
 use super::kernel::Kernel;
+use super::modern::Modern;
 use crate::name::{ProjectName, ServiceName};
 use crate::secret::Secret;
 
@@ -32,6 +33,9 @@ pub struct Project {
     /// Every service as docker-compose 1.29 has it: whoever has been let go of is compared with that.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub classic: BTreeMap<ServiceName, Classic>,
+    /// Every service as `docker compose` 2 has it: what that program made is compared with it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub modern: BTreeMap<ServiceName, Modern>,
 }
 
 /// A network of the project.

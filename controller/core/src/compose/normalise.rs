@@ -31,6 +31,7 @@ pub(super) fn project(
         services,
         host_files: Vec::new(),
         classic: BTreeMap::new(),
+        modern: BTreeMap::new(),
     };
     given::check(node, report);
     hooks::check(node, &project, report);

@@ -148,6 +148,7 @@ spec:
             volumes: BTreeMap::new(),
             host_files: Vec::new(),
             classic: BTreeMap::new(),
+            modern: BTreeMap::new(),
         }
     }
 

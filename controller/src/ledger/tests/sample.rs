@@ -59,6 +59,7 @@ fn project() -> Project {
         volumes: BTreeMap::new(),
         host_files: Vec::new(),
         classic: BTreeMap::new(),
+        modern: BTreeMap::new(),
     }
 }
 
