@@ -6,6 +6,20 @@ use std::path::Path;
 use crate::command::{Finished, command, must, run};
 use crate::world::World;
 
+/// docker-compose 1.29.
+const CLASSIC: &str = "docker-compose";
+
+/// `docker compose` 2, where this machine has one; `tests/newer-engine` knows how to get it.
+pub fn compose_2() -> Option<String> {
+    let program = std::env::var("EVENKEEL_COMPOSE_2").ok().filter(|program| !program.is_empty());
+    if program.is_none() {
+        crate::tell(
+            "skipped: EVENKEEL_COMPOSE_2 says where `docker compose` 2 is (tests/newer-engine --compose)",
+        );
+    }
+    program
+}
+
 /// What Compose says when another world of the same engine removed a layer that the build had found in the cache. The worlds build
 /// the same files, so they share layers, and each removes its images when it ends.
 const LAYER_LOST: [&str; 4] =
@@ -31,11 +45,17 @@ impl World {
 
     /// The same where the stack stands by the manifest: paths are part of what docker-compose remembers of a container.
     pub fn up_in_place(&self) {
+        self.up_in_place_by(CLASSIC);
+    }
+
+    /// The same by another program.
+    pub fn up_in_place_by(&self, program: &str) {
         let home = self.host_file("x").parent().expect("a file has a directory").to_owned();
         let copy = format!("git checkout-index --all --force --prefix={}/", home.display());
         must(command("sh", ["-c", &copy]).current_dir(self.repo.path()));
         self.compose_proxy(&["up", "-d"]);
-        self.compose_in(&home, &self.names.app, "docker-compose.production.yml", &["up", "-d", "--build"]);
+        let up = ["up", "-d", "--build"];
+        self.compose_in(program, &home, &self.names.app, "docker-compose.production.yml", &up);
         self.alembic(&["upgrade", "head"]);
     }
 
@@ -70,11 +90,11 @@ impl World {
     }
 
     fn docker_compose(&self, project: &str, file: &str, args: &[&str]) {
-        self.compose_in(self.repo.path(), project, file, args);
+        self.compose_in(CLASSIC, self.repo.path(), project, file, args);
     }
 
-    fn compose_in(&self, directory: &Path, project: &str, file: &str, args: &[&str]) {
-        let mut compose = command("docker-compose", ["-p", project, "-f", file]);
+    fn compose_in(&self, program: &str, directory: &Path, project: &str, file: &str, args: &[&str]) {
+        let mut compose = command(program, ["-p", project, "-f", file]);
         compose.args(args).current_dir(directory);
         compose.env("CADDY_HTTP_PORT", self.ports.proxy.number().to_string());
         let mut finished = run(&mut compose);

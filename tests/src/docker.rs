@@ -4,6 +4,11 @@ use serde_json::Value;
 
 use crate::command::{Finished, command, must, run};
 
+/// Where the engine of the tests is, as `DOCKER_HOST` has it: this machine's own unless that is set.
+pub fn endpoint() -> String {
+    std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned())
+}
+
 /// Runs `docker`, which has to succeed.
 pub fn docker(args: &[&str]) -> String {
     must(&mut command("docker", args))

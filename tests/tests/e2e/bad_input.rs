@@ -1,7 +1,7 @@
 //! What people get wrong: it is said where and what, and every other application goes on.
 
 use evenkeel_tests::command::{command, must, run};
-use evenkeel_tests::docker::docker;
+use evenkeel_tests::docker::{docker, endpoint};
 use evenkeel_tests::light::{STEADY, manifest};
 use evenkeel_tests::report::Status;
 use evenkeel_tests::{Controller, World};
@@ -181,7 +181,7 @@ fn an_engine_that_is_away_is_reported_and_waited_for() {
         }
     });
     assert_eq!(controller.terminate(), Some(0));
-    controller.restart_with("DOCKER_HOST", "unix:///var/run/docker.sock");
+    controller.restart_with("DOCKER_HOST", &endpoint());
     controller.wait_for("the steady application", 60, |_| ready(&world, 0));
 }
 

@@ -33,6 +33,7 @@ pub(super) fn project(
         host_files: Vec::new(),
         classic: BTreeMap::new(),
         inactive: context.services.difference(&context.active).map(ServiceName::new).collect(),
+        modern: BTreeMap::new(),
     };
     given::check(node, report);
     hooks::check(node, &project, report);

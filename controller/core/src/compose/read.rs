@@ -7,6 +7,7 @@ use super::classic;
 use super::fields::{Context, Report};
 use super::interpolate::{self, Variables};
 use super::load::{self, Loader};
+use super::modern;
 use super::normalise;
 use super::path;
 use super::resources;
@@ -83,6 +84,7 @@ pub fn read(request: &Request<'_>) -> Result<(Project, Vec<String>), Faults> {
     // What is refused may be without bounds.
     if report.faults.is_empty() {
         project.classic = classic::views(&node, &project, single, named, &context);
+        project.modern = modern::views(&node, &project, &context);
     }
     finish(project, report)
 }

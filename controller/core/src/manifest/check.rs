@@ -163,6 +163,7 @@ spec:
             host_files: Vec::new(),
             classic: BTreeMap::new(),
             inactive: std::collections::BTreeSet::new(),
+            modern: BTreeMap::new(),
         }
     }
 

@@ -1,11 +1,11 @@
 //! Whether a container that docker-compose made is what the release asks for: then it is kept, and not made anew.
 //!
-//! The proof is docker-compose 1.29's own digest of the service, which evenkeel makes from the same text, the image, and the mounts.
-//! That the two programs make the same container of the same text is what `controller/src/rollout/oracle` compares; what it lists as
-//! different, and what the digest leaves out, is refused here.
+//! The proof is docker-compose 1.29's own digest of the service, or that of `docker compose` 2, which evenkeel makes from the same text,
+//! the image, and the mounts. That the programs make the same container of the same text is what `controller/src/rollout/oracle`
+//! compares; what it lists as different, and what the digest leaves out, is refused here.
 
 use super::{Facts, Subject};
-use crate::compose::{Classic, Mount, MountSource, Service};
+use crate::compose::{Classic, Modern, Mount, MountSource, Service};
 use crate::container::label;
 use crate::name::ServiceName;
 use crate::observed::Container;
@@ -47,22 +47,43 @@ pub fn alike(release: &Release, name: &ServiceName, container: &Container) -> Re
     let Some(hash) = container.label(label::COMPOSE_CONFIG_HASH) else {
         return Err("it bears no digest of docker-compose's".to_owned());
     };
-    if container.label(label::COMPOSE_VERSION).is_some_and(|version| !version.starts_with("1.")) {
-        return Err("`docker compose` 2.x made it, whose digests are of another kind".to_owned());
-    }
     let service = release.project.services.get(name).ok_or("the release does not have its service")?;
-    match release.project.classic.get(name) {
-        None => return Err("what docker-compose's digest of it would be is not known".to_owned()),
+    if container.label(label::COMPOSE_VERSION).is_none_or(|version| version.starts_with("1.")) {
+        by_classic(release.project.classic.get(name), container, hash)?;
+        left_out(service).map_or(Ok(()), Err)?;
+    } else {
+        by_modern(release.project.modern.get(name), hash)?;
+    }
+    service.mounts.iter().try_for_each(|mount| has(release, container, mount))
+}
+
+fn by_classic(view: Option<&Classic>, container: &Container, hash: &str) -> Result<(), String> {
+    match view {
+        None => Err("what docker-compose's digest of it would be is not known".to_owned()),
         Some(Classic::Unknown(why)) => {
-            return Err(format!("what docker-compose's digest of it would be cannot be told: {why}"));
+            Err(format!("what docker-compose's digest of it would be cannot be told: {why}"))
         }
         Some(classic) if classic.hash(&container.image_id).as_deref() != Some(hash) => {
-            return Err("by docker-compose's digest, it was made from another configuration than the Compose file has now".to_owned());
+            Err("by docker-compose's digest, it was made from another configuration than the Compose file has now".to_owned())
         }
-        Some(Classic::Known(_)) => {}
+        Some(Classic::Known(_)) => Ok(()),
     }
-    left_out(service).map_or(Ok(()), Err)?;
-    service.mounts.iter().try_for_each(|mount| has(release, container, mount))
+}
+
+/// The digest of `docker compose` 2 leaves out the image, which is compared by itself, and the content of files.
+fn by_modern(view: Option<&Modern>, hash: &str) -> Result<(), String> {
+    match view {
+        None => Err("what `docker compose`'s digest of it would be is not known".to_owned()),
+        Some(Modern::Unknown(why)) => {
+            Err(format!("what `docker compose`'s digest of it would be cannot be told: {why}"))
+        }
+        Some(modern) if modern.has(hash) => Ok(()),
+        Some(Modern::Known(_)) => Err(
+            "by `docker compose`'s digest, it was made from another configuration than the Compose file has now, or by a version \
+             that makes other digests (before 2.24)"
+                .to_owned(),
+        ),
+    }
 }
 
 /// What evenkeel makes of a service that docker-compose's digest says nothing of, or that it does in another way.

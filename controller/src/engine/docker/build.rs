@@ -2,7 +2,8 @@
 //!
 //! The classic builder comes first: it does all that a Compose file can ask for on every engine, and what it keeps goes with the
 //! images. A build that asks for secrets or an SSH agent, and a Dockerfile that it cannot read, because of `RUN --mount` and the like, go
-//! to the BuildKit inside the engine, with a [session] beside the build. Engine 20.10 leaves limits and the size of `/dev/shm` out there
+//! to the BuildKit inside the engine, with a [session] beside the build. So does one with a heredoc: from engine 23 on the classic builder
+//! reads it, and leaves out what it says without a word. Engine 20.10 leaves limits and the size of `/dev/shm` out there
 //! without a word, and clears BuildKit's cache only where its configuration says so (`builder.gc`).
 //!
 //! [session]: super::session
@@ -15,6 +16,7 @@ use evenkeel_core::observed::Image;
 use evenkeel_core::secret::Secret;
 use serde::Deserialize;
 
+use super::heredoc;
 use super::images::is_denied;
 use super::lines::Lines;
 use super::session::{Offer, Session};
@@ -198,12 +200,18 @@ impl Docker {
             other => other,
         })?;
         let mut told = Told::new(progress, redactor(request));
+        let loses = matches!(builder, Builder::Classic) && heredoc::are_lost(self.dialect.settled());
         while let Some(line) =
             answer.line().await.map_err(|error| errors::unreachable_at(&self.address, error))?
         {
             let message = serde_json::from_str(&line).unwrap_or_default();
             told.hear(message).map_err(|(reason, tail)| failed(request, reason, tail))?;
+            if loses && told.heredoc {
+                // Hanging up ends the build.
+                return Err(failed(request, heredoc::REFUSED.to_owned(), Vec::new()));
+            }
         }
+        told.end_line();
         Ok(told.image)
     }
 }
@@ -239,11 +247,14 @@ struct Told<'a> {
     partial: Lines,
     tail: VecDeque<String>,
     image: Option<ImageId>,
+    /// Whether the classic builder has begun a step with one.
+    heredoc: bool,
 }
 
 impl<'a> Told<'a> {
     fn new(progress: Progress<'a>, redactor: Redactor) -> Self {
-        Self { progress, redactor, partial: Lines::default(), tail: VecDeque::new(), image: None }
+        let (partial, tail) = (Lines::default(), VecDeque::new());
+        Self { progress, redactor, partial, tail, image: None, heredoc: false }
     }
 
     /// Takes a message; the reason and the last lines where it says that the build failed.
@@ -268,8 +279,18 @@ impl<'a> Told<'a> {
 
     fn said(&mut self, said: Said) {
         match said {
-            Said::Step(name) => self.line(name),
+            Said::Step(name) => {
+                self.end_line();
+                self.line(name);
+            }
             Said::Output(bytes) => self.output(&bytes),
+        }
+    }
+
+    /// What was written last need not end like a line.
+    fn end_line(&mut self) {
+        for line in std::mem::take(&mut self.partial).finish() {
+            self.line(line.text);
         }
     }
 
@@ -281,6 +302,7 @@ impl<'a> Told<'a> {
     }
 
     fn line(&mut self, line: String) {
+        self.heredoc |= heredoc::is_in(&line);
         let line = self.redactor.line(&line);
         (self.progress)(&line);
         if self.tail.len() == TAIL {
@@ -290,9 +312,7 @@ impl<'a> Told<'a> {
     }
 
     fn last_lines(&mut self) -> Vec<String> {
-        for line in std::mem::take(&mut self.partial).finish() {
-            self.line(line.text);
-        }
+        self.end_line();
         std::mem::take(&mut self.tail).into()
     }
 }
@@ -322,6 +342,12 @@ fn advised(reason: String) -> String {
         return format!(
             "{reason}. The `# syntax=` line of the Dockerfile names an image that the engine pulls: make it reachable, or take the line out, \
              and the engine reads the Dockerfile by itself"
+        );
+    }
+    if reason.contains("failed to resolve source metadata") {
+        return format!(
+            "{reason}. Where that is what the `# syntax=` line of the Dockerfile names: make it reachable, or take the line out, and the \
+             engine reads the Dockerfile by itself"
         );
     }
     if reason.contains("failed to create LLB definition") && reason.contains("parse error") {

@@ -33,6 +33,7 @@ fn hear(lines: &[&str]) -> (Outcome, Option<ImageId>, Vec<String>) {
     let mut told = Told::new(&progress, Redactor::default());
     let messages = lines.iter().map(|line| serde_json::from_str(line).expect("a message"));
     let outcome = messages.map(|message| told.hear(message)).find(Result::is_err).unwrap_or(Ok(()));
+    told.end_line();
     let image = told.image.take();
     drop(told);
     (outcome, image, shown.into_inner().expect("a lock"))
@@ -68,6 +69,13 @@ fn lines_are_put_together_and_the_image_is_noted() {
     let (outcome, image, shown) = hear(&lines);
     assert_eq!((outcome, image), (Ok(()), Some(ImageId::new("sha256:1"))));
     assert_eq!(shown, ["Step 1/1 : FROM x", "ab: Pulling"]);
+}
+
+/// What a step writes without an end of a line, as BuildKit passes it on.
+#[test]
+fn a_last_line_without_an_end_is_shown() {
+    let wrote = "GhMiEWhlbGxvLWZyb20tYmstMi0z";
+    assert_eq!(hear(&[&format!(r#"{{"aux":"{wrote}"}}"#)]).2, ["hello-from-bk-2-3"]);
 }
 
 #[test]
@@ -135,10 +143,27 @@ fn what_the_engines_buildkit_cannot_do_is_said() {
 }
 
 #[test]
+fn a_heredoc_leads_on_to_buildkit() {
+    assert!(wants_buildkit(&failed(&request(), heredoc::REFUSED.into(), Vec::new())));
+    let progress = |_: &str| {};
+    let mut told = Told::new(&progress, Redactor::default());
+    for piece in [r#"{"stream":"Step 2/3 : RUN"}"#, r#"{"stream":" <<EOF"}"#] {
+        told.hear(serde_json::from_str(piece).expect("a message")).expect("no failure");
+        assert!(!told.heredoc);
+    }
+    told.hear(serde_json::from_str(r#"{"stream":"\n"}"#).expect("a message")).expect("no failure");
+    assert!(told.heredoc);
+}
+
+#[test]
 fn a_registry_that_is_away_is_not_the_releases_fault_and_advice_is_given() {
     let said = |reason: &str| failed(&request(), reason.into(), Vec::new());
     let away = "failed to solve with frontend dockerfile.v0: failed to solve with frontend gateway.v0: failed to do request: Head …";
     let EngineError::PullFailed { transient: true, reason, .. } = said(away) else { panic!("{away}") };
+    assert!(reason.contains("`# syntax=`"), "{reason}");
+    let newer =
+        "failed to resolve source metadata for 127.0.0.1:1/dockerfile:1: failed to do request: Head …";
+    let EngineError::PullFailed { transient: true, reason, .. } = said(newer) else { panic!("{newer}") };
     assert!(reason.contains("`# syntax=`"), "{reason}");
     let echoed = "executor failed running [/bin/sh -c echo failed to do request; exit 1]: exit code: 1";
     assert!(matches!(said(echoed), EngineError::BuildFailed { reason, .. } if reason == echoed));

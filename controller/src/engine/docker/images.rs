@@ -108,7 +108,13 @@ impl Docker {
                 "{reason}. {registry} answers, and has no such image or tag: look at the name in the Compose file"
             );
         }
-        if says(&["no such host", "connection refused", "i/o timeout", "server misbehaving"]) {
+        if says(&[
+            "no such host",
+            "connection refused",
+            "i/o timeout",
+            "server misbehaving",
+            "network is unreachable",
+        ]) {
             return format!(
                 "{reason}. {registry} cannot be reached from the host of the engine: look at its name, DNS and the network"
             );

@@ -11,6 +11,7 @@ mod credentials;
 mod errors;
 mod events;
 mod exec;
+mod heredoc;
 mod images;
 mod inspect;
 mod kernel;

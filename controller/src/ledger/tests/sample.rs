@@ -60,6 +60,7 @@ fn project() -> Project {
         host_files: Vec::new(),
         classic: BTreeMap::new(),
         inactive: std::collections::BTreeSet::new(),
+        modern: BTreeMap::new(),
     }
 }
 

@@ -101,7 +101,12 @@ impl Case {
 
     /// `# starts`: docker-compose does not create all of it before it starts it.
     pub(super) fn starts(&self) -> bool {
-        self.files.iter().any(|(_, text)| text.lines().any(|line| line == "# starts"))
+        self.says("# starts")
+    }
+
+    /// Whether one of its files has this line.
+    pub(super) fn says(&self, wanted: &str) -> bool {
+        self.files.iter().any(|(_, text)| text.lines().any(|line| line == wanted))
     }
 
     /// The ids of what is the project's.

@@ -5,6 +5,7 @@ use serde_json::Value as Json;
 use super::fields::Difference;
 
 /// A difference that may be.
+#[derive(Clone, Copy)]
 pub(super) struct Listed {
     /// Of what: the beginning of `container web`, `network default`, …
     object: &'static str,
@@ -57,8 +58,14 @@ fn is(value: Option<&Json>, wanted: impl Into<Json>) -> bool {
     value == Some(&wanted.into())
 }
 
-/// All of them.
-pub(super) const LISTED: &[Listed] = &[
+/// Whichever program it is.
+pub(super) const BOTH: &[Listed] = &[
+    Listed {
+        object: "container",
+        field: "NetworkSettings.Networks.*.Links{*",
+        fits: |theirs, ours| theirs.is_none() || ours.is_none(),
+        reason: "a link leads to the service's name, so that it follows whoever serves; docker-compose's leads to one container, with names of its first version beside",
+    },
     Listed {
         object: "container",
         field: "Config.Image",
@@ -72,40 +79,10 @@ pub(super) const LISTED: &[Listed] = &[
         reason: "evenkeel's own labels",
     },
     Listed {
-        object: "container",
-        field: "Config.Labels.com.docker.compose.config-hash",
-        fits: only_theirs,
-        reason: "the hash of docker-compose's own notation; evenkeel's is `evenkeel.config`",
-    },
-    Listed {
         object: "",
         field: "*Labels.com.docker.compose.version",
         fits: only_theirs,
         reason: "no docker-compose made it",
-    },
-    Listed {
-        object: "container",
-        field: "Config.Labels.com.docker.compose.project.config_files",
-        fits: |theirs, ours| {
-            let text = |value: Option<&Json>| value.and_then(Json::as_str).unwrap_or_default().to_owned();
-            text(ours).replace("<directory>/", "") == text(theirs)
-        },
-        reason: "paths are absolute, as the Compose plugin has them: docker-compose's are relative to where it was called",
-    },
-    Listed {
-        object: "container",
-        field: "HostConfig.RestartPolicy.Name",
-        fits: |theirs, ours| is(theirs, "") && is(ours, "no"),
-        reason: "to the engine, no restart policy is the policy `no`",
-    },
-    Listed {
-        object: "container",
-        field: "Name",
-        fits: |theirs, ours| {
-            let text = |value: Option<&Json>| value.and_then(Json::as_str).unwrap_or_default().to_owned();
-            text(theirs).replace('_', "-") == text(ours)
-        },
-        reason: "containers are named as the Compose plugin names them, with `-`",
     },
     Listed {
         object: "network zz_ORACLE_backstage",
@@ -126,22 +103,6 @@ pub(super) const LISTED: &[Listed] = &[
         reason: "a candidate is created on the private network, and joins its own once it is proven",
     },
     Listed {
-        object: "container",
-        field: "NetworkSettings.Networks.*.Aliases{<short id of *",
-        fits: |theirs, ours| theirs.is_none() || ours.is_none(),
-        reason: "the engine's own alias, which it adds at a start or a later join",
-    },
-    Listed {
-        object: "",
-        field: "Labels.com.docker.compose.*",
-        fits: |theirs, ours| {
-            let text = |value: Option<&Json>| value.and_then(Json::as_str).unwrap_or_default().to_owned();
-            text(theirs) == format!("ORACLE-{}", text(ours))
-                || text(theirs) == format!("ORACLE-the-{}", text(ours))
-        },
-        reason: "the label holds the key of the file, as the Compose plugin has it; docker-compose writes a `name` there",
-    },
-    Listed {
         object: "container borrower",
         field: "HostConfig.VolumesFrom*",
         fits: only_theirs,
@@ -160,10 +121,56 @@ pub(super) const LISTED: &[Listed] = &[
         reason: "the engine writes the lender's host name down at the start, and only docker-compose's side starts",
     },
     Listed {
+        object: "network",
+        field: "IPAM.Config[*",
+        fits: from_the_pools,
+        reason: "the engine takes the next free subnet of its pools",
+    },
+];
+
+/// What not every engine does.
+pub(super) const ENGINES: &[Listed] = &[Listed {
+    object: "container",
+    field: "NetworkSettings.Networks.*.Aliases{<short id of *",
+    fits: |theirs, ours| theirs.is_none() || ours.is_none(),
+    reason: "the engine's own alias, which it adds at a start or a later join",
+}];
+
+/// What docker-compose 1.29 does in another way.
+pub(super) const CLASSIC: &[Listed] = &[
+    Listed {
         object: "container",
-        field: "NetworkSettings.Networks.*.Links{*",
-        fits: |theirs, ours| theirs.is_none() || ours.is_none(),
-        reason: "a link leads to the service's name, so that it follows whoever serves; docker-compose's leads to one container, with names of its first version beside",
+        field: "Config.Labels.com.docker.compose.config-hash",
+        fits: only_theirs,
+        reason: "the hash of docker-compose's own notation; evenkeel's is `evenkeel.config`",
+    },
+    Listed {
+        object: "container",
+        field: "Config.Labels.com.docker.compose.project.config_files",
+        fits: |theirs, ours| {
+            let text = |value: Option<&Json>| value.and_then(Json::as_str).unwrap_or_default().to_owned();
+            text(ours).replace("<directory>/", "") == text(theirs)
+        },
+        reason: "paths are absolute, as the Compose plugin has them: docker-compose's are relative to where it was called",
+    },
+    Listed {
+        object: "container",
+        field: "Name",
+        fits: |theirs, ours| {
+            let text = |value: Option<&Json>| value.and_then(Json::as_str).unwrap_or_default().to_owned();
+            text(theirs).replace('_', "-") == text(ours)
+        },
+        reason: "containers are named as the Compose plugin names them, with `-`",
+    },
+    Listed {
+        object: "",
+        field: "Labels.com.docker.compose.*",
+        fits: |theirs, ours| {
+            let text = |value: Option<&Json>| value.and_then(Json::as_str).unwrap_or_default().to_owned();
+            text(theirs) == format!("ORACLE-{}", text(ours))
+                || text(theirs) == format!("ORACLE-the-{}", text(ours))
+        },
+        reason: "the label holds the key of the file, as the Compose plugin has it; docker-compose writes a `name` there",
     },
     Listed {
         object: "",
@@ -195,10 +202,116 @@ pub(super) const LISTED: &[Listed] = &[
         fits: |theirs, ours| is(theirs, true) && is(ours, false),
         reason: "docker-compose makes every network attachable, whatever the file says; the specification's default is that it is not",
     },
+];
+
+/// What `docker compose` 2.26 does in another way.
+pub(super) const MODERN: &[Listed] = &[
+    Listed {
+        object: "container",
+        field: "Config.AttachStd*",
+        fits: |theirs, ours| is(theirs, true) && is(ours, false),
+        reason: "nobody is attached to what runs in the background",
+    },
+    Listed {
+        object: "container",
+        field: "Config.Labels.com.docker.compose.config-hash",
+        fits: |_, _| true,
+        reason: "evenkeel's containers bear the digest of docker-compose 1.29",
+    },
+    Listed {
+        object: "container",
+        field: "Config.Labels.com.docker.compose.version",
+        fits: |_, ours| is(ours, "1.29.2"),
+        reason: "evenkeel's containers bear the digest of docker-compose 1.29",
+    },
+    Listed {
+        object: "container",
+        field: "Config.Labels.com.docker.compose.image",
+        fits: only_theirs,
+        reason: "what that program alone reads: which image it was, and what to wait for",
+    },
+    Listed {
+        object: "container",
+        field: "Config.Labels.com.docker.compose.depends_on",
+        fits: only_theirs,
+        reason: "what that program alone reads: which image it was, and what to wait for",
+    },
+    Listed {
+        object: "container",
+        field: "NetworkSettings.Networks.*.Aliases{ORACLE-*",
+        fits: only_theirs,
+        reason: "a container's own name, which the engine leads to without an alias",
+    },
+    Listed {
+        object: "container",
+        field: "HostConfig.NetworkMode",
+        fits: |theirs, _| is(theirs, "<id>"),
+        reason: "a network of others is named by its id",
+    },
+    Listed {
+        object: "container borrower",
+        field: "Mounts{*.RW",
+        fits: |theirs, ours| is(theirs, true) && is(ours, false),
+        reason: "`docker compose` 2.26 leaves `:ro` of `volumes_from` out",
+    },
     Listed {
         object: "network",
-        field: "IPAM.Config[*",
-        fits: from_the_pools,
-        reason: "the engine takes the next free subnet of its pools",
+        field: "IPAM.Options.*",
+        fits: only_ours,
+        reason: "`docker compose` 2.26 leaves `ipam.options` out",
+    },
+    Listed {
+        object: "container",
+        field: "HostConfig.MemorySwappiness",
+        fits: |theirs, ours| theirs.is_none() && is(ours, 0),
+        reason: "`docker compose` 2.26 takes `mem_swappiness: 0` for nothing said",
+    },
+    Listed {
+        object: "container",
+        field: "HostConfig.DeviceRequests*.Options.*",
+        fits: only_ours,
+        reason: "`docker compose` 2.26 leaves `options` of reserved devices out",
+    },
+    Listed {
+        object: "container",
+        field: "Image.*",
+        fits: |theirs, ours| (is(theirs, true) || theirs.is_some_and(Json::is_string)) && ours.is_none(),
+        reason: "it builds with BuildKit, and puts labels of its own on images",
+    },
+    Listed {
+        object: "container",
+        field: "Facts",
+        fits: |theirs, ours| {
+            let text = |value: Option<&Json>| value.and_then(Json::as_str).unwrap_or_default().to_owned();
+            text(theirs).replace("65536", "98304") == text(ours)
+        },
+        reason: "`docker compose` 2.26 leaves `build.shm_size` out",
+    },
+    Listed {
+        object: "container cache",
+        field: "*/etc/text*",
+        fits: only_ours,
+        reason: "what the file gives the content of is copied into the container; evenkeel mounts it",
+    },
+    Listed {
+        object: "container",
+        field: "Config.Env{*",
+        fits: |theirs, ours| {
+            let named = theirs.and_then(Json::as_str).is_some_and(|text| !text.contains('='));
+            named && ours.is_none()
+        },
+        reason: "a variable that nobody gives a value is left out, with a warning; that program also takes it away where the image sets it",
+    },
+    Listed {
+        object: "container dated",
+        field: "Config.Env{DATE=*",
+        fits: |theirs, ours| theirs.is_none() || ours.is_none(),
+        reason: "a date is the text that it is; that program writes it as Go does, with an hour and a zone",
+    },
+    Listed {
+        object: "container",
+        field: "Config.StopTimeout",
+        fits: |theirs, ours| is(theirs, 61) && is(ours, 62),
+        reason: "a part of a second counts as a whole one; that program leaves it out",
     },
 ];

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 
-use evenkeel_core::name::{AppName, ReleaseDigest};
+use evenkeel_core::name::{AppName, ReleaseDigest, Revision};
 use evenkeel_core::plan::{Effect, Role, Stage, make};
+use evenkeel_core::release::Release;
 use tempfile::TempDir;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
@@ -20,8 +21,8 @@ use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::owner::{Ownership, Surroundings};
 use crate::reconcile::desired_release;
-use crate::source::Releases;
 use crate::source::testing::Repo;
+use crate::source::{Releases, Source};
 use crate::verify::Sockets;
 
 /// As in a rollout: plans that find out nothing new would go round in circles.
@@ -47,16 +48,35 @@ fn manifest(case: &Case) -> String {
     text
 }
 
-async fn roll_out(case: &Case, data_dir: &TempDir) -> ReleaseDigest {
+/// A commit of the case.
+fn committed(case: &Case) -> (Repo, Revision) {
     let repo = Repo::new();
     case.files.iter().for_each(|(path, text)| repo.write(path, text));
     repo.write("evenkeel.yaml", &manifest(case));
     let revision = repo.commit("a case of the corpus");
+    (repo, revision)
+}
+
+async fn read(source: &Arc<Source>, revision: &Revision, ledger: &Ledger) -> Release {
+    let key = ledger.digest_key().unwrap();
+    let release = desired_release(source, revision, "evenkeel.yaml", &key).await;
+    release.unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+/// What evenkeel reads in it.
+pub(super) fn release(case: &Case) -> Release {
+    let data_dir = TempDir::new().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (repo, revision) = committed(case);
+    let ledger = Ledger::open(data_dir.path()).unwrap();
+    runtime.block_on(read(&Arc::new(repo.mirrored()), &revision, &ledger))
+}
+
+async fn roll_out(case: &Case, data_dir: &TempDir) -> ReleaseDigest {
+    let (repo, revision) = committed(case);
     let source = Arc::new(repo.mirrored());
     let ledger = Ledger::open(data_dir.path()).unwrap();
-    let key = ledger.digest_key().unwrap();
-    let release = desired_release(&source, &revision, "evenkeel.yaml", &key).await;
-    let release = release.unwrap_or_else(|faults| panic!("{faults}"));
+    let release = read(&source, &revision, &ledger).await;
     let surroundings =
         Surroundings { host: "here".to_owned(), lock_places: vec![data_dir.path().to_owned()] };
     let app = AppName::new(case.project.as_str());

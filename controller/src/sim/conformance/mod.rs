@@ -86,10 +86,11 @@ async fn played(scenario: &Scenario, bench: &Bench) -> Transcript {
 }
 
 fn on_the_simulation(scenarios: &[Scenario]) -> Vec<Transcript> {
+    let unbinds = real::unbinds();
     let play = |scenario| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
         runtime.unwrap().block_on(async {
-            let bench = simulated::bench();
+            let bench = simulated::bench(unbinds);
             played(scenario, &bench).await
         })
     };

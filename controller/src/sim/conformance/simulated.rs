@@ -16,9 +16,11 @@ use crate::sim::world::World;
 /// A person at the simulated host.
 struct Person(Machine);
 
-/// A host of its own.
-pub(super) fn bench() -> Bench {
-    let machine = Machine::new(World::new());
+/// A host of its own. `unbinds`: in the way of newer engines.
+pub(super) fn bench(unbinds: bool) -> Bench {
+    let mut world = World::new();
+    world.unbinds = unbinds;
+    let machine = Machine::new(world);
     let share = || Arc::new(machine.clone());
     Bench::new(share(), share(), share(), Box::new(Person(machine.clone())), "tests-0-000000".to_owned())
 }

@@ -55,6 +55,8 @@ pub(super) struct World {
     pub(super) acknowledged: BTreeSet<u64>,
     /// When the hook ran last.
     pub(super) hooked: Option<Duration>,
+    /// Whether ports go with the last network that leads outside: so on Docker Engine 26, and not on 20.10.
+    pub(super) unbinds: bool,
     /// What must never happen, and did.
     pub(super) violations: BTreeSet<String>,
     /// Numbers given to containers, networks, clusters and locks.

@@ -56,12 +56,15 @@ impl World {
         let instance = &mut self.containers[place];
         instance.seen.networks.remove(network);
         instance.endpoints.remove(network);
-        // Ports that are bound stay so on whatever network is left, an internal one too.
-        if instance.seen.networks.is_empty() {
+        let alone = instance.seen.networks.is_empty();
+        let reachable = self.reachable(place);
+        let instance = &mut self.containers[place];
+        // Ports that are bound stay so on whatever network is left, an internal one too; not so on newer engines.
+        if alone || self.unbinds && !reachable {
             instance.seen.bound_ports.clear();
         }
-        if !self.reachable(place) {
-            self.containers[place].reachable_since = None;
+        if !reachable {
+            instance.reachable_since = None;
         }
     }
 

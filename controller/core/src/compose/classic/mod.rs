@@ -11,6 +11,8 @@ mod scalar;
 #[cfg(test)]
 mod tests;
 
+pub(in crate::compose) use self::parts::{ShortPort, short_ports};
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

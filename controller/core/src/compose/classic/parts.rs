@@ -156,8 +156,10 @@ pub(super) fn ports(node: &Node) -> Result<Value, Doubt> {
     for item in node.sequence().ok_or("its ports are no list")? {
         match scalar::value(item, &["ports"])? {
             Value::Object(map) => ports.push(long_port(&map)?),
-            Value::Number(number) => ports.extend(short_ports(&number.to_string())?),
-            Value::String(text) => ports.extend(short_ports(&text)?),
+            Value::Number(number) => {
+                ports.extend(short_ports(&number.to_string())?.into_iter().map(classic_port))
+            }
+            Value::String(text) => ports.extend(short_ports(&text)?.into_iter().map(classic_port)),
             _ => return Err("one of its ports is neither a text nor a map".to_owned()),
         }
     }
@@ -173,8 +175,23 @@ fn long_port(map: &Object) -> Result<Value, Doubt> {
     Ok(json!([field("target"), field("published"), field("protocol"), field("mode"), null]))
 }
 
+/// A port of the short notation.
+pub(in crate::compose) struct ShortPort {
+    pub(in crate::compose) address: Option<String>,
+    pub(in crate::compose) published: Option<u32>,
+    pub(in crate::compose) target: u32,
+    pub(in crate::compose) protocol: Option<String>,
+}
+
+fn classic_port(port: ShortPort) -> Value {
+    json!([port.target, port.published, port.protocol, null, port.address])
+}
+
 /// `[[address:]published:]target[/protocol]`; numbers may be ranges.
-fn short_ports(text: &str) -> Result<Vec<Value>, Doubt> {
+///
+/// # Errors
+/// Where there are not as many published ones as targets, or something is no number.
+pub(in crate::compose) fn short_ports(text: &str) -> Result<Vec<ShortPort>, Doubt> {
     let odd = || format!("it is not known what docker-compose 1.29 makes of the port `{text}`");
     let (numbers, protocol) =
         text.split_once('/').map_or((text, None), |(rest, protocol)| (rest, Some(protocol)));
@@ -197,7 +214,13 @@ fn short_ports(text: &str) -> Result<Vec<Value>, Doubt> {
     if published.len() != targets.len() {
         return Err(odd());
     }
-    let port = |(target, published)| json!([target, published, protocol, null, address]);
+    let (address, protocol) = (address.map(str::to_owned), protocol.map(str::to_owned));
+    let port = |(target, published)| ShortPort {
+        address: address.clone(),
+        published,
+        target,
+        protocol: protocol.clone(),
+    };
     Ok(targets.into_iter().zip(published).map(port).collect())
 }
 

@@ -16,6 +16,7 @@ pub use self::mount::{Mount, MountSource, Recursive, Volume};
 pub use self::network::{Attachment, IpamPool, Network};
 use super::classic::Classic;
 use super::kernel::Kernel;
+use super::modern::Modern;
 use crate::name::{ProjectName, ServiceName};
 use crate::secret::Secret;
 
@@ -42,6 +43,9 @@ pub struct Project {
     /// Services of the Compose file that are not to run: those outside the active profiles, and those scaled to 0.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub inactive: BTreeSet<ServiceName>,
+    /// Every service as `docker compose` 2 has it: what that program made is compared with it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub modern: BTreeMap<ServiceName, Modern>,
 }
 
 /// One service.

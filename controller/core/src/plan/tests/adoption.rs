@@ -84,6 +84,26 @@ fn what_matches_is_kept() {
     assert_eq!(ids(&world), before);
 }
 
+/// Whatever version of `docker compose` 2 it was: each writes one of the digests that are known.
+#[test]
+fn what_docker_compose_2_made_is_kept() {
+    let (world, release) = made_by_compose(STACK);
+    let most = release.project.modern.values().map(|it| it.hashes().count()).max();
+    for version in 0..most.unwrap() {
+        let mut world = world.clone();
+        for container in &mut world.observed.containers {
+            let hashes: Vec<String> =
+                release.project.modern[&container.service().unwrap()].hashes().collect();
+            let hash = hashes[version.min(hashes.len() - 1)].clone();
+            container.labels.insert(label::COMPOSE_VERSION.to_owned(), "2.26.1".to_owned());
+            container.labels.insert(label::COMPOSE_CONFIG_HASH.to_owned(), hash);
+        }
+        let before = ids(&world);
+        deploy(&mut world, &release, 1);
+        assert_eq!(ids(&world), before, "version {version}");
+    }
+}
+
 #[test]
 fn only_what_differs_is_replaced() {
     let (mut world, _) = made_by_compose(STACK);
@@ -205,7 +225,7 @@ fn why_it_is_not_kept_is_said() {
     insta::assert_snapshot!(seen, @"
     no digest: db gets another container: its container was not made by evenkeel: it bears no digest of docker-compose's
     another digest: db gets another container: its container was not made by evenkeel: by docker-compose's digest, it was made from another configuration than the Compose file has now
-    2.x: db gets another container: its container was not made by evenkeel: `docker compose` 2.x made it, whose digests are of another kind
+    2.x: db gets another container: its container was not made by evenkeel: by `docker compose`'s digest, it was made from another configuration than the Compose file has now, or by a version that makes other digests (before 2.24)
     another image: db gets another container: its container was not made by evenkeel: by docker-compose's digest, it was made from another configuration than the Compose file has now
     no volume: db gets another container: its container was not made by evenkeel: shop_data is not mounted at /var/lib/postgresql/data as the Compose file says
     read-only: db gets another container: its container was not made by evenkeel: shop_data is not mounted at /var/lib/postgresql/data as the Compose file says

@@ -92,7 +92,9 @@ async fn what_a_step_mounts_is_there_and_a_cache_stays() {
 #[tokio::test]
 async fn a_heredoc_is_built_or_it_is_said_what_it_takes() {
     let bench = Bench::new("heredoc");
-    let context = context(&format!("FROM {DEBIAN}\nRUN <<EOF\necho heave\necho ho\nEOF\n"));
+    // What a cache has is not run again.
+    let own = &bench.project;
+    let context = context(&format!("FROM {DEBIAN}\nENV OWN={own}\nRUN <<EOF\necho heave\necho ho\nEOF\n"));
     match build(&bench, request(&bench.image("app"), &context)).await {
         (Ok(_), lines) => assert!(lines.iter().any(|line| line == "ho"), "{lines:?}"),
         (Err(EngineError::BuildFailed { reason, .. }), _) => {
@@ -194,13 +196,19 @@ async fn way(engine: PathBuf) -> (String, JoinSet<()>) {
     (address, way)
 }
 
+/// The engine's own, where no other is named.
+fn socket() -> PathBuf {
+    let named = std::env::var("DOCKER_HOST").unwrap_or_default();
+    named.strip_prefix("unix://").unwrap_or("/var/run/docker.sock").into()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_that_goes_away_under_a_build_with_a_session_is_no_failed_build() {
     let bench = Bench::new("sessioncut");
     let gate = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
     let context = waiting(gate.local_addr().expect("an address").port());
     let wanted = BuildRequest { network: Some("host".into()), ..request(&bench.image("app"), &context) };
-    let (address, mut way) = way("/var/run/docker.sock".into()).await;
+    let (address, mut way) = way(socket()).await;
     let docker = connect(Some(&address)).expect("an endpoint");
     let building = tokio::spawn(async move { docker.build(with_secret(wanted), &|_| {}).await });
     let _step = tokio::time::timeout(PATIENCE, gate.accept()).await.expect("in time").expect("a step");
