@@ -67,14 +67,21 @@ impl Docker {
         self.ask("list containers", client.list_containers(Some(options))).await
     }
 
-    /// Who holds a port of the host. Only what runs holds one.
+    /// Who holds a port of the host. Only what runs holds one. A listing may be a moment behind (seen of engine 26, which still lists what
+    /// it has just stopped), so whoever is found is looked at.
     pub(super) async fn holder_of(
         &self,
         port: u16,
         protocol: &str,
     ) -> Result<Option<(String, Option<String>)>, EngineError> {
         let running = self.list(false, Vec::new()).await?;
-        Ok(running.into_iter().find(|container| holds(container, port, protocol)).map(introduce))
+        for holder in running.into_iter().filter(|container| holds(container, port, protocol)) {
+            let now = self.find_container(holder.id.as_deref().unwrap_or_default()).await?;
+            if now.is_some_and(|container| container.running()) {
+                return Ok(Some(introduce(holder)));
+            }
+        }
+        Ok(None)
     }
 
     /// Creates a container on its first network and joins the others: engines below API 1.44 refuse two at once. One that could

@@ -155,6 +155,12 @@ pub(super) const CLASSIC: &[Listed] = &[
     },
     Listed {
         object: "container",
+        field: "HostConfig.RestartPolicy.Name",
+        fits: |theirs, ours| is(theirs, "") && is(ours, "no"),
+        reason: "to the engine, no restart policy is the policy `no`",
+    },
+    Listed {
+        object: "container",
         field: "Name",
         fits: |theirs, ours| {
             let text = |value: Option<&Json>| value.and_then(Json::as_str).unwrap_or_default().to_owned();
