@@ -132,9 +132,13 @@ start_engine() {
         as_root systemctl start docker 9>&-
     else
         engine_say "starting dockerd, log in $ENGINE_LOG"
+        # It outlives whoever starts it: a lock that it inherited would be held as long.
         # shellcheck disable=SC2016 # expanded by the inner shell, which may be root's
-        as_root env PATH="$PATH:/usr/sbin:/sbin" \
-            sh -c 'setsid dockerd >>"$1" 2>&1 </dev/null &' - "$ENGINE_LOG" 9>&-
+        as_root env PATH="$PATH:/usr/sbin:/sbin" bash -c '
+            for fd in /proc/self/fd/*; do
+                ((${fd##*/} <= 2)) || eval "exec ${fd##*/}>&-"
+            done
+            setsid dockerd >>"$1" 2>&1 </dev/null &' - "$ENGINE_LOG"
     fi
 }
 
