@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 use super::disguise::forms;
 use crate::secret::Secret;
@@ -158,8 +158,9 @@ impl Redactor {
         if forms.is_empty() {
             return Self::default();
         }
-        // The longest first: a URL holds its password.
-        let built = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(forms);
+        // The longest first: a URL holds its password. A DFA of a long secret takes hundreds of times its length.
+        let kind = Some(AhoCorasickKind::ContiguousNFA);
+        let built = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).kind(kind).build(forms);
         Self { blind: built.is_err(), values: built.ok() }
     }
 

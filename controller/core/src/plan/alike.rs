@@ -10,6 +10,7 @@ use crate::container::label;
 use crate::name::ServiceName;
 use crate::observed::Container;
 use crate::release::Release;
+use crate::spec::own_endpoints;
 
 /// Containers that were found to be what the release asks for though evenkeel did not make them, each with the digest of the
 /// configuration that it has. What is on record is not found again: the Compose file may come to be written otherwise, and mean the same.
@@ -53,6 +54,7 @@ pub fn alike(release: &Release, name: &ServiceName, container: &Container) -> Re
         left_out(service).map_or(Ok(()), Err)?;
     } else {
         by_modern(release.project.modern.get(name), hash)?;
+        is_on_networks(release, name, service, container)?;
     }
     service.mounts.iter().try_for_each(|mount| has(release, container, mount))
 }
@@ -83,6 +85,20 @@ fn by_modern(view: Option<&Modern>, hash: &str) -> Result<(), String> {
              that makes other digests (before 2.24)"
                 .to_owned(),
         ),
+    }
+}
+
+/// The digest of `docker compose` 2 has the keys of networks, and not what they are called.
+fn is_on_networks(
+    release: &Release,
+    name: &ServiceName,
+    service: &Service,
+    container: &Container,
+) -> Result<(), String> {
+    let mut endpoints = own_endpoints(release, name, service).into_iter();
+    match endpoints.find(|endpoint| !container.networks.contains_key(&endpoint.network)) {
+        Some(endpoint) => Err(format!("it is not on the network {}", endpoint.network)),
+        None => Ok(()),
     }
 }
 

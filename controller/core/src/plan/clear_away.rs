@@ -13,7 +13,7 @@ pub fn clear_away(facts: &Facts<'_>) -> Plan {
         plan.steps.push(Step { effect, why: "the repair failed, and it does not serve".to_owned() });
     };
     for container in facts.observed.containers.iter().filter(|container| is_left(facts, container)) {
-        let Some(service) = container.service() else { continue };
+        let Some(service) = container.instance(&facts.desired.project) else { continue };
         let subject = Subject { service, name: container.name.clone(), id: Some(container.id.clone()) };
         if active(container) {
             push(Effect::Stop { container: subject.clone() });
@@ -27,7 +27,8 @@ fn is_left(facts: &Facts<'_>, container: &Container) -> bool {
     let made_here = container.label(label::APP) == Some(facts.desired.app.as_str())
         && container.label(label::ROLLOUT) == Some(&facts.rollout.to_string());
     let private = [Role::Successor, Role::StandIn].map(Role::as_str);
-    let Some(service) = container.service().filter(|_| made_here) else { return false };
+    let instance = container.instance(&facts.desired.project);
+    let Some(service) = instance.filter(|_| made_here) else { return false };
     // One that has joined its networks is found under the service's names, whatever the ledger says.
     let reached = container.running() && missing_networks(facts, &service, container).is_empty();
     container.label(label::ROLE).is_some_and(|role| private.contains(&role))

@@ -3,6 +3,7 @@
 //! What a PostgreSQL is, its image says (`PG_MAJOR`), and the server that runs. Of other images only the tag tells.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use super::facts::shared;
 use super::service::Work;
@@ -24,24 +25,68 @@ pub(super) fn other_major(facts: &Facts<'_>, work: &Work<'_>) -> Option<String> 
     if facts.hints.reverting || !work.replaced() || facts.desired.options(name).allow_major_upgrade {
         return None;
     }
-    let data = data_that_stays(facts, work)?;
-    let (old, new) = match (old_postgres(facts, work), new_postgres(facts, work)) {
-        (Some(old), Some(new)) if old == new => return None,
-        (Some(old), Some(new)) => {
-            (format!("PostgreSQL {old}"), format!("PostgreSQL {new}{}", said(work.service)))
+    let kept = data_that_stays(facts, work);
+    let clusters = clusters_of(facts, work);
+    let is_database = facts.desired.database_service() == Some(name);
+    let cluster = kept.iter().find(|kept| is_database || clusters.iter().any(|path| kept.holds(path)));
+    let (data, old, new, is_postgres) = match (cluster, old_postgres(facts, work), new_postgres(facts, work))
+    {
+        (Some(_), Some(old), Some(new)) if old == new => return None,
+        (Some(data), Some(old), Some(new)) => {
+            (data, format!("PostgreSQL {old}"), format!("PostgreSQL {new}{}", said(work.service)), true)
         }
         // What is to be pulled says it once it is there.
-        (Some(_), None) if facts.image(name).is_none() => return None,
-        _ => other_tag(facts, work)?,
+        (Some(_), Some(_), None) if facts.image(name).is_none() => return None,
+        _ => {
+            let (old, new) = other_tag(facts, work)?;
+            // An image that declares a volume of its own is often a cache, or has what it came with in it.
+            (kept.iter().find(|kept| kept.is_named)?, old, new, false)
+        }
+    };
+    let (why, how) = if is_postgres || cluster.is_some() {
+        let how = "with `pg_dump`, or `evenkeel backup create` where `spec.database` names it; then restore the dump into a new volume that \
+                   the Compose file names";
+        ("a PostgreSQL server does not start on the data of another major version", how)
+    } else {
+        (
+            "a major version may not be able to go on with the data of another one, or back",
+            "as its makers say",
+        )
     };
     Some(format!(
-        "what service {name} keeps in {data} was written by {old}, and the release has {new} there: a major version does not go on with \
-         the data of another one by itself (a PostgreSQL server does not even start), so nothing was touched. Stay with {old}; or bring \
-         the data over (for PostgreSQL: `evenkeel backup create {}`, and restore the dump into a new volume that the Compose file \
-         names); or, where {new} can deal with the data as they are, consent by `allowMajorUpgrade: true` at `spec.services.{name}` of \
-         the manifest",
-        facts.desired.app
+        "what service {name} keeps in {} was written by {old}, and the release has {new} there: {why}, so nothing was touched. Stay with \
+         {old}; or bring the data over ({how}); or, where {new} can deal with the data as they are, consent by `allowMajorUpgrade: true` \
+         at `spec.services.{name}` of the manifest",
+        data.source
     ))
+}
+
+/// Something that a service writes to.
+struct Data {
+    /// The volume or directory; of an anonymous one where it is mounted.
+    source: String,
+    /// Where it is mounted.
+    target: String,
+    /// The Compose file names it.
+    is_named: bool,
+}
+
+impl Data {
+    /// Whether a path of the container is in it.
+    fn holds(&self, path: &str) -> bool {
+        Path::new(path).starts_with(&self.target)
+    }
+}
+
+/// Where a PostgreSQL of this service has its data, before and after.
+/// Source: <https://www.postgresql.org/docs/current/storage-file-layout.html>, and `PGDATA` of the official images.
+fn clusters_of(facts: &Facts<'_>, work: &Work<'_>) -> Vec<String> {
+    let own = work.service.environment.get("PGDATA").map(|value| value.expose().to_owned());
+    let image = facts.image(&work.name).map(|image| image.environment.iter().map(String::as_str));
+    let before = work.current.map(|current| current.environment.iter().map(|variable| variable.expose()));
+    let said = image.into_iter().flatten().chain(before.into_iter().flatten());
+    let said = said.filter_map(|variable| variable.strip_prefix("PGDATA=")).map(str::to_owned);
+    own.into_iter().chain(said).chain(["/var/lib/postgresql/data".to_owned()]).collect()
 }
 
 /// The image, for people.
@@ -107,22 +152,25 @@ fn number(version: &str) -> Option<u32> {
     digits.parse().ok().filter(|number| *number <= GREATEST)
 }
 
-/// A volume or directory that the service writes to, now and with the new container, and that is not shared by both anyway.
-fn data_that_stays(facts: &Facts<'_>, work: &Work<'_>) -> Option<String> {
+/// Volumes and directories that the service writes to, now and with the new container, and that are not shared by both anyway.
+fn data_that_stays(facts: &Facts<'_>, work: &Work<'_>) -> Vec<Data> {
     let had = match (work.current, facts.live) {
         (Some(current), _) => written(current),
-        (None, Some(live)) => sources(&live.project, live.project.services.get(&work.name)?, &[]),
-        (None, None) => return None,
+        (None, Some(live)) => {
+            let service = live.project.services.get(&work.name);
+            service.into_iter().flat_map(|it| sources(&live.project, it, &[])).map(|it| it.source).collect()
+        }
+        (None, None) => return Vec::new(),
     };
     let shared_volumes = facts.desired.options(&work.name).shared_volumes;
-    let named = sources(&facts.desired.project, work.service, &shared_volumes);
-    let stays = named.intersection(&had).next().cloned();
-    stays.or_else(|| {
-        // Anonymous volumes go from container to container.
-        let targets = anonymous_volumes(work.service, facts.image(&work.name));
-        let mounts = &work.current?.mounts;
-        targets.into_iter().find(|target| mounts.iter().any(|(_, at, writable)| at == target && *writable))
-    })
+    let mut stays = sources(&facts.desired.project, work.service, &shared_volumes);
+    stays.retain(|data| had.contains(&data.source));
+    // Anonymous volumes go from container to container.
+    let mounts = work.current.map(|current| current.mounts.as_slice()).unwrap_or_default();
+    let goes_on = |target: &String| mounts.iter().any(|(_, at, writable)| at == target && *writable);
+    let anonymous = anonymous_volumes(work.service, facts.image(&work.name)).into_iter().filter(goes_on);
+    stays.extend(anonymous.map(|target| Data { source: target.clone(), target, is_named: false }));
+    stays
 }
 
 fn written(container: &Container) -> BTreeSet<String> {
@@ -130,19 +178,23 @@ fn written(container: &Container) -> BTreeSet<String> {
 }
 
 /// What a service writes to, by the engine's names.
-fn sources(project: &Project, service: &Service, shared_volumes: &[String]) -> BTreeSet<String> {
+fn sources(project: &Project, service: &Service, shared_volumes: &[String]) -> Vec<Data> {
     let writable = service.writable_volumes().filter(|mount| !shared(shared_volumes, &mount.source));
     writable
-        .filter_map(|mount| match &mount.source {
-            MountSource::Volume { volume, .. } => Some(project.volumes.get(volume)?.name.clone()),
-            MountSource::Host { path, .. } if is_data(path) => Some(path.clone()),
-            _ => None,
+        .filter_map(|mount| {
+            let source = match &mount.source {
+                MountSource::Volume { volume, .. } => project.volumes.get(volume)?.name.clone(),
+                MountSource::Host { path, .. } if is_data(path) => path.clone(),
+                _ => return None,
+            };
+            Some(Data { source, target: mount.target.clone(), is_named: true })
         })
         .collect()
 }
 
 /// Whether it can be a service's own: sockets and what the system makes are often mounted without `ro`.
 fn is_data(path: &str) -> bool {
-    let systems = ["/run/", "/var/run/", "/dev/", "/proc/", "/sys/", "/etc/localtime", "/etc/timezone"];
-    !path.ends_with(".sock") && !systems.iter().any(|system| path.starts_with(system))
+    let systems = ["/run", "/var/run", "/dev", "/proc", "/sys", "/etc/localtime", "/etc/timezone"];
+    let path = Path::new(path);
+    path.extension().is_none_or(|it| it != "sock") && !systems.iter().any(|system| path.starts_with(system))
 }

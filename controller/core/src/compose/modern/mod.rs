@@ -33,22 +33,21 @@ type Part = Result<Option<String>, Doubt>;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Modern {
-    /// As one version or another writes it. Holds the environment.
-    Known(Vec<Secret>),
+    /// The digests of it as one version or another writes it, in hexadecimal.
+    Known(Vec<String>),
     /// Why it cannot be told.
     Unknown(String),
 }
 
 impl Modern {
     /// The digests that versions of the program write for it; none where it cannot be told.
-    pub fn hashes(&self) -> impl Iterator<Item = String> {
-        let texts = if let Self::Known(texts) = self { texts.as_slice() } else { &[] };
-        texts.iter().map(|text| hex::encode(Sha256::digest(text.expose())))
+    pub fn hashes(&self) -> &[String] {
+        if let Self::Known(hashes) = self { hashes } else { &[] }
     }
 
     /// Whether a version of the program writes this digest for it.
     pub fn has(&self, hash: &str) -> bool {
-        self.hashes().any(|own| own == hash)
+        self.hashes().iter().any(|own| own == hash)
     }
 
     /// Why it cannot be told.
@@ -67,7 +66,9 @@ pub(super) fn views(
         let said = document.get("services").and_then(|all| all.get(name.base())).and_then(Node::mapping);
         let texts = said.ok_or_else(|| "it is not in the file".to_owned());
         let texts = texts.and_then(|said| Reader { said, service, context }.texts());
-        (name.clone(), texts.map_or_else(Modern::Unknown, Modern::Known))
+        let hash = |text: &Secret| hex::encode(Sha256::digest(text.expose()));
+        let known = |texts: Vec<Secret>| Modern::Known(texts.iter().map(hash).collect());
+        (name.clone(), texts.map_or_else(Modern::Unknown, known))
     };
     project.services.iter().map(view).collect()
 }
@@ -123,6 +124,10 @@ impl Reader<'_> {
         }
         if let Some(lender) = self.service.lenders().next() {
             return Err(format!("it lives in a namespace of {lender}'s container"));
+        }
+        // The digest has no word of it, as if it were not there.
+        if self.service.kernel.mem_swappiness == Some(0) {
+            return Err("its `mem_swappiness` is 0".to_owned());
         }
         let mut texts = Vec::new();
         for version in VERSIONS {
@@ -242,7 +247,7 @@ impl Reader<'_> {
     fn depends_on(&self) -> Option<String> {
         let all = self.service.depends_on.iter();
         let all: BTreeMap<String, String> =
-            all.map(|(name, it)| (name.as_str().to_owned(), parts::dependency(it))).collect();
+            all.map(|(name, it)| (name.base().to_owned(), parts::dependency(it))).collect();
         (!all.is_empty()).then(|| json::map(all))
     }
 

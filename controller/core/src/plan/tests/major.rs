@@ -51,7 +51,7 @@ fn refused(world: &mut World, spec: &str, compose: &str) -> String {
 fn another_major_version_on_the_same_data_is_refused() {
     let (mut world, _) = runs("postgres:15");
     let before = world.shape();
-    insta::assert_snapshot!(refused(&mut world, SPEC_DB, &stack("postgres:16.1")), @"what service db keeps in shop_data was written by postgres:15, and the release has postgres:16.1 there: a major version does not go on with the data of another one by itself (a PostgreSQL server does not even start), so nothing was touched. Stay with postgres:15; or bring the data over (for PostgreSQL: `evenkeel backup create shop`, and restore the dump into a new volume that the Compose file names); or, where postgres:16.1 can deal with the data as they are, consent by `allowMajorUpgrade: true` at `spec.services.db` of the manifest");
+    insta::assert_snapshot!(refused(&mut world, SPEC_DB, &stack("postgres:16.1")), @"what service db keeps in shop_data was written by postgres:15, and the release has postgres:16.1 there: a PostgreSQL server does not start on the data of another major version, so nothing was touched. Stay with postgres:15; or bring the data over (with `pg_dump`, or `evenkeel backup create` where `spec.database` names it; then restore the dump into a new volume that the Compose file names); or, where postgres:16.1 can deal with the data as they are, consent by `allowMajorUpgrade: true` at `spec.services.db` of the manifest");
     assert_eq!(world.shape(), before);
     assert!(next(&mut world, SPEC_DB, &stack("postgres:15.4")).is_ok());
     assert!(
@@ -126,6 +126,24 @@ fn a_repair_is_refused_only_for_the_server_that_runs() {
     assert!(why.contains("was written by PostgreSQL 16"), "{why}");
 }
 
+/// What is made from PostgreSQL's image, such as whatever takes backups, has its `PG_MAJOR`, and none of its data.
+#[test]
+fn only_the_servers_own_directory_is_its_data() {
+    let mut world = World::default();
+    let first = release(SPEC_DB, &with("dumps:a", "files:/backups"), "code-1");
+    world.knows(&first, Code { scripts: "a", ..Code::default() });
+    deploy(&mut world, &first, 1);
+    world.notes = Notes::default();
+    let is = |it: &&mut crate::observed::Container| it.service() == Some(ServiceName::new("files"));
+    world.observed.containers.iter_mut().find(is).unwrap().environment = vec![Secret::new("PG_MAJOR=15")];
+    let there = release(SPEC_DB, &with("dumps:b", "files:/backups"), "code-2");
+    world.knows(&there, Code { scripts: "a", ..Code::default() });
+    let _ = forward(&there, 2).stop_after(2).run(&mut world);
+    says(&mut world, "dumps:b", "PG_MAJOR=16");
+    let seen = world.look(&there, false);
+    make(&seen.facts(&there, RolloutId(2))).unwrap();
+}
+
 /// A stack with a service of some image that writes somewhere.
 fn with(image: &str, volume: &str) -> String {
     let files = format!("  files: {{image: '{image}', volumes: ['{volume}']}}\n");
@@ -166,5 +184,10 @@ fn what_holds_no_data_of_the_services_own_is_no_matter() {
     assert!(!is_refused(&shared, "files:/files", "cloud:28", "cloud:29"));
     let socket = "/var/run/docker.sock:/var/run/docker.sock";
     assert!(!is_refused(SPEC_DB, socket, "proxy:2", "proxy:3"));
+    assert!(!is_refused(SPEC_DB, "/var/run:/var/run", "advisor:2", "advisor:3"));
+    assert!(
+        !is_refused(SPEC_DB, "/app/node_modules", "node:18", "node:20"),
+        "it has what it came with in it"
+    );
     assert!(is_refused(SPEC_DB, "/srv/files:/files", "cloud:28", "cloud:29"));
 }
