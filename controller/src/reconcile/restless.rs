@@ -57,13 +57,44 @@ impl Streak {
 impl Restless {
     /// The services that a repair would start, or make, once too often.
     pub(super) fn hold_off(&self, plan: &Plan, now: Timestamp) -> Vec<Held> {
-        let held = tried(plan).into_iter().filter_map(|Tried { service, name, how }| {
-            let streak = self.repaired.get(&name)?;
-            let (times, until) = (streak.times, streak.until(now)?);
-            let message = format!("{how} {times} times within ten minutes; it is tried again at {until:.0}");
-            Some(Held { service, drift: Drift { kind: Kind::CrashLoop, subject: name, message }, until })
-        });
-        held.collect()
+        let tried = tried(plan);
+        let waits = tried.iter().filter_map(|it| Some((it, self.repaired.get(&it.name)?.until(now)?)));
+        let mut held: Vec<Held> = waits.filter_map(|(it, until)| self.held(it, until)).collect();
+        let alone = self.one_by_one(&tried, &held, now);
+        let next = now.checked_add(FIRST).unwrap_or(now);
+        held.extend(
+            tried.iter().filter(|it| alone.contains(&it.service)).filter_map(|it| self.held(it, next)),
+        );
+        held
+    }
+
+    fn held(&self, tried: &Tried, until: Timestamp) -> Option<Held> {
+        let Tried { service, name, how } = tried;
+        let times = self.repaired.get(name)?.times;
+        let message = format!("{how} {times} times within ten minutes; it is tried again at {until:.0}");
+        let drift = Drift { kind: Kind::CrashLoop, subject: name.clone(), message };
+        Some(Held { service: service.clone(), drift, until })
+    }
+
+    /// The services that wait for another one's turn: what has failed together may have failed for one of them alone, so that each gets a
+    /// rollout of its own, after those that have not failed.
+    fn one_by_one(&self, tried: &[Tried], held: &[Held], now: Timestamp) -> BTreeSet<ServiceName> {
+        let mut suspects: BTreeMap<&ServiceName, Timestamp> = BTreeMap::new();
+        let mut others = false;
+        for it in tried.iter().filter(|it| !held.iter().any(|held| held.service == it.service)) {
+            match self.repaired.get(&it.name).filter(|streak| Streak::of(Some(streak), now) >= FREE) {
+                Some(streak) => {
+                    suspects
+                        .entry(&it.service)
+                        .and_modify(|last| *last = streak.last.max(*last))
+                        .or_insert(streak.last);
+                }
+                None => others = true,
+            }
+        }
+        let turn = suspects.iter().min_by_key(|(_, last)| **last).map(|(service, _)| *service);
+        let turn = turn.filter(|_| !others);
+        suspects.into_keys().filter(|service| Some(*service) != turn).cloned().collect()
     }
 
     /// A repair begins.
@@ -132,9 +163,13 @@ mod tests {
     use super::*;
 
     fn start() -> Plan {
+        start_of("api")
+    }
+
+    fn start_of(service: &str) -> Plan {
         let container = Subject {
-            service: ServiceName::new("api"),
-            name: "shop-api-1".to_owned(),
+            service: ServiceName::new(service),
+            name: format!("shop-{service}-1"),
             id: Some(ContainerId::new("f00")),
         };
         let step = Step { effect: Effect::Start { container }, why: String::new() };
@@ -167,6 +202,34 @@ mod tests {
         assert_eq!(waits, [0, 0, 5, 10, 20, 40, 80, 160, 300]);
         assert!(restless.hold_off(&plan, at(now + 601)).is_empty(), "what has run for long is forgotten");
         assert!(restless.hold_off(&plan, at(now - 60)).is_empty(), "the clock was set back");
+    }
+
+    fn waiting(restless: &Restless, plan: &Plan, second: i64) -> Vec<String> {
+        let held = restless.hold_off(plan, at(second)).into_iter();
+        held.map(|held| held.service.to_string()).collect()
+    }
+
+    #[test]
+    fn what_failed_together_is_tried_one_by_one() {
+        let of = |services: &[&str]| {
+            let mut plan = Plan::nothing();
+            plan.steps = services.iter().flat_map(|service| start_of(service).steps).collect();
+            plan
+        };
+        let (mut restless, both) = (Restless::default(), of(&["api", "web"]));
+        for second in [0, 1] {
+            assert!(waiting(&restless, &both, second).is_empty());
+            restless.repaired(&both, at(second));
+        }
+        assert_eq!(waiting(&restless, &both, 2), ["api", "web"], "neither yet");
+        assert_eq!(waiting(&restless, &both, 6), ["web"]);
+        restless.repaired(&of(&["api"]), at(6));
+        assert_eq!(waiting(&restless, &both, 7), ["api"], "it is the other's turn, and that alone");
+        assert_eq!(
+            waiting(&restless, &of(&["api", "cache"]), 60),
+            ["api"],
+            "what has not failed comes first"
+        );
     }
 
     #[test]

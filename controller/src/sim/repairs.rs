@@ -121,6 +121,27 @@ fn what_cannot_be_put_right_is_tried_later_and_later_and_holds_up_nothing_else()
     });
 }
 
+/// Nobody can tell which of them it was that failed.
+#[test]
+fn what_went_away_together_is_put_right_where_it_can_be() {
+    let story = Story::of("both").runs_already();
+    block_on(async {
+        let stage = Stage::set(&story);
+        let mut image = beyond_repair(&stage).await;
+        remove(&mut image.world, "shop-worker-1");
+        let process = stage.start(&image, 0, Circumstances::default());
+        for _ in 0..12 {
+            let wait = process.driver.pass("look").await.unwrap_or_default();
+            if process.runs("shop-worker-1") {
+                break;
+            }
+            sleep(wait).await;
+        }
+        assert!(process.runs("shop-worker-1"), "{}", told(&process, ""));
+        process.is_put_right().await.unwrap();
+    });
+}
+
 /// The try goes on as long as a registry does not answer: what has its image is put right all the same.
 #[test]
 fn an_image_that_cannot_be_pulled_holds_up_nothing_else() {

@@ -29,7 +29,7 @@ const STACK: &str = "services:
     image: redis:7
     restart: always
     networks: [default, side]
-    healthcheck: {test: [CMD, redis-cli, ping], interval: 1s}
+    healthcheck: {test: [CMD, redis-cli, ping], interval: 1s, retries: 20}
 networks: {side: {}}
 volumes: {uploads: {}}
 ";

@@ -34,7 +34,7 @@ fn another_major_version_on_the_same_data_needs_consent() {
     let compose = |image: &str| {
         format!(
             "services:\n  db:\n    image: '{image}'\n    restart: always\n    environment: {{POSTGRES_PASSWORD: pw}}\n    volumes: \
-             ['data:/var/lib/postgresql/data']\n    healthcheck: {{test: [CMD, pg_isready], interval: 1s}}\nvolumes: {{data: {{}}}}\n"
+             ['data:/var/lib/postgresql/data']\n    healthcheck: {{test: [CMD, pg_isready], interval: 1s, start_period: 120s}}\nvolumes: {{data: {{}}}}\n"
         )
     };
     world.repo.write("shop/evenkeel.yaml", &manifest);

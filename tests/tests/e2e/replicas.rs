@@ -11,7 +11,7 @@ const TWO: &str = "  listener:
     restart: unless-stopped
     scale: 2
     environment: {WORD: one}
-    healthcheck: {test: [CMD, redis-cli, ping], interval: 2s}
+    healthcheck: {test: [CMD, redis-cli, ping], interval: 2s, retries: 20}
 
 networks:
 ";
@@ -90,13 +90,13 @@ services:
     image: redis:7
     scale: 2
     restart: unless-stopped
-    healthcheck: {test: [CMD, redis-cli, ping], interval: 1s}
+    healthcheck: {test: [CMD, redis-cli, ping], interval: 1s, retries: 20}
   worker:
     image: redis:7
     command: [redis-server, --save, ""]
     deploy: {replicas: 2}
     environment: {STEP: "0"}
-    healthcheck: {test: [CMD, redis-cli, ping], interval: 1s}
+    healthcheck: {test: [CMD, redis-cli, ping], interval: 1s, retries: 20}
 "#;
 
 /// Ids, names and begin of the project's containers, by name.

@@ -17,7 +17,7 @@ use evenkeel_core::secret::Secret;
 use serde::Deserialize;
 
 use super::heredoc;
-use super::images::is_denied;
+use super::images::{is_away, is_denied};
 use super::lines::Lines;
 use super::session::{Offer, Session};
 use super::trace::{self, Said};
@@ -39,8 +39,9 @@ const RAN: [&str; 3] = ["The command '", "executor failed running", "process \""
 /// How often a build is begun that others take layers away from.
 const ATTEMPTS: usize = 3;
 
-/// What BuildKit says where a registry, or the way there, is at fault.
-const AWAY: &str = "failed to do request";
+/// How the builders begin to tell that a file of the context is not there: what follows is its name.
+const COPIED: [&str; 4] =
+    ["COPY failed", "ADD failed: stat", "failed to compute cache key", "failed to calculate checksum"];
 /// What BuildKit says where the session has gone.
 const NO_SESSION: &str = "no active session";
 
@@ -51,8 +52,8 @@ enum Builder {
     BuildKit(Option<Session>),
 }
 
-/// With these a proxy of the engine's socket refuses what it was not told to let through.
-const BARRED: [u16; 4] = [403, 404, 405, 501];
+/// With these a proxy of the engine's socket refuses a build that it was not told to let through.
+const BARRED: [u16; 3] = [403, 405, 501];
 
 /// A line of the engine's answer.
 #[derive(Debug, Default, Deserialize)]
@@ -155,7 +156,7 @@ impl Docker {
             Ok(session) => Some(session),
         };
         match self.build_with(Builder::BuildKit(session), request, progress).await {
-            Err(EngineError::BuildFailed { reason, .. }) if reason.contains(NO_SESSION) => {
+            Err(EngineError::BuildFailed { reason, .. }) if reason.contains(NO_SESSION) && !ran(&reason) => {
                 Err(barred.unwrap_or_else(|| errors::unreachable_at(&self.address, reason)))
             }
             answer => answer,
@@ -167,10 +168,11 @@ impl Docker {
         self.open_session(&action(request), offer).await
     }
 
-    /// What to say of a session that was refused; `None` where another reason was given.
+    /// What to say of a session that was refused: whoever stands in between does it in many ways, and takes the request's `Upgrade` away,
+    /// for which the engine refuses it. `None` where the engine was not reached.
     fn barred(&self, request: &BuildRequest, error: &EngineError) -> Option<EngineError> {
         let EngineError::Refused { status, .. } = error else { return None };
-        let status = BARRED.contains(status).then_some(*status)?;
+        let status = *status;
         let action = format!("open the session that {} needs", request.tag);
         let advice = "allow `POST /session` and connections that are upgraded to `h2c` there (`SESSION=1`, and `GRPC=1` where it has \
                       that, for docker-socket-proxy), or give evenkeel the engine's own socket. BuildKit asks on it for `build.secrets`, \
@@ -190,7 +192,7 @@ impl Docker {
         // A Dockerfile that cannot be parsed is refused before the first step.
         let mut answer = answer.map_err(|error| match error {
             EngineError::Refused { status: 400, reason, .. } => failed(request, reason, Vec::new()),
-            EngineError::Refused { status: status @ (403 | 405), .. } => EngineError::NotLetThrough {
+            EngineError::Refused { status, .. } if BARRED.contains(&status) => EngineError::NotLetThrough {
                 endpoint: self.address.to_string(),
                 action: action(request),
                 status,
@@ -329,7 +331,7 @@ fn failed(request: &BuildRequest, reason: String, tail: Vec<String>) -> EngineEr
     if layer_lost(&reason) {
         return EngineError::LayerLost { image, reason };
     }
-    if (reason.contains(AWAY) || is_denied(&reason)) && !ran(&reason) {
+    if (is_away(&reason) || is_denied(&reason)) && !is_its_own(&reason) {
         let image = format!("what {image} is built from");
         return EngineError::PullFailed { image, reason: advised(reason), transient: true };
     }
@@ -356,7 +358,7 @@ fn advised(reason: String) -> String {
              `# syntax=docker/dockerfile:1` as the first line makes the engine pull one that knows it"
         );
     }
-    if is_denied(&reason) && !ran(&reason) {
+    if is_denied(&reason) && !is_its_own(&reason) {
         return format!(
             "{reason}. The registry wants credentials for the image in `FROM`, or others: run `docker login` as the user that evenkeel runs \
              as, or name a file under `engine.registryCredentials`. Some registries say the same of a name that does not exist. No release \
@@ -373,6 +375,11 @@ fn layer_lost(reason: &str) -> bool {
 /// Whether it was a `RUN` step that failed.
 fn ran(reason: &str) -> bool {
     RAN.iter().any(|words| reason.contains(words))
+}
+
+/// Whether a step of the Dockerfile failed by itself.
+fn is_its_own(reason: &str) -> bool {
+    ran(reason) || COPIED.iter().any(|words| reason.contains(words))
 }
 
 fn wants_buildkit(error: &EngineError) -> bool {

@@ -173,6 +173,29 @@ fn a_registry_that_is_away_is_not_the_releases_fault_and_advice_is_given() {
 }
 
 #[test]
+fn a_registry_that_has_no_time_is_not_the_releases_fault() {
+    let said = |reason: &str| failed(&request(), reason.into(), Vec::new());
+    for reason in [
+        "Get \"https://registry-1.docker.io/v2/\": dial tcp: lookup registry-1.docker.io: no such host",
+        "Get \"https://registry-1.docker.io/v2/\": net/http: TLS handshake timeout",
+        "toomanyrequests: You have reached your pull rate limit",
+        "failed to solve: r.example/base: failed to resolve source metadata: unexpected status from HEAD request to https://r.example/v2/base/manifests/1: 429 Too Many Requests",
+        "unexpected status code [manifests 1]: 503 Service Unavailable",
+        "failed to solve: unexpected status from HEAD request to https://r.example/v2/base/manifests/1: 403 Forbidden",
+    ] {
+        assert!(matches!(said(reason), EngineError::PullFailed { transient: true, .. }), "{reason}");
+    }
+    for reason in [
+        "COPY failed: file not found in build context or excluded by .dockerignore: stat unauthorized:.html: file does not exist",
+        "failed to compute cache key: \"/denied: no\" not found",
+        "manifest for access-denied:9 not found: manifest unknown",
+        "unexpected status code [manifests 1]: 404 Not Found",
+    ] {
+        assert!(matches!(said(reason), EngineError::BuildFailed { .. }), "{reason}");
+    }
+}
+
+#[test]
 fn credentials_that_are_missing_are_not_the_releases_fault() {
     let said = |reason: &str| failed(&request(), reason.into(), Vec::new());
     for reason in [

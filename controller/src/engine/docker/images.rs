@@ -20,9 +20,34 @@ const SILENCE: Duration = Duration::from_secs(600);
 const OWN_LABELS: &str = "evenkeel.";
 /// Words with which a registry says that trying again is no use.
 const FINAL: [&str; 4] = ["not found", "manifest unknown", "invalid reference", "no matching manifest"];
-/// Words with which a registry, or the engine on its behalf, says that the credentials are missing, wrong or too weak.
-const DENIED: [&str; 5] =
-    ["unauthorized", "no basic auth", "authentication required", "denied", "failed to authorize"];
+/// How a registry, or the engine on its behalf, says that the credentials are missing, wrong or too weak. Shapes and not mere words: an
+/// image may be called `access-denied`.
+const DENIED: [&str; 10] = [
+    "access denied for",
+    "denied: ",
+    "is denied",
+    "unauthorized: ",
+    "401 unauthorized",
+    "403 forbidden",
+    "no basic auth",
+    "authentication required",
+    "authorization failed",
+    "failed to authorize",
+];
+/// How the engine says that it has not got through to a registry, or that the registry has no time now.
+const AWAY: [&str; 11] = [
+    "failed to do request",
+    "no such host",
+    "connection refused",
+    "connection reset",
+    "i/o timeout",
+    "tls handshake timeout",
+    "network is unreachable",
+    "server misbehaving",
+    "client.timeout exceeded",
+    "toomanyrequests",
+    "too many requests",
+];
 
 impl Docker {
     pub(super) async fn find_image(&self, reference: &str) -> Result<Option<Image>, EngineError> {
@@ -175,6 +200,19 @@ pub(super) fn is_denied(reason: &str) -> bool {
     DENIED.iter().any(|word| words.contains(word))
 }
 
+/// Whether a registry cannot be reached, or has no time: that passes.
+pub(super) fn is_away(reason: &str) -> bool {
+    let words = reason.to_lowercase();
+    AWAY.iter().any(|away| words.contains(away)) || answered(&words).is_some_and(|status| status >= 500)
+}
+
+/// The status that a registry has given, where the engine tells one that it did not expect.
+fn answered(words: &str) -> Option<u16> {
+    let (_, after) = words.split_once("unexpected status")?;
+    let numbers = after.split(|c: char| !c.is_ascii_digit()).filter(|digits| digits.len() == 3);
+    numbers.filter_map(|digits| digits.parse().ok()).find(|status| (400..600).contains(status))
+}
+
 /// Whether trying again can help: anything but the registry's own clear no to the name.
 fn is_transient(status: u16, reason: &str) -> bool {
     if [401, 403].contains(&status) || is_denied(reason) {
@@ -252,6 +290,7 @@ mod unit {
     #[test]
     fn credentials_may_come_at_any_time() {
         assert!(is_transient(500, "unauthorized: authentication required"));
+        assert!(!is_transient(404, "manifest for access-denied:9 not found: manifest unknown"));
         assert!(is_transient(403, "forbidden"));
         assert!(is_transient(
             404,
