@@ -41,6 +41,9 @@ pub(crate) struct Baking<'a> {
     pub(crate) since: i64,
 }
 
+/// How often each pattern stood in the old release's logs, by service.
+type Old = BTreeMap<String, BTreeMap<String, Occurrence>>;
+
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const URL_FAILURES: u32 = 3;
 
@@ -90,7 +93,7 @@ async fn look(
     reach: &Reach<'_>,
     baking: &Baking<'_>,
     judgements: &mut BTreeMap<&ServiceName, Judgement>,
-    old: &BTreeMap<ServiceName, BTreeMap<String, Occurrence>>,
+    old: &Old,
     began: Instant,
 ) -> Result<(), Verdict> {
     for subject in baking.subjects {
@@ -120,7 +123,7 @@ async fn look(
             return Err(Verdict::Failed(format!("{}: {why}{tail}", subject.service)));
         }
         if subject.new {
-            patterns(reach, baking, subject, old.get(&subject.service)).await?;
+            patterns(reach, baking, subject, old.get(subject.service.base())).await?;
         }
     }
     Ok(())
@@ -144,24 +147,31 @@ async fn patterns(
     }
 }
 
-/// What the old release logged in the same length of time before the take-over.
-async fn old_patterns(
-    reach: &Reach<'_>,
-    baking: &Baking<'_>,
-) -> BTreeMap<ServiceName, BTreeMap<String, Occurrence>> {
+/// What the old release logged in the same length of time before the take-over, by what the Compose file calls the services: what
+/// several containers of one logged together.
+async fn old_patterns(reach: &Reach<'_>, baking: &Baking<'_>) -> Old {
     let window = i64::try_from(baking.window.as_secs()).unwrap_or(i64::MAX);
-    let mut counts = BTreeMap::new();
-    for subject in baking.subjects {
-        let Some(old) = &subject.old else { continue };
-        let lines = reach
-            .engine
-            .logs(old, baking.since.saturating_sub(window).max(1), None)
-            .await
-            .unwrap_or_default();
+    let mut counts = Old::new();
+    for (service, id) in measures(baking.subjects) {
+        let lines =
+            reach.engine.logs(id, baking.since.saturating_sub(window).max(1), None).await.unwrap_or_default();
         let count = count_patterns(baking.patterns, lines.iter().map(|line| line.text.as_str()));
-        counts.insert(subject.service.clone(), count);
+        let sum = counts.entry(service.to_owned()).or_default();
+        for (pattern, found) in count {
+            sum.entry(pattern).or_default().count += found.count;
+        }
     }
     counts
+}
+
+/// The containers whose logs are the measure for new ones: those that were replaced, and those that stay beside a new one. A service that
+/// gets one more container logs no more for that.
+fn measures(subjects: &[BakeSubject]) -> impl Iterator<Item = (&str, &str)> {
+    let grows = |service: &str| subjects.iter().any(|it| it.new && it.service.base() == service);
+    subjects.iter().filter(move |it| grows(it.service.base())).filter_map(|it| {
+        let stays = (!it.new).then_some(&it.id);
+        Some((it.service.base(), it.old.as_ref().or(stays)?.as_str()))
+    })
 }
 
 async fn urls(reach: &Reach<'_>, baking: &Baking<'_>, failures: &mut [u32]) -> Result<(), VerifyError> {
@@ -179,4 +189,27 @@ async fn urls(reach: &Reach<'_>, baking: &Baking<'_>, failures: &mut [u32]) -> R
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subject(service: &str, id: &str, old: Option<&str>, new: bool) -> BakeSubject {
+        let old = old.map(str::to_owned);
+        BakeSubject { service: ServiceName::new(service), id: id.to_owned(), probe: None, old, new }
+    }
+
+    #[test]
+    fn containers_of_one_service_are_measured_together() {
+        let subjects = [
+            subject("api", "a", None, false),
+            subject("api#2", "b", None, false),
+            subject("api#3", "c", None, true),
+            subject("web", "d", Some("e"), true),
+            subject("cache", "f", None, false),
+        ];
+        let measures: Vec<_> = measures(&subjects).collect();
+        assert_eq!(measures, [("api", "a"), ("api", "b"), ("web", "e")]);
+    }
 }
