@@ -82,6 +82,14 @@ pub(super) fn work<'a>(facts: &Facts<'a>, name: &ServiceName, service: &'a Servi
         }
         action => action,
     };
+    // Its name and its number would part, and the next one of this number would find its name taken.
+    let other = current.map(Container::number).filter(|number| *number != name.number());
+    let action = match (action, other) {
+        (Action::Keep(_), Some(other)) => {
+            Action::Replace(format!("its container is number {other} of its service"))
+        }
+        (action, _) => action,
+    };
     let action = match action {
         Action::Keep(_) if current.is_some_and(|container| limited(service, container)) => {
             Action::Replace("it has a limit that the release has not; the engine takes none away".to_owned())

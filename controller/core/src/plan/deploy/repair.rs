@@ -6,6 +6,7 @@ use super::super::service::{Action, Work, active};
 use super::super::{Class, Effect};
 use super::Deployment;
 use crate::name::ServiceName;
+use crate::observed::Container;
 
 impl<'a, 'f> Deployment<'a, 'f> {
     /// Repairs in place. What writes has to wait where the schema moves up first, which is what its code needs, or moves behind a
@@ -39,15 +40,23 @@ impl<'a, 'f> Deployment<'a, 'f> {
         !work.serves() && awaited.any(|other| work.service.depends_on.contains_key(&other.name))
     }
 
-    /// Before the right container is repaired, whatever has its name or its port goes, and whatever must not run beside it.
+    /// Before the right container is repaired, whatever has its name or its port goes, and whatever must not run beside it. Where the
+    /// release asks for fewer than there are, those beyond serve until all of it is proven.
     pub(super) fn make_way(&mut self, work: &Work<'_>) {
         let right = self.final_name(work);
         let alone = work.serves() || work.class != Class::Candidate;
         for other in &work.others {
+            let alone = alone && !(work.serves() && self.is_beyond(work, other));
             if other.name == right || active(other) && (alone || self.holds_port(other)) {
                 self.stand_down(work, other);
             }
         }
+    }
+
+    /// Whether a container's number is beyond what the release asks for.
+    pub(super) fn is_beyond(&self, work: &Work<'_>, container: &Container) -> bool {
+        let further = self.facts.desired.project.further(&work.name);
+        container.number() > further.map(ServiceName::number).max().unwrap_or(1)
     }
 
     /// The tag that the Compose file names moves with the release; it is also put right when somebody moved it.

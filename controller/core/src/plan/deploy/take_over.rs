@@ -160,7 +160,11 @@ impl<'a, 'f> Deployment<'a, 'f> {
             subject = self.rename(subject, self.aside(work, container), "its successor gets the name");
         }
         if active(container) && !self.stopped.contains(&container.id) {
-            self.stop(vec![subject], "its successor serves");
+            let fewer = self.is_beyond(work, container);
+            self.stop(
+                vec![subject],
+                if fewer { "the release asks for fewer" } else { "its successor serves" },
+            );
         }
     }
 

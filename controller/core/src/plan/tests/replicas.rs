@@ -89,7 +89,7 @@ fn one_more_and_one_less_touch_no_other() {
     insta::assert_snapshot!(deploy(&mut world, &two, 3).join("\n"), @"
     deploy:
       set-restart shop-api-3 — it must not come back by itself
-      stop shop-api-3 — its successor serves
+      stop shop-api-3 — the release asks for fewer
       bake 300 s — the release is watched before the old one goes
       mark-live — it has shown that it works
       remove shop-api-3 — it is no longer needed
@@ -99,7 +99,7 @@ fn one_more_and_one_less_touch_no_other() {
     insta::assert_snapshot!(deploy(&mut world, &one, 4).join("\n"), @"
     deploy:
       set-restart shop-api-2 — it must not come back by itself
-      stop shop-api-2 — its successor serves
+      stop shop-api-2 — the release asks for fewer
       bake 300 s — the release is watched before the old one goes
       mark-live — it has shown that it works
       remove shop-api-2 — it is no longer needed
@@ -151,9 +151,9 @@ fn fewer_of_other_code_go_once_what_stays_is_proven() {
       hand-over the name shop-api-1 to shop-api-1-r2 — it serves under its own name
       stop shop-api-1-000000000001-old — its successor serves
       set-restart shop-api-2 — it must not come back by itself
-      stop shop-api-2 — its successor serves
+      stop shop-api-2 — the release asks for fewer
       set-restart shop-api-3 — it must not come back by itself
-      stop shop-api-3 — its successor serves
+      stop shop-api-3 — the release asks for fewer
       tag evenkeel/shop-api:c4a01313d4197a1b as shop-api — the Compose file names it so
       bake 300 s — the release is watched before the old one goes
       mark-live — it has shown that it works
@@ -348,4 +348,40 @@ fn those_that_docker_compose_made_are_kept() {
         ids(world).into_iter().map(|(name, _)| name).collect::<std::collections::BTreeSet<_>>()
     };
     assert_eq!(names(&world), before.into_iter().map(|(name, _)| name).collect());
+}
+
+#[test]
+fn fewer_go_once_the_rest_of_the_release_is_proven() {
+    let mut world = World::default();
+    let three = with(3);
+    world.knows(&three, Code::default());
+    deploy(&mut world, &three, 1);
+    let text = TWO.replace("scale: 2", "scale: 1").replace("image: web", "image: web:2");
+    let one = release(SPEC, &text, "code-1");
+    world.knows(&one, Code::default());
+    let told = deploy(&mut world, &one, 2);
+    let at = |words: &str| told.iter().position(|line| line.contains(words));
+    let proven = at("prove shop-web-1-r2");
+    assert!(
+        proven.is_some() && proven < at("stop shop-api-2") && proven < at("stop shop-api-3"),
+        "{told:#?}"
+    );
+}
+
+/// Its name and its number would part, and the next one of that number would find its name taken.
+#[test]
+fn whoever_stands_in_for_another_number_is_replaced() {
+    let mut world = World::default();
+    let two = with(2);
+    world.knows(&two, Code::default());
+    deploy(&mut world, &two, 1);
+    world.observed.containers.retain(|it| it.name != "shop-api-1");
+    let one = with(1);
+    world.knows(&one, Code::default());
+    deploy(&mut world, &one, 2);
+    let next = release(SPEC, TWO, "code-2");
+    world.knows(&next, Code::default());
+    deploy(&mut world, &next, 3);
+    assert_eq!(names(&world), ["shop-api-1", "shop-api-2", "shop-web-1", "shop-worker-1", "shop-worker-2"]);
+    nothing_to_do(&mut world, &next);
 }
