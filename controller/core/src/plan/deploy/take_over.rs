@@ -256,8 +256,12 @@ impl<'a, 'f> Deployment<'a, 'f> {
 
     /// Whoever asks for names seldom is told to ask again while what it knows still serves; what does not run yet, at the end.
     fn hooks_before(&mut self, stopping: &[Subject]) {
-        let (project, serving) = (&self.facts.desired.project, &self.facts.serving);
-        let runs = |name: &ServiceName| !project.services.contains_key(name) || serving.contains_key(name);
+        let (project, facts) = (&self.facts.desired.project, self.facts);
+        // Of a service, or a number, that comes again the one before may still be on record.
+        let is_there = |id: &ContainerId| facts.observed.containers.iter().any(|it| it.id == *id);
+        let runs = |name: &ServiceName| {
+            !project.services.contains_key(name) || facts.serving.get(name).is_some_and(is_there)
+        };
         self.hooks_due = stopping.is_empty()
             || !self.on_takeover().iter().flat_map(|it| self.told(it)).all(|it| runs(&it));
         if !stopping.is_empty() {
