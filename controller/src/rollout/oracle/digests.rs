@@ -17,6 +17,7 @@ const OTHERS: &[(&str, &str)] = &[
         "it is not known what `docker compose` makes of its `deploy.resources.reservations.devices`",
     ),
     ("limits.disk", "it has `blkio_config`"),
+    ("limits.memory", "its `mem_swappiness` is 0"),
     ("namespaces.borrower", "it has `volumes_from`"),
     ("namespaces.guest", "it lives in a namespace of lender's container"),
     ("newer.cache", "it has `configs`"),
