@@ -50,6 +50,8 @@ load_gap() {
 
 report_load() {
     note "requests through Caddy meanwhile: $(load_total), failed: $(load_failed), longest gap: $(load_gap) ms"
+    # When, what, and the status: 502 to a write is one that a proxy had sent on a kept connection, which the old server closed just then.
+    awk '$3 !~ /^20[01]$/ { print $1, $2, $3 }' "$dir/load.log" | while read -r line; do note "  failed: $line"; done
 }
 
 no_request_failed() { (($(load_total) > 0 && $(load_failed) == 0)); }

@@ -18,6 +18,25 @@ pub(crate) fn disk(compose: &str) -> Disk {
     Disk::with(&[("compose.yaml", compose)])
 }
 
+/// A file of which both versions of Docker Compose have told their digests.
+pub(super) const WITH_DIGESTS: &str = include_str!("../../tests/compose/classic.yaml");
+
+/// A host with whatever that file reads; read it in `/opt/shop`.
+pub(super) fn host_of_digests(compose: &str) -> Disk {
+    disk(compose)
+        .host("/opt/shop/.env", "TAG=v2\nPASSWORD=sesame\n")
+        .host(
+            "/opt/shop/.env.production",
+            "# settings\nDATABASE_URL=postgresql://shop@db/shop\nPORT=1\nQUOTED=\"a b\"\n",
+        )
+        .host("/opt/shop/token.txt", "t")
+        .host("/etc/shop/key", "k")
+        .file("backend/Dockerfile", "FROM scratch\n")
+        .file("backend/worker.Dockerfile", "FROM scratch AS run\n")
+        .file("init/a.sql", "")
+        .file("conf/a", "")
+}
+
 impl Disk {
     pub(crate) fn file(mut self, path: &str, text: &str) -> Self {
         self.tree.insert(path.to_owned(), text.to_owned());

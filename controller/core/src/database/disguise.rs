@@ -1,15 +1,18 @@
 //! The forms in which a secret is printed.
 
 use std::collections::BTreeSet;
-use std::fmt::Write;
+
+use base64::Engine;
+use base64::prelude::{BASE64_STANDARD_NO_PAD as STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// Anything shorter would tear words apart.
 const SHORTEST: usize = 4;
 /// The same for a line of several, such as `}`, and for a piece of base64.
 const SHORTEST_PART: usize = 8;
 
-const STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-const URL_SAFE: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+/// Whatever has to be encoded in any part of a URL (RFC 3986, 2.3).
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// All of them that are looked for.
 pub(super) fn forms(value: &str) -> BTreeSet<String> {
@@ -21,10 +24,10 @@ pub(super) fn forms(value: &str) -> BTreeSet<String> {
     let several = whole.lines().count() > 1;
     let lines = whole.lines().map(str::trim).filter(|line| several && line.len() >= SHORTEST_PART);
     for part in lines.chain([whole]) {
-        forms.extend([part.to_owned(), escaped(part), percent_encoded(part)]);
+        forms.extend([part.to_owned(), escaped(part), utf8_percent_encode(part, RESERVED).to_string()]);
     }
-    for alphabet in [STANDARD, URL_SAFE] {
-        let pieces = (0..3).map(|before| base64(whole.as_bytes(), before, alphabet));
+    for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
+        let pieces = (0..3).map(|before| base64(whole.as_bytes(), before, &engine));
         forms.extend(pieces.filter(|piece| piece.len() >= SHORTEST_PART));
     }
     forms
@@ -36,26 +39,12 @@ fn escaped(text: &str) -> String {
     quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text).to_owned()
 }
 
-/// As in a URL (RFC 3986, 2.1).
-fn percent_encoded(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut encoded, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-        encoded
-    })
-}
-
 /// What of the base64 (RFC 4648) of a text depends on these bytes alone, where so many bytes stand before them, modulo three.
-fn base64(bytes: &[u8], before: usize, alphabet: &[u8; 64]) -> String {
-    let bits = 8 * bytes.len();
-    // Characters of six bits each; the first begins where one would that has nothing of what stands before.
-    let first = (6 - 8 * before % 6) % 6;
-    let starts = (first..).step_by(6).take_while(|at| at + 6 <= bits);
-    let six = |at: usize| (at..at + 6).fold(0, |value, bit| value << 1 | bytes[bit / 8] >> (7 - bit % 8) & 1);
-    starts.map(|at| char::from(alphabet[usize::from(six(at))])).collect()
+fn base64(bytes: &[u8], before: usize, engine: &impl Engine) -> String {
+    let encoded = engine.encode([&[0][..].repeat(before), bytes].concat());
+    // Characters of six bits each: the first has perhaps something of what stands before, the last of what follows.
+    let whole = 8 * (before + bytes.len()) / 6;
+    encoded.get((8 * before).div_ceil(6)..whole).unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
@@ -68,7 +57,7 @@ mod tests {
         for (before, whole) in
             ["c2VjcmV0LXdvcmQ", "eHNlY3JldC13b3Jk", "eHhzZWNyZXQtd29yZA"].into_iter().enumerate()
         {
-            let piece = base64(b"secret-word", before, STANDARD);
+            let piece = base64(b"secret-word", before, &STANDARD_NO_PAD);
             assert!(piece.len() >= 12 && whole.contains(&piece), "{whole} {piece}");
         }
     }

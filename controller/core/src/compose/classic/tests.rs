@@ -3,8 +3,7 @@
 
 use super::Classic;
 use crate::compose::Project;
-use crate::compose::testing::disk;
-use crate::files::testing::Disk;
+use crate::compose::testing::{WITH_DIGESTS as FILE, disk, host_of_digests as host};
 use crate::name::{ImageId, ServiceName};
 
 const HASHES: [(&str, &str); 7] = [
@@ -17,24 +16,7 @@ const HASHES: [(&str, &str); 7] = [
     ("worker", "4f9997a858f4a7f9e1058be043b41d9f1d66773163beedd0aaf717c36043ade6"),
 ];
 
-const FILE: &str = include_str!("../../../tests/compose/classic.yaml");
-
 const HERE: &str = "projectDirectory: /opt/shop";
-
-fn host(compose: &str) -> Disk {
-    disk(compose)
-        .host("/opt/shop/.env", "TAG=v2\nPASSWORD=sesame\n")
-        .host(
-            "/opt/shop/.env.production",
-            "# settings\nDATABASE_URL=postgresql://shop@db/shop\nPORT=1\nQUOTED=\"a b\"\n",
-        )
-        .host("/opt/shop/token.txt", "t")
-        .host("/etc/shop/key", "k")
-        .file("backend/Dockerfile", "FROM scratch\n")
-        .file("backend/worker.Dockerfile", "FROM scratch AS run\n")
-        .file("init/a.sql", "")
-        .file("conf/a", "")
-}
 
 fn of<'p>(project: &'p Project, service: &str) -> &'p Classic {
     &project.classic[&ServiceName::new(service)]

@@ -2,8 +2,7 @@
 
 use super::Modern;
 use crate::compose::Project;
-use crate::compose::testing::disk;
-use crate::files::testing::Disk;
+use crate::compose::testing::{WITH_DIGESTS as FILE, host_of_digests as host};
 use crate::name::ServiceName;
 
 const HASHES: [(&str, &str); 5] = [
@@ -14,24 +13,7 @@ const HASHES: [(&str, &str); 5] = [
     ("rest", "ae18297ad7c2880412e90ead601b17ebf4e78e2d09ccbf1d4c94ffdec697c2a6"),
 ];
 
-const FILE: &str = include_str!("../../../tests/compose/classic.yaml");
-
 const HERE: &str = "projectDirectory: /opt/shop";
-
-fn host(compose: &str) -> Disk {
-    disk(compose)
-        .host("/opt/shop/.env", "TAG=v2\nPASSWORD=sesame\n")
-        .host(
-            "/opt/shop/.env.production",
-            "# settings\nDATABASE_URL=postgresql://shop@db/shop\nPORT=1\nQUOTED=\"a b\"\n",
-        )
-        .host("/opt/shop/token.txt", "t")
-        .host("/etc/shop/key", "k")
-        .file("backend/Dockerfile", "FROM scratch\n")
-        .file("backend/worker.Dockerfile", "FROM scratch AS run\n")
-        .file("init/a.sql", "")
-        .file("conf/a", "")
-}
 
 fn of<'p>(project: &'p Project, service: &str) -> &'p Modern {
     &project.modern[&ServiceName::new(service)]
