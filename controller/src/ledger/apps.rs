@@ -37,13 +37,15 @@ impl Ledger {
     pub(crate) fn app(&self, app: &AppName) -> Result<AppRecord, LedgerError> {
         self.write(|tx, _| {
             ensure(tx, app)?;
-            tx.query_row("SELECT * FROM apps WHERE name = ?1", [app.as_str()], record)
+            tx.prepare_cached("SELECT * FROM apps WHERE name = ?1")?.query_row([app.as_str()], record)
         })
     }
 
     /// Every application that was ever seen, by name.
     pub(crate) fn apps(&self) -> Result<Vec<AppRecord>, LedgerError> {
-        self.read(|tx| tx.prepare("SELECT * FROM apps ORDER BY name")?.query_map([], record)?.collect())
+        self.read(|tx| {
+            tx.prepare_cached("SELECT * FROM apps ORDER BY name")?.query_map([], record)?.collect()
+        })
     }
 
     /// Records where its manifest was found.
@@ -113,13 +115,13 @@ fn put(tx: &Transaction<'_>, app: &AppName, set: &str, values: &[&dyn ToSql]) ->
     let name = app.as_str();
     let mut all: Vec<&dyn ToSql> = vec![&name];
     all.extend(values);
-    tx.execute(&format!("UPDATE apps SET {set} WHERE name = ?1"), all.as_slice())?;
+    tx.prepare_cached(&format!("UPDATE apps SET {set} WHERE name = ?1"))?.execute(all.as_slice())?;
     Ok(())
 }
 
 /// Makes an application's row where there is none: every other table refers to it.
 pub(super) fn ensure(tx: &Transaction<'_>, app: &AppName) -> rusqlite::Result<()> {
-    tx.execute("INSERT OR IGNORE INTO apps (name) VALUES (?1)", [app.as_str()])?;
+    tx.prepare_cached("INSERT OR IGNORE INTO apps (name) VALUES (?1)")?.execute([app.as_str()])?;
     Ok(())
 }
 

@@ -31,11 +31,11 @@ impl Ledger {
     ) -> Result<(), LedgerError> {
         self.write(|tx, now| {
             apps::ensure(tx, app)?;
-            tx.execute(
+            tx.prepare_cached(
                 "INSERT INTO backups (app, id, rollout, body, recorded_at) VALUES (?1, ?2, ?3, ?4, ?5)
                  ON CONFLICT DO UPDATE SET body = ?4, rollout = coalesce(rollout, ?3)",
-                params![app.as_str(), id, rollout.map(|id| id.0), Json(json), At(now)],
-            )?;
+            )?
+            .execute(params![app.as_str(), id, rollout.map(|id| id.0), Json(json), At(now)])?;
             Ok(())
         })
     }
@@ -43,7 +43,7 @@ impl Ledger {
     /// An application's backups, the newest first.
     pub(crate) fn backups(&self, app: &AppName) -> Result<Vec<BackupRecord>, LedgerError> {
         self.read(|tx| {
-            tx.prepare("SELECT * FROM backups WHERE app = ?1 ORDER BY recorded_at DESC, rowid DESC")?
+            tx.prepare_cached("SELECT * FROM backups WHERE app = ?1 ORDER BY recorded_at DESC, rowid DESC")?
                 .query_map([app.as_str()], record)?
                 .collect()
         })
@@ -52,7 +52,8 @@ impl Ledger {
     /// Forgets a backup whose files are gone.
     pub(crate) fn remove_backup(&self, app: &AppName, id: &str) -> Result<(), LedgerError> {
         self.write(|tx, _| {
-            tx.execute("DELETE FROM backups WHERE app = ?1 AND id = ?2", [app.as_str(), id])?;
+            tx.prepare_cached("DELETE FROM backups WHERE app = ?1 AND id = ?2")?
+                .execute([app.as_str(), id])?;
             Ok(())
         })
     }

@@ -13,11 +13,11 @@ impl Ledger {
         let Condition { reason, message, since } = condition;
         self.write(|tx, _| {
             apps::ensure(tx, app)?;
-            tx.execute(
+            tx.prepare_cached(
                 "INSERT INTO conditions (app, reason, message, since) VALUES (?1, ?2, ?3, ?4)
                  ON CONFLICT DO UPDATE SET message = ?3",
-                params![app.as_str(), Word(reason), message, At(*since)],
-            )?;
+            )?
+            .execute(params![app.as_str(), Word(reason), message, At(*since)])?;
             Ok(())
         })
     }
@@ -25,10 +25,8 @@ impl Ledger {
     /// Clears a condition.
     pub(crate) fn clear_condition(&self, app: &AppName, reason: Reason) -> Result<(), LedgerError> {
         self.write(|tx, _| {
-            tx.execute(
-                "DELETE FROM conditions WHERE app = ?1 AND reason = ?2",
-                params![app.as_str(), Word(reason)],
-            )?;
+            tx.prepare_cached("DELETE FROM conditions WHERE app = ?1 AND reason = ?2")?
+                .execute(params![app.as_str(), Word(reason)])?;
             Ok(())
         })
     }
@@ -36,7 +34,7 @@ impl Ledger {
     /// An application's conditions, the oldest first.
     pub(crate) fn conditions(&self, app: &AppName) -> Result<Vec<Condition>, LedgerError> {
         self.read(|tx| {
-            tx.prepare("SELECT * FROM conditions WHERE app = ?1 ORDER BY since, rowid")?
+            tx.prepare_cached("SELECT * FROM conditions WHERE app = ?1 ORDER BY since, rowid")?
                 .query_map([app.as_str()], |row| {
                     Ok(Condition {
                         reason: row.get::<_, Word<Reason>>("reason")?.0,

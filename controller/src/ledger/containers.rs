@@ -41,21 +41,21 @@ impl Ledger {
     ) -> Result<(), LedgerError> {
         self.write(|tx, now| {
             apps::ensure(tx, app)?;
-            tx.execute(
+            tx.prepare_cached(
                 "INSERT INTO containers (id, app, service, name, rollout, role, recorded_at)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
                  ON CONFLICT DO UPDATE SET app = ?2, service = ?3, name = ?4, role = ?6,
                      rollout = coalesce(rollout, ?5)",
-                params![
-                    id.as_str(),
-                    app.as_str(),
-                    service.as_str(),
-                    name,
-                    rollout.map(|id| id.0),
-                    role,
-                    At(now)
-                ],
-            )?;
+            )?
+            .execute(params![
+                id.as_str(),
+                app.as_str(),
+                service.as_str(),
+                name,
+                rollout.map(|id| id.0),
+                role,
+                At(now)
+            ])?;
             Ok(())
         })
     }
@@ -63,7 +63,8 @@ impl Ledger {
     /// Records that a container that is known has a release's configuration, though evenkeel did not make it.
     pub(crate) fn record_vetted(&self, id: &ContainerId, config: &str) -> Result<(), LedgerError> {
         self.write(|tx, _| {
-            tx.execute("UPDATE containers SET config = ?2 WHERE id = ?1", [id.as_str(), config])?;
+            tx.prepare_cached("UPDATE containers SET config = ?2 WHERE id = ?1")?
+                .execute([id.as_str(), config])?;
             Ok(())
         })
     }
@@ -71,7 +72,7 @@ impl Ledger {
     /// An application's containers, oldest first.
     pub(crate) fn containers(&self, app: &AppName) -> Result<Vec<ContainerRecord>, LedgerError> {
         self.read(|tx| {
-            tx.prepare("SELECT * FROM containers WHERE app = ?1 ORDER BY recorded_at, rowid")?
+            tx.prepare_cached("SELECT * FROM containers WHERE app = ?1 ORDER BY recorded_at, rowid")?
                 .query_map([app.as_str()], record)?
                 .collect()
         })
@@ -80,7 +81,7 @@ impl Ledger {
     /// Forgets a container that is gone.
     pub(crate) fn forget_container(&self, id: &ContainerId) -> Result<(), LedgerError> {
         self.write(|tx, _| {
-            tx.execute("DELETE FROM containers WHERE id = ?1", [id.as_str()])?;
+            tx.prepare_cached("DELETE FROM containers WHERE id = ?1")?.execute([id.as_str()])?;
             Ok(())
         })
     }
@@ -88,7 +89,7 @@ impl Ledger {
     /// The container of each service that serves.
     pub(crate) fn serving(&self, app: &AppName) -> Result<BTreeMap<ServiceName, ContainerId>, LedgerError> {
         self.read(|tx| {
-            tx.prepare("SELECT service, container FROM serving WHERE app = ?1")?
+            tx.prepare_cached("SELECT service, container FROM serving WHERE app = ?1")?
                 .query_map([app.as_str()], |row| Ok((name(row, "service")?, name(row, "container")?)))?
                 .collect()
         })
@@ -103,11 +104,11 @@ impl Ledger {
     ) -> Result<(), LedgerError> {
         self.write(|tx, _| {
             apps::ensure(tx, app)?;
-            tx.execute(
+            tx.prepare_cached(
                 "INSERT INTO serving (app, service, container) VALUES (?1, ?2, ?3)
                  ON CONFLICT DO UPDATE SET container = ?3",
-                [app.as_str(), service.as_str(), id.as_str()],
-            )?;
+            )?
+            .execute([app.as_str(), service.as_str(), id.as_str()])?;
             Ok(())
         })
     }
@@ -115,10 +116,8 @@ impl Ledger {
     /// Records that no container serves for a service.
     pub(crate) fn clear_serving(&self, app: &AppName, service: &ServiceName) -> Result<(), LedgerError> {
         self.write(|tx, _| {
-            tx.execute(
-                "DELETE FROM serving WHERE app = ?1 AND service = ?2",
-                [app.as_str(), service.as_str()],
-            )?;
+            tx.prepare_cached("DELETE FROM serving WHERE app = ?1 AND service = ?2")?
+                .execute([app.as_str(), service.as_str()])?;
             Ok(())
         })
     }

@@ -33,11 +33,10 @@ impl Ledger {
         message: &str,
     ) -> Result<(), LedgerError> {
         self.write(|tx, now| {
-            tx.execute(
-                "INSERT INTO events (app, at, kind, message) VALUES (?1, ?2, ?3, ?4)",
-                params![app.map(AppName::as_str), At(now), kind, message],
-            )?;
-            tx.execute("DELETE FROM events WHERE id <= ?1", [tx.last_insert_rowid() - KEPT])?;
+            tx.prepare_cached("INSERT INTO events (app, at, kind, message) VALUES (?1, ?2, ?3, ?4)")?
+                .execute(params![app.map(AppName::as_str), At(now), kind, message])?;
+            tx.prepare_cached("DELETE FROM events WHERE id <= ?1")?
+                .execute([tx.last_insert_rowid() - KEPT])?;
             Ok(())
         })
     }
@@ -49,7 +48,7 @@ impl Ledger {
         newest: usize,
     ) -> Result<Vec<EventRecord>, LedgerError> {
         self.read(|tx| {
-            tx.prepare("SELECT * FROM events WHERE ?1 IS NULL OR app = ?1 ORDER BY id DESC LIMIT ?2")?
+            tx.prepare_cached("SELECT * FROM events WHERE ?1 IS NULL OR app = ?1 ORDER BY id DESC LIMIT ?2")?
                 .query_map(params![app.map(AppName::as_str), limit(newest)], |row| {
                     Ok(EventRecord {
                         at: at(row, "at")?,

@@ -36,10 +36,10 @@ impl Ledger {
         value: &serde_json::Value,
     ) -> Result<(), LedgerError> {
         self.write(|tx, _| {
-            tx.execute(
+            tx.prepare_cached(
                 "INSERT INTO facts (rollout, key, value) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = ?3",
-                params![id.0, key, Json(value)],
-            )?;
+            )?
+            .execute(params![id.0, key, Json(value)])?;
             Ok(())
         })
     }
@@ -47,12 +47,9 @@ impl Ledger {
     /// A fact of a rollout.
     pub(crate) fn fact(&self, id: RolloutId, key: &str) -> Result<Option<serde_json::Value>, LedgerError> {
         self.read(|tx| {
-            tx.query_row(
-                "SELECT value FROM facts WHERE rollout = ?1 AND key = ?2",
-                params![id.0, key],
-                |row| row.get::<_, Json<_>>(0),
-            )
-            .optional()
+            tx.prepare_cached("SELECT value FROM facts WHERE rollout = ?1 AND key = ?2")?
+                .query_row(params![id.0, key], |row| row.get::<_, Json<_>>(0))
+                .optional()
         })
         .map(|found| found.map(|json| json.0))
     }
@@ -64,12 +61,13 @@ impl Ledger {
         key: &str,
     ) -> Result<Option<(RolloutId, serde_json::Value)>, LedgerError> {
         self.read(|tx| {
-            tx.query_row(
+            tx.prepare_cached(
                 "SELECT rollout, value FROM facts JOIN rollouts ON rollouts.id = rollout
                  WHERE app = ?1 AND key = ?2 ORDER BY rollout DESC LIMIT 1",
-                params![app.as_str(), key],
-                |row| Ok((RolloutId(row.get("rollout")?), row.get::<_, Json<_>>("value")?.0)),
-            )
+            )?
+            .query_row(params![app.as_str(), key], |row| {
+                Ok((RolloutId(row.get("rollout")?), row.get::<_, Json<_>>("value")?.0))
+            })
             .optional()
         })
     }
@@ -84,19 +82,19 @@ impl Ledger {
         let Applied { rollout, release, direction, from, to, at } = applied;
         self.write(|tx, _| {
             apps::ensure(tx, app)?;
-            tx.execute(
+            tx.prepare_cached(
                 "INSERT INTO applied (app, rollout, release, direction, from_revisions, to_revisions, at)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                params![
-                    app.as_str(),
-                    rollout.0,
-                    release.as_str(),
-                    Word(*direction),
-                    Json(from),
-                    Json(to),
-                    At(*at)
-                ],
-            )?;
+            )?
+            .execute(params![
+                app.as_str(),
+                rollout.0,
+                release.as_str(),
+                Word(*direction),
+                Json(from),
+                Json(to),
+                At(*at)
+            ])?;
             apps::put_schema(tx, app, to, system_identifier)
         })
     }
@@ -104,7 +102,7 @@ impl Ledger {
     /// The migrations that evenkeel applied to an application's database, oldest first.
     pub(crate) fn applied(&self, app: &AppName) -> Result<Vec<Applied>, LedgerError> {
         self.read(|tx| {
-            tx.prepare("SELECT * FROM applied WHERE app = ?1 ORDER BY id")?
+            tx.prepare_cached("SELECT * FROM applied WHERE app = ?1 ORDER BY id")?
                 .query_map([app.as_str()], applied)?
                 .collect()
         })

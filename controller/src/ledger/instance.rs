@@ -11,8 +11,9 @@ pub(super) const ID: &str = "instance_id";
 impl Ledger {
     /// The installation's name, made at random when the ledger was. A copy of the data directory has the same.
     pub(crate) fn instance(&self) -> Result<InstanceId, LedgerError> {
-        let id: Vec<u8> =
-            self.read(|tx| tx.query_row("SELECT value FROM meta WHERE key = ?1", [ID], |row| row.get(0)))?;
+        let id: Vec<u8> = self.read(|tx| {
+            tx.prepare_cached("SELECT value FROM meta WHERE key = ?1")?.query_row([ID], |row| row.get(0))
+        })?;
         Ok(InstanceId::new(hex::encode(id)))
     }
 
@@ -21,9 +22,10 @@ impl Ledger {
         let key = let_go_key(project);
         self.write(|tx, _| {
             if let_go {
-                tx.execute("INSERT OR IGNORE INTO meta (key, value) VALUES (?1, x'01')", [&key])?;
+                tx.prepare_cached("INSERT OR IGNORE INTO meta (key, value) VALUES (?1, x'01')")?
+                    .execute([&key])?;
             } else {
-                tx.execute("DELETE FROM meta WHERE key = ?1", [&key])?;
+                tx.prepare_cached("DELETE FROM meta WHERE key = ?1")?.execute([&key])?;
             }
             Ok(())
         })
@@ -32,23 +34,22 @@ impl Ledger {
     /// Whether an operator let go of a project, and has not taken it up since.
     pub(crate) fn has_let_go(&self, project: &ProjectName) -> Result<bool, LedgerError> {
         let key = let_go_key(project);
-        self.read(|tx| tx.query_row("SELECT 1 FROM meta WHERE key = ?1", [key], |_| Ok(())).optional())
-            .map(|found| found.is_some())
+        self.read(|tx| {
+            tx.prepare_cached("SELECT 1 FROM meta WHERE key = ?1")?.query_row([key], |_| Ok(())).optional()
+        })
+        .map(|found| found.is_some())
     }
 
     /// Rollouts from now on have higher numbers than this one: it names containers of another ledger, for which its own must not be
     /// taken.
     pub(crate) fn number_rollouts_after(&self, number: i64) -> Result<(), LedgerError> {
         self.write(|tx, _| {
-            let raised = tx.execute(
-                "UPDATE sqlite_sequence SET seq = max(seq, ?1) WHERE name = 'rollouts'",
-                params![number],
-            )?;
+            let raised = tx
+                .prepare_cached("UPDATE sqlite_sequence SET seq = max(seq, ?1) WHERE name = 'rollouts'")?
+                .execute(params![number])?;
             if raised == 0 {
-                tx.execute(
-                    "INSERT INTO sqlite_sequence (name, seq) VALUES ('rollouts', ?1)",
-                    params![number],
-                )?;
+                tx.prepare_cached("INSERT INTO sqlite_sequence (name, seq) VALUES ('rollouts', ?1)")?
+                    .execute(params![number])?;
             }
             Ok(())
         })

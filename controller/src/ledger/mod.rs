@@ -124,7 +124,8 @@ impl Ledger {
     /// The installation's key for release digests, made when the ledger was.
     pub(crate) fn digest_key(&self) -> Result<DigestKey, LedgerError> {
         let key: Vec<u8> = self.read(|tx| {
-            tx.query_row("SELECT value FROM meta WHERE key = 'digest_key'", [], |row| row.get(0))
+            tx.prepare_cached("SELECT value FROM meta WHERE key = 'digest_key'")?
+                .query_row([], |row| row.get(0))
         })?;
         Ok(DigestKey::new(key))
     }

@@ -63,7 +63,11 @@ fn connect(dir: &Path, file: &Path) -> Result<Connection, LedgerError> {
     Ok(connection)
 }
 
+/// More than the ledger has kinds of statements: each is compiled once.
+const STATEMENTS: usize = 128;
+
 fn settings(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.busy_timeout(BUSY)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;

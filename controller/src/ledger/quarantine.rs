@@ -18,11 +18,17 @@ impl Ledger {
     ) -> Result<(), LedgerError> {
         self.write(|tx, now| {
             apps::ensure(tx, app)?;
-            tx.execute(
+            tx.prepare_cached(
                 "INSERT INTO quarantine (app, release, revision, reason, since) VALUES (?1, ?2, ?3, ?4, ?5)
                  ON CONFLICT DO UPDATE SET revision = ?3, reason = ?4",
-                params![app.as_str(), release.as_str(), revision.as_str(), reason, At(now)],
-            )?;
+            )?
+            .execute(params![
+                app.as_str(),
+                release.as_str(),
+                revision.as_str(),
+                reason,
+                At(now)
+            ])?;
             Ok(())
         })
     }
@@ -30,7 +36,7 @@ impl Ledger {
     /// An application's quarantined releases, the newest first.
     pub(crate) fn quarantined(&self, app: &AppName) -> Result<Vec<Quarantined>, LedgerError> {
         self.read(|tx| {
-            tx.prepare("SELECT * FROM quarantine WHERE app = ?1 ORDER BY since DESC, rowid DESC")?
+            tx.prepare_cached("SELECT * FROM quarantine WHERE app = ?1 ORDER BY since DESC, rowid DESC")?
                 .query_map([app.as_str()], |row| {
                     Ok(Quarantined {
                         release: name(row, "release")?,
@@ -50,10 +56,8 @@ impl Ledger {
         release: Option<&ReleaseDigest>,
     ) -> Result<usize, LedgerError> {
         self.write(|tx, _| {
-            tx.execute(
-                "DELETE FROM quarantine WHERE app = ?1 AND (?2 IS NULL OR release = ?2)",
-                params![app.as_str(), release.map(ReleaseDigest::as_str)],
-            )
+            tx.prepare_cached("DELETE FROM quarantine WHERE app = ?1 AND (?2 IS NULL OR release = ?2)")?
+                .execute(params![app.as_str(), release.map(ReleaseDigest::as_str)])
         })
     }
 }

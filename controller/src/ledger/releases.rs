@@ -14,17 +14,17 @@ impl Ledger {
     pub(crate) fn put_release(&self, release: &Release) -> Result<(), LedgerError> {
         self.write(|tx, now| {
             apps::ensure(tx, &release.app)?;
-            tx.execute(
+            tx.prepare_cached(
                 "INSERT INTO releases (app, digest, revision, body, used_at) VALUES (?1, ?2, ?3, ?4, ?5)
                  ON CONFLICT DO UPDATE SET revision = ?3, body = ?4, used_at = ?5",
-                params![
-                    release.app.as_str(),
-                    release.digest.as_str(),
-                    release.revision.as_str(),
-                    Json(&release.without_build_values()),
-                    At(now)
-                ],
-            )?;
+            )?
+            .execute(params![
+                release.app.as_str(),
+                release.digest.as_str(),
+                release.revision.as_str(),
+                Json(&release.without_build_values()),
+                At(now)
+            ])?;
             Ok(())
         })
     }
@@ -36,12 +36,9 @@ impl Ledger {
         digest: &ReleaseDigest,
     ) -> Result<Option<Release>, LedgerError> {
         self.read(|tx| {
-            tx.query_row(
-                "SELECT body FROM releases WHERE app = ?1 AND digest = ?2",
-                [app.as_str(), digest.as_str()],
-                |row| row.get::<_, Json<Release>>(0),
-            )
-            .optional()
+            tx.prepare_cached("SELECT body FROM releases WHERE app = ?1 AND digest = ?2")?
+                .query_row([app.as_str(), digest.as_str()], |row| row.get::<_, Json<Release>>(0))
+                .optional()
         })
         .map(|found| found.map(|json| json.0))
     }
@@ -49,12 +46,9 @@ impl Ledger {
     /// What preparing a release turned out; nothing where it was never prepared.
     pub(crate) fn outputs(&self, app: &AppName, digest: &ReleaseDigest) -> Result<Outputs, LedgerError> {
         let found = self.read(|tx| {
-            tx.query_row(
-                "SELECT outputs FROM releases WHERE app = ?1 AND digest = ?2",
-                [app.as_str(), digest.as_str()],
-                |row| row.get::<_, Option<Json<Outputs>>>(0),
-            )
-            .optional()
+            tx.prepare_cached("SELECT outputs FROM releases WHERE app = ?1 AND digest = ?2")?
+                .query_row([app.as_str(), digest.as_str()], |row| row.get::<_, Option<Json<Outputs>>>(0))
+                .optional()
         })?;
         Ok(found.flatten().map(|json| json.0).unwrap_or_default())
     }
@@ -67,10 +61,10 @@ impl Ledger {
         outputs: &Outputs,
     ) -> Result<(), LedgerError> {
         self.write(|tx, now| {
-            tx.execute(
+            tx.prepare_cached(
                 "UPDATE releases SET outputs = ?3, used_at = ?4 WHERE app = ?1 AND digest = ?2",
-                params![app.as_str(), digest.as_str(), Json(outputs), At(now)],
-            )?;
+            )?
+            .execute(params![app.as_str(), digest.as_str(), Json(outputs), At(now)])?;
             Ok(())
         })
     }
@@ -81,7 +75,9 @@ impl Ledger {
         app: &AppName,
     ) -> Result<Vec<(ReleaseDigest, Revision, Timestamp)>, LedgerError> {
         self.read(|tx| {
-            tx.prepare("SELECT digest, revision, used_at FROM releases WHERE app = ?1 ORDER BY used_at DESC, rowid DESC")?
+            tx.prepare_cached(
+                "SELECT digest, revision, used_at FROM releases WHERE app = ?1 ORDER BY used_at DESC, rowid DESC",
+            )?
                 .query_map([app.as_str()], |row| Ok((name(row, "digest")?, name(row, "revision")?, at(row, "used_at")?)))?
                 .collect()
         })
@@ -90,10 +86,8 @@ impl Ledger {
     /// Notes that a release is used now, so that its images are kept.
     pub(crate) fn touch_release(&self, app: &AppName, digest: &ReleaseDigest) -> Result<(), LedgerError> {
         self.write(|tx, now| {
-            tx.execute(
-                "UPDATE releases SET used_at = ?3 WHERE app = ?1 AND digest = ?2",
-                params![app.as_str(), digest.as_str(), At(now)],
-            )?;
+            tx.prepare_cached("UPDATE releases SET used_at = ?3 WHERE app = ?1 AND digest = ?2")?
+                .execute(params![app.as_str(), digest.as_str(), At(now)])?;
             Ok(())
         })
     }
@@ -101,11 +95,11 @@ impl Ledger {
     /// Forgets a release. What is live stays, whatever is asked.
     pub(crate) fn remove_release(&self, app: &AppName, digest: &ReleaseDigest) -> Result<(), LedgerError> {
         self.write(|tx, _| {
-            tx.execute(
+            tx.prepare_cached(
                 "DELETE FROM releases WHERE app = ?1 AND digest = ?2
                  AND NOT EXISTS (SELECT 1 FROM apps WHERE name = ?1 AND live_release = ?2)",
-                [app.as_str(), digest.as_str()],
-            )?;
+            )?
+            .execute([app.as_str(), digest.as_str()])?;
             Ok(())
         })
     }

@@ -37,18 +37,18 @@ impl Ledger {
     ) -> Result<RolloutId, LedgerError> {
         self.write(|tx, now| {
             apps::ensure(tx, app)?;
-            tx.execute(
+            tx.prepare_cached(
                 "INSERT INTO rollouts (app, release, revision, reason, previous, started_at)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                params![
-                    app.as_str(),
-                    release.as_str(),
-                    revision.as_str(),
-                    reason,
-                    previous.map(ReleaseDigest::as_str),
-                    At(now)
-                ],
-            )?;
+            )?
+            .execute(params![
+                app.as_str(),
+                release.as_str(),
+                revision.as_str(),
+                reason,
+                previous.map(ReleaseDigest::as_str),
+                At(now)
+            ])?;
             Ok(RolloutId(tx.last_insert_rowid()))
         })
     }
@@ -56,22 +56,17 @@ impl Ledger {
     /// The rollout of an application that has not ended.
     pub(crate) fn open_rollout(&self, app: &AppName) -> Result<Option<OpenRollout>, LedgerError> {
         self.read(|tx| {
-            tx.query_row(
-                "SELECT * FROM rollouts WHERE app = ?1 AND finished_at IS NULL",
-                [app.as_str()],
-                open,
-            )
-            .optional()
+            tx.prepare_cached("SELECT * FROM rollouts WHERE app = ?1 AND finished_at IS NULL")?
+                .query_row([app.as_str()], open)
+                .optional()
         })
     }
 
     /// Notes that a rollout is being put back, and why. The first reason stays: what follows from it is no cause.
     pub(crate) fn set_reverting(&self, id: RolloutId, why: &str) -> Result<(), LedgerError> {
         self.write(|tx, _| {
-            tx.execute(
-                "UPDATE rollouts SET reverting = coalesce(reverting, ?2) WHERE id = ?1",
-                params![id.0, why],
-            )?;
+            tx.prepare_cached("UPDATE rollouts SET reverting = coalesce(reverting, ?2) WHERE id = ?1")?
+                .execute(params![id.0, why])?;
             Ok(())
         })
     }
@@ -84,11 +79,11 @@ impl Ledger {
         message: Option<&str>,
     ) -> Result<(), LedgerError> {
         self.write(|tx, now| {
-            tx.execute(
+            tx.prepare_cached(
                 "UPDATE rollouts SET finished_at = ?2, outcome = ?3, message = ?4
                  WHERE id = ?1 AND finished_at IS NULL",
-                params![id.0, At(now), Word(outcome), message],
-            )?;
+            )?
+            .execute(params![id.0, At(now), Word(outcome), message])?;
             Ok(())
         })
     }

@@ -16,13 +16,12 @@ impl Ledger {
     /// Journals a plan before anything of it is done; its number within the rollout, from 1.
     pub(crate) fn put_plan(&self, id: RolloutId, stage: &str, plan: &Plan) -> Result<i64, LedgerError> {
         self.write(|tx, _| {
-            tx.query_row(
+            tx.prepare_cached(
                 "INSERT INTO plans (rollout, number, stage, body)
                  VALUES (?1, 1 + (SELECT coalesce(max(number), 0) FROM plans WHERE rollout = ?1), ?2, ?3)
                  RETURNING number",
-                params![id.0, stage, Json(plan)],
-                |row| row.get(0),
-            )
+            )?
+            .query_row(params![id.0, stage, Json(plan)], |row| row.get(0))
         })
     }
 
@@ -37,11 +36,21 @@ impl Ledger {
     ) -> Result<StepId, LedgerError> {
         let (name, subject) = (step.effect.name(), step.effect.subject());
         self.write(|tx, now| {
-            tx.execute(
+            tx.prepare_cached(
                 "INSERT INTO steps (rollout, plan, position, stage, name, subject, why, body, started_at)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-                params![id.0, plan, limit(index), stage, name, subject, step.why, Json(step), At(now)],
-            )?;
+            )?
+            .execute(params![
+                id.0,
+                plan,
+                limit(index),
+                stage,
+                name,
+                subject,
+                step.why,
+                Json(step),
+                At(now)
+            ])?;
             Ok(StepId(tx.last_insert_rowid()))
         })
     }
@@ -54,10 +63,10 @@ impl Ledger {
         detail: Option<&str>,
     ) -> Result<(), LedgerError> {
         self.write(|tx, now| {
-            tx.execute(
+            tx.prepare_cached(
                 "UPDATE steps SET finished_at = ?2, outcome = ?3, detail = ?4 WHERE id = ?1 AND outcome IS NULL",
-                params![step.0, At(now), outcome, detail],
-            )?;
+            )?
+            .execute(params![step.0, At(now), outcome, detail])?;
             Ok(())
         })
     }
@@ -65,10 +74,10 @@ impl Ledger {
     /// Marks the steps that a crash interrupted; how many there were.
     pub(crate) fn interrupt_steps(&self, id: RolloutId) -> Result<usize, LedgerError> {
         self.write(|tx, now| {
-            tx.execute(
+            tx.prepare_cached(
                 "UPDATE steps SET finished_at = ?2, outcome = 'interrupted' WHERE rollout = ?1 AND outcome IS NULL",
-                params![id.0, At(now)],
-            )
+            )?
+            .execute(params![id.0, At(now)])
         })
     }
 }

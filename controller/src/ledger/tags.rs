@@ -25,7 +25,7 @@ impl Ledger {
     /// An application's tags.
     pub(crate) fn tags(&self, app: &AppName) -> Result<Vec<TagRecord>, LedgerError> {
         self.read(|tx| {
-            tx.prepare("SELECT * FROM tags WHERE app = ?1 ORDER BY reference")?
+            tx.prepare_cached("SELECT * FROM tags WHERE app = ?1 ORDER BY reference")?
                 .query_map([app.as_str()], |row| {
                     Ok(TagRecord {
                         reference: row.get("reference")?,
@@ -48,11 +48,11 @@ impl Ledger {
     ) -> Result<(), LedgerError> {
         self.write(|tx, now| {
             apps::ensure(tx, app)?;
-            tx.execute(
+            tx.prepare_cached(
                 "INSERT INTO tags (app, reference, base, digest, asked_at) VALUES (?1, ?2, ?3, ?4, ?5)
                  ON CONFLICT DO UPDATE SET base = coalesce(base, ?3), digest = ?4, asked_at = ?5",
-                params![app.as_str(), reference, base, digest, At(now)],
-            )?;
+            )?
+            .execute(params![app.as_str(), reference, base, digest, At(now)])?;
             Ok(())
         })
     }

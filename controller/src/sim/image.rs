@@ -103,7 +103,7 @@ impl Log {
 
 /// The part of SQLite's shared memory that changes with every transaction (sqlite.org/walformat.html, 2.1).
 #[derive(Clone, PartialEq)]
-struct Header([u8; 48]);
+pub(super) struct Header([u8; 48]);
 
 impl Header {
     fn read(data_dir: &Path) -> Self {
@@ -141,10 +141,10 @@ pub(super) type Sink = Box<dyn FnMut(&mut Moment<'_>) + Send>;
 /// A moment at which something has become durable.
 pub(super) struct Moment<'a> {
     pub(super) world: &'a World,
-    pub(super) records: &'a Records,
+    pub(super) records: &'a mut Records,
     pub(super) place: String,
     data_dir: &'a Path,
-    header: &'a Header,
+    pub(super) header: &'a Header,
     log: &'a mut Log,
 }
 
@@ -172,7 +172,7 @@ impl Recorder {
         let (_, header) = self.last.insert(now);
         self.count += 1;
         let place = format!("{}: {what}", self.count);
-        let (records, data_dir, log) = (&self.records, self.data_dir.as_path(), &mut self.log);
+        let (records, data_dir, log) = (&mut self.records, self.data_dir.as_path(), &mut self.log);
         (self.sink)(&mut Moment { world, records, place, data_dir, header, log });
     }
 }

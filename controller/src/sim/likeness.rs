@@ -2,16 +2,16 @@
 //!
 //! Every crash leaves states in which a further crash may come. Those that are alike are gone on from once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use aho_corasick::{AhoCorasick, MatchKind};
 use evenkeel_core::container::label;
-use rusqlite::types::Value;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 
+use super::image::Header;
 use super::oracle::hooked;
 use super::world::{Instance, World};
 
@@ -36,49 +36,65 @@ const RECORDS: [&str; 14] = [
 ];
 
 /// A second look at a process's ledger.
-pub(super) struct Records(Connection);
+pub(super) struct Records {
+    connection: Connection,
+    /// What it held when it was last read: most of what changes is in the world.
+    last: Option<(Header, Record)>,
+}
+
+/// What a ledger holds.
+struct Record {
+    /// What is decided by, as text.
+    text: String,
+    /// The ids of the containers that are known.
+    known: BTreeSet<String>,
+}
 
 impl Records {
     pub(super) fn of(data_dir: &Path) -> Self {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        Self(Connection::open_with_flags(data_dir.join("ledger.db"), flags).unwrap())
+        Self {
+            connection: Connection::open_with_flags(data_dir.join("ledger.db"), flags).unwrap(),
+            last: None,
+        }
     }
 
-    /// All of it as text.
-    fn text(&self) -> String {
+    /// What it holds at a moment, which the header of its log tells from others.
+    fn at(&mut self, header: &Header) -> &Record {
+        let last = self.last.take().filter(|(known, _)| known == header);
+        &self.last.insert(last.unwrap_or_else(|| (header.clone(), self.read()))).1
+    }
+
+    fn read(&self) -> Record {
         let mut text = String::new();
         for query in RECORDS {
-            let mut statement = self.0.prepare_cached(query).unwrap();
+            let mut statement = self.connection.prepare_cached(query).unwrap();
             let columns = statement.column_count();
             let mut rows = statement.query([]).unwrap();
             while let Some(row) = rows.next().unwrap() {
                 for column in 0..columns {
-                    let value: Value = row.get(column).unwrap();
-                    let _ = match value {
-                        Value::Text(value) => write!(text, "{value} "),
-                        other => write!(text, "{other:?} "),
-                    };
+                    match row.get_ref(column).unwrap() {
+                        ValueRef::Text(value) => text.push_str(std::str::from_utf8(value).unwrap()),
+                        other => write!(text, "{other:?}").unwrap(),
+                    }
+                    text.push(' ');
                 }
                 text.push('\n');
             }
             text.push('\n');
         }
-        text
-    }
-
-    /// Containers that are known.
-    fn known(&self) -> BTreeSet<String> {
-        let mut statement = self.0.prepare_cached("SELECT id FROM containers").unwrap();
+        let mut statement = self.connection.prepare_cached("SELECT id FROM containers").unwrap();
         let ids = statement.query_map([], |row| row.get(0)).unwrap();
-        ids.map(Result::unwrap).collect()
+        Record { text, known: ids.map(Result::unwrap).collect() }
     }
 }
 
 /// What is there and on record, without numbers, ids and times.
-pub(super) fn likeness(world: &World, records: &Records) -> String {
-    let known = records.known();
+pub(super) fn likeness(world: &World, records: &mut Records, header: &Header) -> String {
+    let record = records.at(header);
+    let is_known = |it: &Instance| record.known.contains(it.seen.id.as_str());
     let mut text: Vec<String> =
-        world.containers.iter().map(|it| container(world, it, known.contains(it.seen.id.as_str()))).collect();
+        world.containers.iter().map(|it| container(world, it, is_known(it))).collect();
     text.sort();
     let networks = world.networks.values().map(|network| format!("{} {:?}", network.name, network.subnets));
     text.extend(networks);
@@ -93,7 +109,7 @@ pub(super) fn likeness(world: &World, records: &Records) -> String {
         format!("{:?} {left} {} {alive} {}", backend.work, backend.orphaned, backend.address)
     }));
     text.push(format!("{} {:?} {:?}", hooked(world), world.violations, world.owners));
-    let text = text.join("\n") + "\n\n" + &records.text();
+    let text = text.join("\n") + "\n\n" + &record.text;
     plain(&pools(&named(world, &text)))
 }
 
@@ -145,15 +161,24 @@ fn databases(databases: &BTreeMap<String, super::cluster::Database>) -> Vec<Stri
 
 /// Names in place of the ids of containers, which are long or short.
 fn named(world: &World, text: &str) -> String {
-    let ids = world.containers.iter().flat_map(|it| [it.seen.id.as_str(), it.seen.id.short()]);
-    let ids = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(ids).unwrap();
+    const SHORT: usize = 12;
+    let names: HashMap<&str, &str> =
+        world.containers.iter().map(|it| (it.seen.id.short(), it.seen.name.as_str())).collect();
     let mut out = String::with_capacity(text.len());
-    ids.replace_all_with(text, &mut out, |found, id, out| {
-        let length = if id.len() > 12 { "id" } else { "short id" };
-        let name = &world.containers[found.pattern().as_usize() / 2].seen.name;
-        let _ = write!(out, "{length} of {name}");
-        true
-    });
+    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    let mut rest = text;
+    while let Some(begin) = rest.bytes().position(|byte| is_digit(&byte)) {
+        let length = rest.as_bytes()[begin..].iter().take_while(|byte| is_digit(byte)).count();
+        let (before, word) = (&rest[..begin], &rest[begin..begin + length]);
+        out.push_str(before);
+        match word.get(..SHORT).and_then(|short| names.get(short)) {
+            Some(name) if length == SHORT => write!(out, "short id of {name}").unwrap(),
+            Some(name) => write!(out, "id of {name}").unwrap(),
+            None => out.push_str(word),
+        }
+        rest = &rest[begin + length..];
+    }
+    out.push_str(rest);
     out
 }
 

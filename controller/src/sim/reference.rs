@@ -170,7 +170,7 @@ impl States {
         image: impl FnOnce(&mut Moment<'_>) -> Image,
     ) {
         let mut hasher = std::hash::DefaultHasher::new();
-        likeness(moment.world, moment.records).hash(&mut hasher);
+        likeness(moment.world, moment.records, moment.header).hash(&mut hasher);
         let number = hasher.finish();
         let mut inner = self.0.lock().unwrap();
         if inner.seen.insert(number) {
