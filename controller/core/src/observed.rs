@@ -189,6 +189,12 @@ impl Container {
         self.labels.get(key).map(String::as_str)
     }
 
+    /// Whether the engine has given it up: it can be renamed and removed, and nothing else. Where its files cannot be removed, it stays
+    /// there until they can.
+    pub fn given_up(&self) -> bool {
+        matches!(self.state, State::Dead | State::Removing)
+    }
+
     /// Whether it runs.
     pub fn running(&self) -> bool {
         self.state == State::Running

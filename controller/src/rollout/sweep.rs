@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use evenkeel_core::container::label;
 use evenkeel_core::observed::Container;
-use evenkeel_core::plan::{backstage, temporary};
+use evenkeel_core::plan::{Role, backstage, temporary};
 use evenkeel_core::release::Release;
 use evenkeel_core::spec::outside;
 
@@ -23,8 +23,9 @@ const HUNT: Duration = Duration::from_secs(60);
 /// A container goes last, so that after another crash it still tells that there are sessions to look for.
 pub(crate) async fn sweep(context: &Context, release: &Release) -> Result<(), Failure> {
     let containers = context.engine.containers(&release.project.name).await?;
+    remove_again(context, &containers).await?;
     let mut left: Vec<&Container> = Vec::new();
-    for container in containers.iter().filter(|it| is_temporary(context, it)) {
+    for container in containers.iter().filter(|it| is_temporary(context, it) && !it.given_up()) {
         // An operator may be proving a backup right now.
         if !context.holds_helper(&container.id).await {
             left.push(container);
@@ -41,6 +42,16 @@ pub(crate) async fn sweep(context: &Context, release: &Release) -> Result<(), Fa
     }
     for container in &left {
         context.engine.remove(container.id.as_str(), true).await?;
+    }
+    Ok(())
+}
+
+/// What the engine has given up: whatever held its files may have let go of them.
+async fn remove_again(context: &Context, containers: &[Container]) -> Result<(), Failure> {
+    let is_ours = |it: &&Container| it.label(label::APP) == Some(context.app.as_str());
+    for container in containers.iter().filter(|it| it.given_up()).filter(is_ours) {
+        let temporary = container.label(label::ROLE).is_some_and(|role| role != Role::Replacement.as_str());
+        context.engine.remove(container.id.as_str(), temporary).await?;
     }
     Ok(())
 }

@@ -3,17 +3,16 @@
 
 use std::time::Instant;
 
+use evenkeel_tests::command::{command, must};
 use evenkeel_tests::docker::{Docker, docker, inspect, try_docker};
 use evenkeel_tests::{Controller, World};
 use serde_json::Value;
 
 const PAGE: &str = include_str!("../../../docs/drift.md");
 
-/// Kinds that nobody can bring about here, and where else they are seen to.
-const ELSEWHERE: &[(&str, &str)] = &[
-    ("dead", "an engine's own failure: the planner's tests have it"),
-    ("schema", "a database's: the planner's tests and stories have it"),
-];
+/// Kinds that are not brought about here, and where they are.
+const ELSEWHERE: &[(&str, &str)] =
+    &[("schema", "a_schema_that_was_moved_by_hand_is_moved_back: it takes a database")];
 
 const STACK: &str = "services:
   web:
@@ -85,6 +84,21 @@ impl Shop {
             || id(&self.tag()).trim() == self.seen("web")["Image"].as_str().unwrap_or("-")
     }
 
+    /// Lets a container's files be removed, or not.
+    fn lock_files(&self, container: &str, locked: bool) {
+        let files = docker(&["inspect", "--format", "{{.GraphDriver.Data.UpperDir}}/scratchpad", container]);
+        let flag = if locked { "+i" } else { "-i" };
+        must(&mut command("chattr", [flag, &files]));
+    }
+
+    /// The containers of the project that the engine has given up.
+    fn dead(&self) -> Vec<String> {
+        let of = format!("label=com.docker.compose.project={}", self.app);
+        let all = docker(&["ps", "-aq", "--filter", &of]);
+        let is_dead = |id: &&str| inspect(id).is_some_and(|seen| seen["State"]["Status"] == "dead");
+        all.lines().filter(is_dead).map(str::to_owned).collect()
+    }
+
     /// A container with the project's labels, as `docker compose` would make it.
     fn foreign(&self, name: &str) {
         let project = format!("com.docker.compose.project={}", self.app);
@@ -107,6 +121,22 @@ fn scenario(kind: &str) -> Option<Scenario> {
         ),
         "paused" => live(|it| drop(docker(&["pause", &it.name("web")])), |it| it.runs("web")),
         "removed" => live(|it| drop(docker(&["rm", "-f", &it.name("other")])), |it| it.runs("other")),
+        // A file that the engine may not remove: `docker rm` fails half-way. Whoever looks meanwhile sees one that is being removed.
+        "dead" => Scenario {
+            down: true,
+            by_hand: |it| {
+                docker(&["exec", &it.name("web"), "touch", "/scratchpad"]);
+                it.lock_files(&it.name("web"), true);
+                assert_ne!(try_docker(&["rm", "-f", &it.name("web")]).code, 0, "it was removed");
+            },
+            holds: |it| it.is_healthy("web"),
+            undo: |it| {
+                for id in it.dead() {
+                    it.lock_files(&id, false);
+                    try_docker(&["rm", "-f", &id]);
+                }
+            },
+        },
         "replaced" => down(
             |it| {
                 docker(&["rm", "-f", &it.name("web")]);
@@ -302,8 +332,8 @@ fn happens(shop: &Shop, controller: &mut Controller, kind: &str, is_shown_only: 
         let plan = controller.cli(&["plan"]).stdout;
         assert!(plan.contains(kind), "{kind}: {plan}");
         assert!((scenario.holds)(shop), "{kind} was touched");
-        (scenario.undo)(shop);
     }
+    (scenario.undo)(shop);
     if kind == "crash-loop" {
         let degraded = controller.wait("it to be degraded", 60, |now| now.app.health == "Degraded");
         assert_eq!(degraded.app.sync, "Synced");
@@ -321,6 +351,31 @@ fn build_steps(controller: &Controller) -> usize {
         .lines()
         .filter(|line| line.contains("step=\"build\"") || line.contains("step=build"))
         .count()
+}
+
+/// A migration that a person took back by hand is made again, with a backup before it; the rows are not touched.
+#[test]
+fn a_schema_that_was_moved_by_hand_is_moved_back() {
+    let world = World::new();
+    let controller = world.start();
+    controller.settle(&world.repo.head(), 240);
+    let rows = world.seed_rows();
+    let commit = world.commit_overlay("add-column");
+    controller.settle(&commit, 240);
+    assert_eq!(world.schema_revision(), "0002");
+
+    world.psql("ALTER TABLE conversions DROP COLUMN note; UPDATE alembic_version SET version_num = '0001'");
+    let plan = controller.cli(&["plan", &world.names.app]).stdout;
+    assert!(plan.contains("drift: schema"), "{plan}");
+    assert_eq!(controller.cli(&["sync", &world.names.app]).code, 0);
+    let now = controller.wait("the schema to be moved back", 240, |now| {
+        now.app.settled() && world.schema_revision() == "0002"
+    });
+    assert_eq!(now.app.live_revision.as_deref(), Some(commit.as_str()));
+    world.assert_rows(&rows);
+    let counted = [("app", world.names.app.as_str()), ("kind", "schema")];
+    assert_eq!(controller.metrics().sum("evenkeel_drift_total", &counted), 1.0);
+    world.assert_tidy();
 }
 
 #[test]

@@ -32,6 +32,7 @@ fn is_left(facts: &Facts<'_>, container: &Container) -> bool {
     // One that has joined its networks is found under the service's names, whatever the ledger says.
     let reached = container.running() && missing_networks(facts, &service, container).is_empty();
     container.label(label::ROLE).is_some_and(|role| private.contains(&role))
+        && !container.given_up()
         && facts.serving.get(&service) != Some(&container.id)
         && !reached
 }

@@ -174,7 +174,16 @@ impl<'a> Facts<'a> {
                     || self.ours(container)
                     || self.adoptable(container, service)
             })
+            .filter(|container| !container.given_up() || self.in_the_way(container, service))
             .collect()
+    }
+
+    /// Whether something that the engine has given up has still to be seen to: another takes its place, or its name.
+    fn in_the_way(&self, container: &Container, service: &ServiceName) -> bool {
+        let project = &self.desired.project;
+        let right = |it| super::final_name(project, service, it, Some(container));
+        self.serving.get(service) == Some(&container.id)
+            || project.services.get(service).map(right).as_ref() == Some(&container.name)
     }
 
     fn ours(&self, container: &Container) -> bool {

@@ -75,9 +75,7 @@ pub(super) fn work<'a>(facts: &Facts<'a>, name: &ServiceName, service: &'a Servi
     };
     let action = match action {
         // A container that the engine has given up cannot be repaired.
-        Action::Keep(_)
-            if current.is_some_and(|container| matches!(container.state, State::Dead | State::Removing)) =>
-        {
+        Action::Keep(_) if current.is_some_and(Container::given_up) => {
             Action::Replace("the engine calls its container dead".to_owned())
         }
         action => action,

@@ -33,8 +33,9 @@ pub fn undo(facts: &Facts<'_>, before: &[Before]) -> Plan {
     let database = facts.desired.database_service();
     let of_database = |container: &Container| container.instance(&facts.desired.project).as_ref() == database;
     let came_back = before.iter().any(|was| Some(&was.container.service) == database);
-    let (databases, made): (Vec<&Container>, Vec<&Container>) =
-        made_by_rollout(facts, before).partition(|container| of_database(container));
+    let (databases, made): (Vec<&Container>, Vec<&Container>) = made_by_rollout(facts, before)
+        .filter(|it| !it.given_up())
+        .partition(|container| of_database(container));
     let databases: Vec<&Container> = databases.into_iter().filter(|_| came_back).collect();
     for container in made.iter().filter(|container| active(container)) {
         push(Effect::Stop { container: subject(facts, container) }, "its release failed");

@@ -66,8 +66,20 @@ impl Docker {
             {
                 Ok(())
             }
+            Err(EngineError::Refused { reason, .. }) if self.has_given_up(id).await? => {
+                tracing::warn!(
+                    container = id,
+                    reason,
+                    "the engine has given it up and cannot remove its files: it never runs again, and is removed once they can be"
+                );
+                Ok(())
+            }
             answer => errors::gone_is_fine(answer),
         }
+    }
+
+    async fn has_given_up(&self, id: &str) -> Result<bool, EngineError> {
+        Ok(self.find_container(id).await?.is_some_and(|container| container.given_up()))
     }
 
     /// Waits for the exit; for one that does not run, its last exit code comes at once.

@@ -89,9 +89,8 @@ impl<'a, 'f> Deployment<'a, 'f> {
     /// What nobody asked for goes, where the manifest says so.
     pub(super) fn remove_orphans(&mut self) {
         let asked = self.facts.desired.manifest.spec.orphans == Orphans::Remove;
-        for orphan in
-            self.facts.orphans().into_iter().filter(|_| asked && self.facts.is_repair()).collect::<Vec<_>>()
-        {
+        let orphans = self.facts.orphans().into_iter().filter(|orphan| !orphan.given_up());
+        for orphan in orphans.filter(|_| asked && self.facts.is_repair()).collect::<Vec<_>>() {
             let service = orphan.service().unwrap_or_else(|| ServiceName::new(""));
             let container = Subject { service, name: orphan.name.clone(), id: Some(orphan.id.clone()) };
             let why = "nobody asked for it, and the manifest says `orphans: remove`";

@@ -138,13 +138,19 @@ impl<'a, 'f> Deployment<'a, 'f> {
         format!("{}-{}-old", self.final_name(work), container.id.short())
     }
 
+    fn may_come_back(&self, container: &Container) -> bool {
+        container.restart != RestartPolicy::No
+            && !container.given_up()
+            && !self.stopped.contains(&container.id)
+    }
+
     /// It will not come back by itself. `None` where that has been seen to.
     fn set_aside(&mut self, work: &Work<'_>, container: &Container) -> Option<Subject> {
         if !self.aside.insert(container.id.clone()) {
             return None;
         }
         let subject = Self::existing(work, container);
-        if container.restart != RestartPolicy::No && !self.stopped.contains(&container.id) {
+        if self.may_come_back(container) {
             self.push(
                 Effect::SetRestart { container: subject.clone(), policy: RestartPolicy::No },
                 "it must not come back by itself",
@@ -224,7 +230,7 @@ impl<'a, 'f> Deployment<'a, 'f> {
                 name: container.name.clone(),
                 id: Some(container.id.clone()),
             };
-            if container.restart != RestartPolicy::No && !self.stopped.contains(&container.id) {
+            if self.may_come_back(container) {
                 self.push(
                     Effect::SetRestart { container: subject.clone(), policy: RestartPolicy::No },
                     format!("the Compose file no longer has service {service}"),

@@ -182,11 +182,13 @@ impl Find<'_, '_> {
     fn orphans(&mut self) {
         for orphan in self.facts.orphans() {
             let of = orphan.service().map_or("no service".to_owned(), |name| format!("service {name}"));
-            self.push(
-                Kind::Orphan,
-                &orphan.name,
-                format!("it says that it is of {of}; evenkeel has not made it"),
-            );
+            let what = if orphan.given_up() {
+                "the engine has given it up and could not remove its files; it is removed once they can be"
+                    .to_owned()
+            } else {
+                format!("it says that it is of {of}; evenkeel has not made it")
+            };
+            self.push(Kind::Orphan, &orphan.name, what);
         }
     }
 }

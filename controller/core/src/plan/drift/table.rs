@@ -53,7 +53,10 @@ pub const KINDS: &[Entry] = &[
         kind: Kind::Dead,
         what: "the engine has given a container up (`dead`: its files could not be removed)",
         events: &[("container", "die")],
-        healing: By(&["create"], "another one takes its place: such a container cannot be started"),
+        healing: By(
+            &["create"],
+            "another one takes its place: such a container cannot be started. It is shown as an `orphan` until its files can be removed, and then goes",
+        ),
     },
     Entry {
         kind: Kind::Replaced,

@@ -116,6 +116,26 @@ fn whats_as_it_was_left_is_no_drift() {
     assert_eq!(drifts(&mut world, &release), []);
 }
 
+/// It goes as soon as it can be removed; meanwhile nothing is planned for it, `orphans: remove` or not.
+#[test]
+fn what_the_engine_cannot_remove_is_shown_and_holds_up_nothing() {
+    let (whole, _) = first();
+    for spec in [SPEC.to_owned(), format!("{SPEC}  orphans: remove\n")] {
+        let release = release(&spec, COMPOSE, "code-1");
+        let mut world = whole.clone();
+        let mut left = world.observed.containers[0].clone();
+        left.id = ContainerId::new("deaddeaddeaddead");
+        left.name = format!("shop-api-1-{}-old", left.id.short());
+        left.state = State::Dead;
+        world.observed.containers.push(left);
+        let drifts = drifts(&mut world, &release);
+        assert_eq!(drifts.iter().map(|drift| drift.kind).collect::<Vec<_>>(), [Kind::Orphan], "{drifts:?}");
+        let seen = world.look(&release, false);
+        let plan = make(&seen.facts(&release, RolloutId(3))).unwrap();
+        assert!(!plan.steps.iter().any(|step| step.effect.name() == "remove"), "{:?}", lines(&plan));
+    }
+}
+
 #[test]
 fn every_kind_is_told_and_healed_by_what_the_table_says() {
     let (whole, release) = first();
@@ -166,7 +186,6 @@ fn every_kind_is_told_and_healed_by_what_the_table_says() {
       start shop-api-1-r3 — in private: no user reaches it there
       prove shop-api-1-r3 — nothing that serves is touched before its successor is proven
       join shop-api-1-r3 — it is proven
-      set-restart shop-api-1 — it must not come back by itself
       hand-over the name shop-api-1 to shop-api-1-r3 — it serves under its own name
       tag evenkeel/shop-api:c1a83445fdc55bae as shop-api — the Compose file names it so
       remove shop-api-1-000000000001-old — it is no longer needed

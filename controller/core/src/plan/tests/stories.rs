@@ -581,7 +581,6 @@ fn drift() {
       start shop-api-1-r3 — in private: no user reaches it there
       prove shop-api-1-r3 — nothing that serves is touched before its successor is proven
       join shop-api-1-r3 — it is proven
-      set-restart shop-api-1 — it must not come back by itself
       hand-over the name shop-api-1 to shop-api-1-r3 — it serves under its own name
       tag evenkeel/shop-api:c1a83445fdc55bae as shop-api — the Compose file names it so
       remove shop-api-1-000000000001-old — it is no longer needed
