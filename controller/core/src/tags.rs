@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::compose::PullPolicy;
+use crate::compose::{PullPolicy, Service};
 use crate::manifest::Tags;
 use crate::name::ServiceName;
 use crate::release::{ImageSource, Release};
@@ -35,6 +35,13 @@ pub fn polled(release: &Release) -> BTreeMap<String, Duration> {
 pub fn user_of<'r>(release: &'r Release, reference: &str) -> Option<&'r ServiceName> {
     let services = release.project.services.iter();
     services.filter(|(_, it)| it.image.as_deref() == Some(reference)).map(|(name, _)| name).next()
+}
+
+/// Where the tags led that a release was read with, those that had moved.
+pub fn read_with(release: &Release) -> Pins {
+    let services = release.project.services.iter();
+    let pin = |(name, it): (&ServiceName, &Service)| Some((it.image.clone()?, release.pin(name)?.to_owned()));
+    services.filter_map(pin).collect()
 }
 
 /// A reference with a digest in the place of its tag.
@@ -90,6 +97,7 @@ mod tests {
         assert_eq!(one.digest, of(&pins("1")).digest);
         let (a, b) = (ServiceName::new("a"), ServiceName::new("b"));
         assert_eq!((plain.pin(&a), one.pin(&a), one.pin(&b)), (None, Some("redis@sha256:1"), None));
+        assert_eq!((read_with(&plain), read_with(&one)), (Pins::new(), pins("1")));
         // Whether its container is another one is told by the image that is found there.
         assert_eq!(plain.configs, one.configs);
         assert_eq!(

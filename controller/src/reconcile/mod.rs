@@ -10,6 +10,7 @@ mod drift;
 mod driver;
 mod events;
 mod follow;
+mod kept;
 mod let_go;
 mod owner;
 mod pass;

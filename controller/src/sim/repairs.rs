@@ -48,7 +48,7 @@ impl Process {
         world.containers.iter().filter(is_meant).map(|it| it.seen.name.clone()).collect()
     }
 
-    fn runs(&self, name: &str) -> bool {
+    pub(super) fn runs(&self, name: &str) -> bool {
         self.machine.snapshot().find(name).is_some_and(|it| it.seen.running())
     }
 

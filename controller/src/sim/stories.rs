@@ -137,6 +137,14 @@ impl Story {
         self
     }
 
+    /// One more commit: the first, but for this. It is not deployed by itself.
+    pub(super) fn and(mut self, change: impl FnOnce(&mut Commit)) -> Self {
+        let mut commit = self.commits[0].clone();
+        change(&mut commit);
+        self.commits.push(commit);
+        self
+    }
+
     /// With a service whose image is pulled.
     pub(super) fn with_a_cache(self) -> Self {
         self.with(CHECKED)
