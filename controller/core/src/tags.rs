@@ -44,6 +44,14 @@ pub fn read_with(release: &Release) -> Pins {
     services.filter_map(pin).collect()
 }
 
+/// The registry that a reference leads to: what stands before the first slash where that can be a host, as the engine reads it
+/// (`distribution/reference`, `splitDockerDomain`), else Docker Hub.
+pub fn registry(reference: &str) -> &str {
+    let host = reference.split_once('/').map(|(host, _)| host);
+    let host = host.filter(|host| host.contains(['.', ':']) || *host == "localhost");
+    host.filter(|host| *host != "index.docker.io").unwrap_or("docker.io")
+}
+
 /// A reference with a digest in the place of its tag.
 pub fn pinned(reference: &str, digest: &str) -> String {
     let (place, name) = reference.rsplit_once('/').map_or(("", reference), |(place, name)| (place, name));
@@ -66,6 +74,20 @@ mod tests {
             ("registry:5000/team/app:1", "registry:5000/team/app@sha256:ab"),
         ] {
             assert_eq!(pinned(reference, "sha256:ab"), expected);
+        }
+    }
+
+    #[test]
+    fn whose_a_reference_is() {
+        for (reference, expected) in [
+            ("redis:7", "docker.io"),
+            ("team/app", "docker.io"),
+            ("index.docker.io/library/redis", "docker.io"),
+            ("registry:5000/team/app:1", "registry:5000"),
+            ("localhost/app", "localhost"),
+            ("ghcr.io/team/app@sha256:ab", "ghcr.io"),
+        ] {
+            assert_eq!(registry(reference), expected);
         }
     }
 

@@ -15,6 +15,7 @@ mod let_go;
 mod owner;
 mod pass;
 mod pulse;
+mod registries;
 mod removed;
 mod restless;
 mod retention;

@@ -6,18 +6,13 @@ use std::time::Duration;
 
 use evenkeel_core::release::Release;
 use evenkeel_core::tags::{polled, user_of};
-use futures_util::StreamExt as _;
 use jiff::Timestamp;
-use tokio::time::Instant;
 
 use super::app::{Handle, Next};
+use super::registries::{Question, ask};
 use crate::ledger::TagRecord;
 use crate::rollout::Failure;
 
-/// How many registries are asked at a time.
-const AT_ONCE: usize = 4;
-/// How long all of them together may take: whatever comes to be put right meanwhile has to wait for them.
-const PATIENCE: Duration = Duration::from_secs(20);
 /// How long after it did not answer a registry is asked again; twice as long each time, and not longer than usual.
 const AGAIN: Duration = Duration::from_secs(60);
 
@@ -31,10 +26,14 @@ impl Unanswered {
     }
 
     fn failed(&mut self, reference: &str, every: Duration, now: Timestamp) {
-        let times = self.0.get(reference).map_or(0, |(times, _)| *times);
+        let times = self.times(reference);
         let wait = AGAIN.saturating_mul(1 << times.min(16)).min(every);
         let until = now.checked_add(wait).unwrap_or(Timestamp::MAX);
         self.0.insert(reference.to_owned(), (times + 1, until));
+    }
+
+    fn times(&self, reference: &str) -> u32 {
+        self.0.get(reference).map_or(0, |(times, _)| *times)
     }
 
     /// When a tag is to be asked for; `None` for at once.
@@ -101,18 +100,10 @@ impl Handle {
         let ledger = &self.context.ledger;
         let Some(live) = live else { return Ok(false) };
         let before = ledger.pins(&self.name)?;
-        let (now, deadline) = (ledger.now(), Instant::now() + PATIENCE);
+        let now = ledger.now();
         let asked = self.tags_asked(desired, Some(live))?.into_iter();
         let due = asked.filter(|(.., due)| due.is_none_or(|due| due <= now));
-        let answers = futures_util::stream::iter(due).map(|(reference, every, _)| async move {
-            let answer = tokio::time::timeout_at(deadline, self.context.engine.digest(&reference)).await;
-            let late = |_| format!("it did not answer within {} s", PATIENCE.as_secs());
-            (reference, every, answer.map_err(late).and_then(|it| it.map_err(|error| error.to_string())))
-        });
-        let answers: Vec<_> = answers.buffer_unordered(AT_ONCE).collect().await;
-        for (reference, every, answer) in answers {
-            self.tag_answered(&reference, every, answer, live)?;
-        }
+        self.ask(due.map(|(reference, every, _)| (reference, every)).collect(), live).await?;
         let after = ledger.pins(&self.name)?;
         for (reference, pin) in after.iter().filter(|(reference, pin)| before.get(*reference) != Some(*pin)) {
             let said = format!("the tag {reference} has moved: {pin}");
@@ -120,6 +111,24 @@ impl Handle {
             self.trigger(&format!("tag {reference} moved"));
         }
         Ok(before != after)
+    }
+
+    /// Asks where tags lead, and puts the answers on record.
+    async fn ask(&self, tags: Vec<(String, Duration)>, live: &Release) -> Result<(), Failure> {
+        let questions = {
+            let known = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
+            let question = |(reference, every): (String, Duration)| Question {
+                unanswered: known.times(&reference),
+                reference,
+                every,
+            };
+            tags.into_iter().map(question).collect()
+        };
+        for (Question { reference, every, .. }, answer) in ask(self.context.engine.as_ref(), questions).await
+        {
+            self.tag_answered(&reference, every, answer, live)?;
+        }
+        Ok(())
     }
 
     fn tag_answered(

@@ -80,3 +80,38 @@ fn a_registry_that_was_away_is_asked_again_soon() {
         );
     });
 }
+
+/// Each of its tags would take all the time that there is.
+#[test]
+fn a_registry_that_says_nothing_is_asked_once_and_keeps_no_other_waiting() {
+    let silent: Vec<String> = (1..=5).map(|number| format!("silent.example/app{number}:1")).collect();
+    let images: Vec<&str> = silent.iter().map(String::as_str).collect();
+    let story = Story::of("a silent registry").polled().polled_as_well(&images).runs_already();
+    block_on(async {
+        let stage = Stage::set(&story);
+        let mut image = stage.beginning().await;
+        image.world.silent.insert("silent.example".to_owned());
+        let process = stage.start(&image, 0, Circumstances::default());
+        let asked = async || {
+            process.machine.look(|world| world.asked.clear());
+            sleep(Duration::from_secs(61)).await;
+            process.driver.pass("look").await;
+            process.machine.look(|world| world.asked.clone())
+        };
+        process.machine.look(|world| world.registry.insert(TAG.to_owned(), "sha256:moved".to_owned()));
+        assert_eq!(asked().await, [TAG, &silent[0]].map(ToString::to_string), "side by side");
+        assert_eq!(process.led().as_deref(), Some("sha256:moved"));
+        process.settle().await.unwrap();
+        sleep(Duration::from_secs(600)).await;
+        let later = asked().await;
+        assert!(later.iter().filter(|it| silent.contains(it)).count() == 1, "{later:?}");
+        assert!(!later.contains(&silent[0]), "it is another one's turn: {later:?}");
+        process.machine.look(|world| {
+            world.silent.clear();
+            world.registry.extend(silent.iter().map(|tag| (tag.clone(), "sha256:1".to_owned())));
+        });
+        sleep(Duration::from_secs(3_600)).await;
+        let back = asked().await;
+        assert!(silent.iter().all(|tag| back.contains(tag)), "{back:?}");
+    });
+}

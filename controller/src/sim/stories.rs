@@ -155,6 +155,14 @@ impl Story {
         self.with(POLLED)
     }
 
+    /// With more of them, of these images.
+    pub(super) fn polled_as_well(self, images: &[&str]) -> Self {
+        images.iter().zip(1..).fold(self, |story, (image, number)| {
+            let service = POLLED.replace("poller:1", image).replace("poller", &format!("also{number}"));
+            story.with(&service)
+        })
+    }
+
     /// With one whose tag is asked for once a day.
     pub(super) fn polled_daily(self) -> Self {
         self.with(&POLLED.replace("every_1m", "daily"))
