@@ -63,7 +63,7 @@ async fn pass(handle: &Arc<Handle>, reason: &str) -> Result<Next, Failure> {
     }
     let revision = handle.tip.borrow().revision.clone();
     let live = live(handle)?;
-    let Some(desired) = desired_release(handle).await? else {
+    let Some(desired) = desired_release(handle, live.as_ref()).await? else {
         let asked = Asked { revision: &revision, release: None };
         return kept::instead_of_unreadable(handle, &asked, live.as_ref(), reason).await;
     };
@@ -390,7 +390,7 @@ async fn succeeded(handle: &Arc<Handle>, order: &Order<'_>) -> Result<(), Failur
 }
 
 /// The release of the branch's tip; `None` where it cannot be read, which is on record as a condition.
-async fn desired_release(handle: &Arc<Handle>) -> Result<Option<Release>, Failure> {
+async fn desired_release(handle: &Arc<Handle>, live: Option<&Release>) -> Result<Option<Release>, Failure> {
     let tip = handle.tip.borrow().clone();
     let Some(manifest) = &tip.manifest else {
         handle.condition(
@@ -402,8 +402,17 @@ async fn desired_release(handle: &Arc<Handle>) -> Result<Option<Release>, Failur
         );
         return Ok(None);
     };
-    let pins = handle.context.ledger.pins(&handle.name)?;
-    match desired::release(&handle.source, &tip.revision, manifest, &handle.key, &pins).await {
+    let read = async || {
+        let pins = handle.context.ledger.pins(&handle.name)?;
+        Ok::<_, Failure>(desired::release(&handle.source, &tip.revision, manifest, &handle.key, &pins).await)
+    };
+    let mut desired = read().await?;
+    if let Ok(first) = &desired
+        && handle.renew_tags(&first.release, live).await?
+    {
+        desired = read().await?;
+    }
+    match desired {
         Ok(desired) => {
             for warning in &desired.warnings {
                 tracing::warn!(app = %handle.name, "{warning}");

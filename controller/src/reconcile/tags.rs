@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use evenkeel_core::release::Release;
-use evenkeel_core::tags::{polled, user_of};
+use evenkeel_core::tags::{Pins, polled, user_of};
 use jiff::Timestamp;
 
 use super::app::{Handle, Next};
@@ -103,18 +103,68 @@ impl Handle {
         let now = ledger.now();
         let asked = self.tags_asked(desired, Some(live))?.into_iter();
         let due = asked.filter(|(.., due)| due.is_none_or(|due| due <= now));
-        self.ask(due.map(|(reference, every, _)| (reference, every)).collect(), live).await?;
-        let after = ledger.pins(&self.name)?;
-        for (reference, pin) in after.iter().filter(|(reference, pin)| before.get(*reference) != Some(*pin)) {
-            let said = format!("the tag {reference} has moved: {pin}");
-            ledger.record_event(Some(&self.name), "tag-moved", &said)?;
+        self.ask(due.map(|(reference, every, _)| (reference, every)).collect(), Some(live)).await?;
+        for reference in self.pins_changed(&before)? {
             self.trigger(&format!("tag {reference} moved"));
         }
-        Ok(before != after)
+        Ok(ledger.pins(&self.name)? != before)
+    }
+
+    /// The tags that lead elsewhere than before, with an event of each.
+    fn pins_changed(&self, before: &Pins) -> Result<Vec<String>, Failure> {
+        let ledger = &self.context.ledger;
+        let now = ledger.pins(&self.name)?.into_iter();
+        let moved: Vec<_> = now.filter(|(reference, pin)| before.get(reference) != Some(pin)).collect();
+        for (reference, pin) in &moved {
+            let said = format!("the tag {reference} has moved: {pin}");
+            ledger.record_event(Some(&self.name), "tag-moved", &said)?;
+        }
+        Ok(moved.into_iter().map(|(reference, _)| reference).collect())
+    }
+
+    /// Before a release is gone to: nobody has asked for the tags that the live release does not use since one did. Where such a tag led
+    /// then is asked for again, or forgotten where nobody wants it asked for; whether that changes what the release is. Where its
+    /// registry does not answer it counts, because going back to what ran before must not wait for a registry.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub(super) async fn renew_tags(
+        &self,
+        desired: &Release,
+        live: Option<&Release>,
+    ) -> Result<bool, Failure> {
+        let ledger = &self.context.ledger;
+        let (known, before) = (ledger.tags(&self.name)?, ledger.pins(&self.name)?);
+        let is_unused = |reference: &str| live.is_none_or(|live| user_of(live, reference).is_none());
+        let old = known
+            .iter()
+            .filter(|tag| is_unused(&tag.reference) && user_of(desired, &tag.reference).is_some());
+        let old: Vec<&TagRecord> = old.collect();
+        // What goes on goes on with what it began with.
+        if old.is_empty() || ledger.open_rollout(&self.name)?.is_some() {
+            return Ok(false);
+        }
+        let (polled, now) = (polled(desired), ledger.now());
+        let mut again = Vec::new();
+        for TagRecord { reference, .. } in old {
+            match polled.get(reference).filter(|_| before.contains_key(reference)) {
+                Some(every) => again.push((reference.clone(), *every)),
+                None => ledger.forget_tag(&self.name, reference)?,
+            }
+        }
+        {
+            let unanswered = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
+            again.retain(|(reference, every)| {
+                unanswered.due(&known, reference, *every).is_none_or(|due| due <= now)
+            });
+        }
+        self.ask(again, live).await?;
+        self.pins_changed(&before)?;
+        Ok(ledger.pins(&self.name)? != before)
     }
 
     /// Asks where tags lead, and puts the answers on record.
-    async fn ask(&self, tags: Vec<(String, Duration)>, live: &Release) -> Result<(), Failure> {
+    async fn ask(&self, tags: Vec<(String, Duration)>, live: Option<&Release>) -> Result<(), Failure> {
         let questions = {
             let known = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
             let question = |(reference, every): (String, Duration)| Question {
@@ -136,7 +186,7 @@ impl Handle {
         reference: &str,
         every: Duration,
         answer: Result<String, String>,
-        live: &Release,
+        live: Option<&Release>,
     ) -> Result<(), Failure> {
         let ledger = &self.context.ledger;
         let mut unanswered = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
@@ -155,8 +205,9 @@ impl Handle {
     }
 
     /// The digest under which the registry gave the image that runs, where it came from there.
-    fn digest_that_runs(&self, reference: &str, live: &Release) -> Result<Option<String>, Failure> {
-        let Some(service) = user_of(live, reference) else { return Ok(None) };
+    fn digest_that_runs(&self, reference: &str, live: Option<&Release>) -> Result<Option<String>, Failure> {
+        let using = live.and_then(|live| Some((live, user_of(live, reference)?)));
+        let Some((live, service)) = using else { return Ok(None) };
         let outputs = self.context.ledger.outputs(&self.name, &live.digest)?;
         let digest = outputs.digests.get(service).and_then(|digest| digest.split_once('@'));
         Ok(digest.map(|(_, digest)| digest.to_owned()))

@@ -25,7 +25,7 @@ impl Process {
     }
 
     /// Whether a container was made from what a reference leads to.
-    fn is_of(&self, name: &str, reference: &str) -> bool {
+    pub(super) fn is_of(&self, name: &str, reference: &str) -> bool {
         let world = self.machine.snapshot();
         let image = world.find(name).map(|it| &it.seen.image_id);
         image.is_some() && image == world.tags.get(reference)

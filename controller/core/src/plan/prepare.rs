@@ -11,9 +11,11 @@ use crate::release::{ImageSource, Release};
 /// The steps that are still to be prepared; empty when all is ready.
 pub(super) fn prepare(facts: &Facts<'_>, works: &[Work<'_>], schema: &SchemaMove) -> Plan {
     let mut steps = Vec::new();
-    // Whether a tag that moved leads to another image is known once that is there.
+    // Whether a tag that moved leads to another image is known once that is there; so with one that moved back, and has no pin any more.
     let moved = |work: &Work<'_>| {
-        facts.desired.pin(&work.name).is_some() && !facts.outputs.images.contains_key(&work.name)
+        let was_moved = facts.live.is_some_and(|live| live.pin(&work.name).is_some());
+        (was_moved || facts.desired.pin(&work.name).is_some())
+            && !facts.outputs.images.contains_key(&work.name)
     };
     let changes = works.iter().any(|work| work.replaced() || moved(work))
         || !matches!(schema, SchemaMove::Stay | SchemaMove::Keep(_));
