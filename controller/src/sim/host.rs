@@ -371,6 +371,7 @@ impl Engine for Machine {
     }
 
     async fn pull(&self, reference: &str, _progress: Progress<'_>) -> Result<Image, EngineError> {
+        self.look(|world| world.pulls.push(reference.to_owned()));
         if self.look(|world| world.registries_are_away) {
             let (image, reason) = (reference.to_owned(), "i/o timeout".to_owned());
             return Err(EngineError::PullFailed { image, reason, transient: true });

@@ -150,6 +150,11 @@ impl Story {
         self.with(CHECKED)
     }
 
+    /// With two services that share an image.
+    pub(super) fn with_two_caches(self) -> Self {
+        self.with_a_cache().with(&CHECKED.replace("cache:", "store:"))
+    }
+
     /// With a service whose tag is asked for every minute.
     pub(super) fn polled(self) -> Self {
         self.with(POLLED)

@@ -52,9 +52,9 @@ fn images(facts: &Facts<'_>, works: &[Work<'_>], steps: &mut Vec<Step>) {
     for work in works {
         let Some(source) = facts.desired.images.get(&work.name) else { continue };
         let reference = source.reference().to_owned();
-        if facts.outputs.images.contains_key(&work.name) && facts.image(&work.name).is_some()
-            || !seen.insert(reference.clone())
-        {
+        // What a repair leaves as it is needs no image.
+        let is_kept = facts.is_repair() && !work.replaced() && facts.outputs.images.contains_key(&work.name);
+        if is_kept || !lacks_image(facts, work) || !seen.insert(reference.clone()) {
             continue;
         }
         match source {
@@ -73,6 +73,11 @@ fn images(facts: &Facts<'_>, works: &[Work<'_>], steps: &mut Vec<Step>) {
             ),
         }
     }
+}
+
+/// Whether the image of a service is not there, or nobody knows whether the one that is there is the right one.
+pub(super) fn lacks_image(facts: &Facts<'_>, work: &Work<'_>) -> bool {
+    !facts.outputs.images.contains_key(&work.name) || facts.image(&work.name).is_none()
 }
 
 /// The service that has the `build:`; others may share its image.

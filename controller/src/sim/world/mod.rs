@@ -45,6 +45,8 @@ pub(super) struct World {
     pub(super) silent: BTreeSet<String>,
     /// Which tags registries were asked for.
     pub(super) asked: Vec<String>,
+    /// What was to be pulled.
+    pub(super) pulls: Vec<String>,
     /// Nothing can be pulled.
     pub(super) registries_are_away: bool,
     /// Who looks after a project, on record.
