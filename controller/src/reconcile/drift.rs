@@ -93,6 +93,19 @@ fn left_alone(held: &Held, facts: &Facts<'_>) -> BTreeSet<ServiceName> {
     if waiting.is_empty() { BTreeSet::from([held.service.clone()]) } else { waiting }
 }
 
+/// The services that are left alone for now of what a plan would put right.
+pub(super) fn held(
+    handle: &Handle,
+    live: &Release,
+    gathered: &Gathered,
+    plan: &Plan,
+) -> BTreeSet<ServiceName> {
+    let facts = gathered.facts(live, RolloutId(0));
+    let known = handle.drift.lock().unwrap_or_else(PoisonError::into_inner);
+    let held = known.restless.hold_off(plan, handle.context.ledger.now());
+    held.iter().flat_map(|held| left_alone(held, &facts)).collect()
+}
+
 /// Whether an operator's word is among the reasons for a pass.
 fn asked_for(reason: &str) -> bool {
     reason.split(", ").any(|one| one.starts_with("operator"))

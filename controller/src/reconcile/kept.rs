@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use super::app::{Handle, LOOK_EVERY, Next};
 use super::choose::{Choice, Chosen, choose};
+use super::drift::held;
 use super::pass::{Asked, go};
 use crate::rollout::{Failure, Gathered};
 
@@ -70,9 +71,13 @@ pub(super) async fn beside(
     reason: &str,
 ) -> Result<Next, Failure> {
     let (word, message) = match tried {
+        // The process goes down, or the project is another's: what is open stays so.
+        tried if handle.parked.is_cancelled() => return tried,
         Err(Failure::Blocked { reason: word, message }) if word != Reason::OwnedElsewhere => (word, message),
         Ok(Next::Retry(first)) if handle.only_made_ready()? => {
-            let needs_repair = handle.needs_repair(live).await?;
+            handle.is_refused_no_more();
+            // Where even that cannot be told, the try has said why.
+            let needs_repair = matches!(handle.needs_repair(live).await, Ok(true));
             let next =
                 if needs_repair { look_after(handle, asked, live, reason).await? } else { Next::Settled };
             return Ok(if is_quiet(&next) { Next::Retry(first) } else { next });
@@ -144,7 +149,12 @@ async fn look_after(
         }
         next => next?,
     };
-    handle.follow_tags(wanted, Some(live), next).await
+    let next = handle.follow_tags(wanted, Some(live), next).await?;
+    match asked.release {
+        // With a tag that moved it is another release, that may be tried.
+        Some(desired) => handle.follow_tags(desired, Some(live), next).await,
+        None => Ok(next),
+    }
 }
 
 impl Handle {
@@ -174,11 +184,16 @@ impl Handle {
         Ok(!schema_move(&gathered.facts(live, RolloutId(0))).moves())
     }
 
-    /// Whether what is live is not as it was left, and can be put right without another schema.
+    /// Whether what is live is not as it was left, and something of it can be put right now, without another schema.
     async fn needs_repair(&self, live: &Release) -> Result<bool, Failure> {
-        let gathered = Gathered::look(&self.context, live, Hints::default(), None).await?;
+        let mut gathered = Gathered::look(&self.context, live, Hints::default(), None).await?;
         let facts = gathered.facts(live, RolloutId(0));
-        Ok(!schema_move(&facts).moves() && make(&facts).is_ok_and(|plan| !plan.is_empty()))
+        if schema_move(&facts).moves() {
+            return Ok(false);
+        }
+        let Ok(plan) = make(&facts) else { return Ok(false) };
+        gathered.hints.held = held(self, live, &gathered, &plan);
+        Ok(make(&gathered.facts(live, RolloutId(0))).is_ok_and(|plan| !plan.is_empty()))
     }
 
     /// The release of the live commit with where its tags lead by now; `None` where that is the live release itself, or where that commit

@@ -108,8 +108,7 @@ pub(super) struct Asked<'a> {
 /// Goes to what was chosen, if anything has to be done for it.
 ///
 /// # Errors
-/// [`Failure::Blocked`] where that is refused, whether before anything was begun or by its rollout, which is closed then; it is no
-/// condition yet in the first case.
+/// [`Failure::Blocked`] where that is refused: before anything was begun, or by its rollout, which is closed then.
 pub(super) async fn go(
     handle: &Arc<Handle>,
     asked: &Asked<'_>,
@@ -271,7 +270,8 @@ async fn rollout(
     );
     let end = watched(Box::pin(run(&order)), watch).await;
     let refused = match &end {
-        End::Blocked { reason, message } if !repair => {
+        // Where something is live, that is looked after now.
+        End::Blocked { reason, message } if order.previous.is_some() && *reason != Reason::OwnedElsewhere => {
             Some(Failure::Blocked { reason: *reason, message: message.clone() })
         }
         _ => None,

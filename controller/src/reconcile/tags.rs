@@ -58,7 +58,7 @@ impl Handle {
         live: Option<&Release>,
         next: Next,
     ) -> Result<Next, Failure> {
-        if !matches!(next, Next::Settled | Next::LookAt(_) | Next::Held(_)) {
+        if !matches!(next, Next::Settled | Next::SettledUntil(_) | Next::LookAt(_) | Next::Held(_)) {
             return Ok(next);
         }
         if self.have_tags_moved(desired, live).await? {
@@ -67,6 +67,7 @@ impl Handle {
         let asked = self.tags_asked(desired, live)?.into_iter();
         Ok(match (next, asked.map(|(_, _, due)| due.unwrap_or(Timestamp::MIN)).min()) {
             (Next::Settled, Some(due)) => Next::SettledUntil(due),
+            (Next::SettledUntil(until), Some(due)) => Next::SettledUntil(until.min(due)),
             (Next::Held(until), Some(due)) => Next::Held(until.min(due)),
             (next, _) => next,
         })
