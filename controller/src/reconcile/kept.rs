@@ -13,7 +13,8 @@ use jiff::Timestamp;
 use super::app::{Handle, LOOK_EVERY, Next};
 use super::choose::{Choice, Chosen, choose};
 use super::drift::held;
-use super::pass::{Asked, go};
+use super::pass::{Asked, go, supersede};
+use crate::ledger::OpenRollout;
 use crate::rollout::{Failure, Gathered};
 
 /// How the journal calls what is done before anything that serves is touched.
@@ -74,7 +75,7 @@ pub(super) async fn beside(
         // The process goes down, or the project is another's: what is open stays so.
         tried if handle.parked.is_cancelled() => return tried,
         Err(Failure::Blocked { reason: word, message }) if word != Reason::OwnedElsewhere => (word, message),
-        Ok(Next::Retry(first)) if handle.only_made_ready()? => {
+        Ok(Next::Retry(first)) if handle.only_made_ready()? && handle.begun_for_another(asked)?.is_none() => {
             handle.is_refused_no_more();
             // Where even that cannot be told, the try has said why.
             let needs_repair = matches!(handle.needs_repair(live).await, Ok(true));
@@ -87,11 +88,14 @@ pub(super) async fn beside(
             return tried;
         }
     };
-    let is_untouched = handle.is_untouched(live).await;
+    let is_untouched = handle.is_untouched(asked, live).await;
     handle.refused(asked, (word, &message), matches!(is_untouched, Ok(true)));
     let next = match is_untouched {
         Ok(true) => look_after(handle, asked, live, reason).await,
-        Ok(false) => Ok(Next::Settled),
+        Ok(false) => {
+            supersede(handle, handle.begun_for_another(asked)?)?;
+            Ok(Next::Settled)
+        }
         Err(failure) => Err(failure),
     };
     let next = match next {
@@ -163,6 +167,12 @@ impl Handle {
         Ok(conditions.iter().any(|it| it.reason == Reason::RevertFailed))
     }
 
+    /// The open rollout, where that is of another release than the one that is asked for.
+    fn begun_for_another(&self, asked: &Asked<'_>) -> Result<Option<OpenRollout>, Failure> {
+        let open = self.context.ledger.open_rollout(&self.name)?;
+        Ok(open.filter(|open| asked.release.is_none_or(|desired| desired.digest != open.release)))
+    }
+
     /// Whether a rollout is open that has touched nothing that serves.
     fn only_made_ready(&self) -> Result<bool, Failure> {
         let ledger = &self.context.ledger;
@@ -175,9 +185,10 @@ impl Handle {
 
     /// Whether what is live can be looked after as if nothing else had been tried: no other rollout has touched what serves and is to go
     /// on, nothing was left that could not be put back, and the schema is the one that it needs.
-    async fn is_untouched(&self, live: &Release) -> Result<bool, Failure> {
+    async fn is_untouched(&self, asked: &Asked<'_>, live: &Release) -> Result<bool, Failure> {
         let is_open = self.context.ledger.open_rollout(&self.name)?.is_some();
-        if self.could_not_put_back()? || is_open && !self.only_made_ready()? {
+        let is_own = is_open && self.begun_for_another(asked)?.is_none();
+        if self.could_not_put_back()? || is_own && !self.only_made_ready()? {
             return Ok(false);
         }
         let gathered = Gathered::look(&self.context, live, Hints::default(), None).await?;

@@ -124,13 +124,28 @@ pub(super) async fn go(
         }
         return Ok(idle());
     };
-    let open = supersede(handle, open, target)?;
+    let is_own = open.as_ref().is_some_and(|open| open.release == target.digest);
+    let (open, other) = if is_own { (open, None) } else { (None, open) };
+    if let Some(open) = &open {
+        ledger.interrupt_steps(open.id)?;
+    }
     sweep(&handle.context, target).await?;
     let mut gathered =
         Gathered::look(&handle.context, target, Hints::default(), open.as_ref().map(|open| open.id)).await?;
     handle.observed(target, &gathered);
     let id = open.as_ref().map_or(RolloutId(0), |open| open.id);
     let mut plan = make(&gathered.facts(target, id));
+    // Its rollout begins with putting back what is live.
+    let goes_back = match (&plan, &gathered.live) {
+        (Err(blocked), Some(live)) if blocked.reason == Reason::DatabaseDiverged => {
+            leads_back(&handle.context, live).await?
+        }
+        _ => false,
+    };
+    // Where it is refused, what was begun for the release that is live goes on.
+    if plan.is_ok() || goes_back || gathered.live.is_none() {
+        supersede(handle, other)?;
+    }
     let is_live = gathered.live.as_ref().is_some_and(|live| live.digest == target.digest);
     if is_live {
         let whole = plan.as_ref().ok();
@@ -143,15 +158,7 @@ pub(super) async fn go(
         }
     }
     let repair = plan.as_ref().ok().filter(|_| is_live).cloned();
-    let plan = match (plan, &gathered.live) {
-        // Its rollout begins with putting back what is live.
-        (Err(blocked), Some(live))
-            if blocked.reason == Reason::DatabaseDiverged && leads_back(&handle.context, live).await? =>
-        {
-            None
-        }
-        (plan, _) => Some(plan?),
-    };
+    let plan = if goes_back { None } else { Some(plan?) };
     if plan.as_ref().is_some_and(Plan::is_empty) && open.is_none() {
         return settled(handle, asked, target).await.map(|()| idle());
     }
@@ -169,21 +176,14 @@ pub(super) async fn go(
 }
 
 /// A rollout of something else than what is wanted now is over.
-fn supersede(
-    handle: &Handle,
-    open: Option<OpenRollout>,
-    target: &Release,
-) -> Result<Option<OpenRollout>, Failure> {
+pub(super) fn supersede(handle: &Handle, other: Option<OpenRollout>) -> Result<(), Failure> {
     let ledger = &handle.context.ledger;
-    let Some(open) = open else { return Ok(None) };
-    ledger.interrupt_steps(open.id)?;
-    if open.release == target.digest {
-        return Ok(Some(open));
-    }
-    ledger.finish_rollout(open.id, Outcome::Cancelled, Some("something newer is wanted"))?;
-    let seconds = super::view::rollout_seconds(ledger, &handle.name, open.id)?;
+    let Some(other) = other else { return Ok(()) };
+    ledger.interrupt_steps(other.id)?;
+    ledger.finish_rollout(other.id, Outcome::Cancelled, Some("something newer is wanted"))?;
+    let seconds = super::view::rollout_seconds(ledger, &handle.name, other.id)?;
     handle.context.metrics.rollout_finished(&handle.name, Outcome::Cancelled, seconds);
-    Ok(None)
+    Ok(())
 }
 
 /// Nothing to do: what is live is what is wanted; its revision moves on.

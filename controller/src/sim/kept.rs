@@ -1,11 +1,13 @@
 //! What is live is looked after while the branch asks for what it cannot be taken to, and the branch is followed again once it can.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use evenkeel_core::status::{AppStatus, Outcome, Reason, Sync};
 use tokio::time::sleep;
 
-use super::enumerate::block_on;
+use super::enumerate::{block_on, full};
+use super::image::{Image, Moment};
 use super::oracle::faults_of;
 use super::process::{Circumstances, Process};
 use super::stage::{Stage, history, told};
@@ -181,6 +183,54 @@ fn what_is_live_is_looked_after_while_a_commit_is_refused() {
             assert_eq!(faults_of(&process, 1), Vec::<String>::new(), "{}", told(&process, hindrance.name));
         });
     }
+}
+
+/// Of the crashes, an ordinary run takes one in so many.
+const CRASHES: usize = 5;
+
+/// What was begun for the live commit comes to its end, whatever is wanted then and cannot be gone to.
+#[test]
+fn a_crash_while_a_tag_is_followed_beside_a_refused_commit_changes_no_end() {
+    let story = Story::of("a crash beside").polled().runs_already();
+    let story = story.and(|commit| compose(commit, "postgres:15", "postgres:16"));
+    let mut failures = Vec::new();
+    block_on(async {
+        let stage = Stage::set(&story);
+        let before = stage.start(&stage.beginning().await, 1, Circumstances::default());
+        before.until("refused", |it| it.says(Reason::PreflightFailed).contains("allowMajorUpgrade")).await;
+        before.leads_to("sha256:moved");
+        before.meddle_with("shop-worker-1", World::remove);
+        let beginning = before.killed();
+        let images: Arc<Mutex<Vec<Image>>> = Arc::default();
+        let sink = Arc::clone(&images);
+        let take = move |moment: &mut Moment<'_>| sink.lock().unwrap().push(moment.image());
+        let how = Circumstances { sink: Some(Box::new(take)), ..Circumstances::default() };
+        let process = stage.start(&beginning, 1, how);
+        let is_done = |it: &Process| {
+            it.is_of("shop-poller-1", MOVED)
+                && it.runs("shop-worker-1")
+                && it.ledger.open_rollout(&it.app).unwrap().is_none()
+        };
+        process.until("followed", is_done).await;
+        let rollouts = process.rollouts();
+        drop(process);
+        let images = std::mem::take(&mut *images.lock().unwrap());
+        assert!(images.len() > 20, "there is something to crash in");
+        for image in images.iter().step_by(if full() { 1 } else { CRASHES }) {
+            let mut left = image.clone();
+            left.world.locks.clear();
+            let process = stage.start(&left, 1, Circumstances::default());
+            process.until("followed", is_done).await;
+            let mut faults = faults_of(&process, 1);
+            if process.rollouts() != rollouts {
+                faults.push(format!("{} rollouts instead of {rollouts}", process.rollouts()));
+            }
+            if !faults.is_empty() {
+                failures.push(told(&process, &format!("after {}: {}", image.place, faults.join("; "))));
+            }
+        }
+    });
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
 /// It is rolled out as long as nothing is to be put right, and begun anew after that.
