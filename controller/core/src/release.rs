@@ -147,6 +147,13 @@ impl Outputs {
     }
 }
 
+/// Whether an image came from a reference's registry, but not under this digest: then it is not what the tag leads to.
+pub fn is_another(reference: &str, image: &Image, digest: &str) -> bool {
+    let own = image.digests.iter().filter(|it| repository(it) == repository(reference));
+    let mut digests = own.filter_map(|it| it.split_once('@')).map(|(_, digest)| digest).peekable();
+    digests.peek().is_some() && digests.all(|it| it != digest)
+}
+
 /// A reference without tag and digest, and without what Docker Hub's names may leave out.
 fn repository(reference: &str) -> &str {
     let name = reference.split_once('@').map_or(reference, |(name, _)| name);

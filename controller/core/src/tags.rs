@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::compose::PullPolicy;
+use crate::compose::{PullPolicy, Service};
 use crate::manifest::Tags;
 use crate::name::ServiceName;
 use crate::release::{ImageSource, Release};
@@ -37,6 +37,21 @@ pub fn user_of<'r>(release: &'r Release, reference: &str) -> Option<&'r ServiceN
     services.filter(|(_, it)| it.image.as_deref() == Some(reference)).map(|(name, _)| name).next()
 }
 
+/// Where the tags led that a release was read with, those that had moved.
+pub fn read_with(release: &Release) -> Pins {
+    let services = release.project.services.iter();
+    let pin = |(name, it): (&ServiceName, &Service)| Some((it.image.clone()?, release.pin(name)?.to_owned()));
+    services.filter_map(pin).collect()
+}
+
+/// The registry that a reference leads to: what stands before the first slash where that can be a host, as the engine reads it
+/// (`distribution/reference`, `splitDockerDomain`), else Docker Hub.
+pub fn registry(reference: &str) -> &str {
+    let host = reference.split_once('/').map(|(host, _)| host);
+    let host = host.filter(|host| host.contains(['.', ':']) || *host == "localhost");
+    host.filter(|host| *host != "index.docker.io").unwrap_or("docker.io")
+}
+
 /// A reference with a digest in the place of its tag.
 pub fn pinned(reference: &str, digest: &str) -> String {
     let (place, name) = reference.rsplit_once('/').map_or(("", reference), |(place, name)| (place, name));
@@ -59,6 +74,20 @@ mod tests {
             ("registry:5000/team/app:1", "registry:5000/team/app@sha256:ab"),
         ] {
             assert_eq!(pinned(reference, "sha256:ab"), expected);
+        }
+    }
+
+    #[test]
+    fn whose_a_reference_is() {
+        for (reference, expected) in [
+            ("redis:7", "docker.io"),
+            ("team/app", "docker.io"),
+            ("index.docker.io/library/redis", "docker.io"),
+            ("registry:5000/team/app:1", "registry:5000"),
+            ("localhost/app", "localhost"),
+            ("ghcr.io/team/app@sha256:ab", "ghcr.io"),
+        ] {
+            assert_eq!(registry(reference), expected);
         }
     }
 
@@ -90,6 +119,7 @@ mod tests {
         assert_eq!(one.digest, of(&pins("1")).digest);
         let (a, b) = (ServiceName::new("a"), ServiceName::new("b"));
         assert_eq!((plain.pin(&a), one.pin(&a), one.pin(&b)), (None, Some("redis@sha256:1"), None));
+        assert_eq!((read_with(&plain), read_with(&one)), (Pins::new(), pins("1")));
         // Whether its container is another one is told by the image that is found there.
         assert_eq!(plain.configs, one.configs);
         assert_eq!(

@@ -33,7 +33,7 @@ impl Plan {
             Format::Table if plans.is_empty() => out.line("no application yet")?,
             Format::Table => plans.iter().try_for_each(|plan| show(plan, out))?,
         }
-        let changes = plans.iter().any(|plan| !plan.empty);
+        let changes = plans.iter().any(|plan| !plan.empty || waits(plan));
         Ok(if changes { ExitCode::from(CHANGES) } else { ExitCode::SUCCESS })
     }
 }
@@ -61,9 +61,18 @@ fn show(plan: &PlanReport, out: &mut Out) -> Result<(), CliError> {
     Ok(())
 }
 
+/// Whether another release is asked for, and nothing can be done towards it.
+fn waits(plan: &PlanReport) -> bool {
+    plan.empty && plan.to.is_some() && plan.to != plan.from
+}
+
 fn headline(plan: &PlanReport) -> String {
     let at =
         plan.revision.as_ref().map(|revision| format!(" (commit {})", revision.short())).unwrap_or_default();
+    if waits(plan) {
+        let (from, to) = (short(plan.from.as_ref()), short(plan.to.as_ref()));
+        return format!("{}: release {to}{at} cannot be rolled out now, {from} stays", plan.app);
+    }
     if plan.empty {
         return format!("{}: nothing to do, release {} runs{at}", plan.app, short(plan.to.as_ref()));
     }

@@ -125,6 +125,18 @@ convertik: 111111111111 → 222222222222 (commit bbbbbbbbbbbb), deploy, the sche
     let (text, code) = run(&idle.path, "plan convertik").await;
     assert_eq!(code.unwrap(), ExitCode::SUCCESS);
     assert_eq!(text, "convertik: nothing to do, release 111111111111 runs (commit bbbbbbbbbbbb)\n");
+    let refused = Some("the external network gone does not exist".to_owned());
+    let waits = serve(&Arc::new(Fake { changes: false, refused, ..Fake::default() }));
+    let (text, code) = run(&waits.path, "plan convertik").await;
+    assert_eq!(code.unwrap(), ExitCode::from(1));
+    assert_eq!(
+        text,
+        "\
+convertik: release 222222222222 (commit bbbbbbbbbbbb) cannot be rolled out now, 111111111111 stays
+  held back:
+    - the external network gone does not exist
+"
+    );
 }
 
 #[tokio::test]

@@ -57,6 +57,14 @@ impl Ledger {
         })
     }
 
+    /// Forgets a tag that nobody asks for any more: it is asked for as if for the first time once somebody does.
+    pub(crate) fn forget_tag(&self, app: &AppName, reference: &str) -> Result<(), LedgerError> {
+        self.write(|tx, _| {
+            tx.execute("DELETE FROM tags WHERE app = ?1 AND reference = ?2", [app.as_str(), reference])?;
+            Ok(())
+        })
+    }
+
     /// Where the tags lead that have moved since they were first asked for.
     pub(crate) fn pins(&self, app: &AppName) -> Result<Pins, LedgerError> {
         let moved = |tag: TagRecord| match (tag.base, tag.digest) {

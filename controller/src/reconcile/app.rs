@@ -149,11 +149,17 @@ impl Handle {
         std::mem::take(&mut *self.reasons.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Watches the host files that a release reads, and no others.
-    pub(super) fn watch(&self, release: &Release) {
-        *self.project.lock().unwrap_or_else(PoisonError::into_inner) = Some(release.project.name.to_string());
-        self.uses(release);
-        let wanted: BTreeSet<String> = release.project.host_files.iter().cloned().collect();
+    /// Watches the host files that releases read, and no others. The first is the one that is wanted.
+    pub(super) fn watch<'r>(&self, releases: impl Iterator<Item = &'r Release>) {
+        let releases: Vec<&Release> = releases.collect();
+        if let Some(release) = releases.first() {
+            let project = Some(release.project.name.to_string());
+            *self.project.lock().unwrap_or_else(PoisonError::into_inner) = project;
+        }
+        let used = releases.iter().flat_map(|release| self.uses(release)).collect();
+        *self.names.lock().unwrap_or_else(PoisonError::into_inner) = used;
+        let wanted: BTreeSet<String> =
+            releases.iter().flat_map(|release| release.project.host_files.iter().cloned()).collect();
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         for file in wanted.difference(&watched) {
             self.watches.watch(Target::File(file.into()));
@@ -165,7 +171,7 @@ impl Handle {
     }
 
     /// What the release uses at the engine beside its containers.
-    fn uses(&self, release: &Release) {
+    fn uses(&self, release: &Release) -> BTreeSet<String> {
         let project = &release.project;
         let mut names = BTreeSet::from([evenkeel_core::plan::backstage(&project.name)]);
         names.extend(project.networks.values().map(|network| network.name.clone()));
@@ -176,7 +182,7 @@ impl Handle {
         if let Ok(outputs) = self.context.ledger.outputs(&self.name, &release.digest) {
             names.extend(outputs.images.values().map(ToString::to_string));
         }
-        *self.names.lock().unwrap_or_else(PoisonError::into_inner) = names;
+        names
     }
 
     /// What it uses, for a moment.
@@ -236,6 +242,13 @@ pub(super) enum Next {
     Held(jiff::Timestamp),
     /// Another try, later and later; the first wait.
     Retry(Duration),
+    /// What is live is as it should be, and what the branch asks for is refused: it is tried again later and later.
+    Refused {
+        /// The first wait.
+        first: Duration,
+        /// When what is live is to be looked at again, where that is known.
+        until: Option<jiff::Timestamp>,
+    },
     /// Another look at once: the world has changed meanwhile.
     Again,
 }
@@ -245,6 +258,7 @@ pub(super) enum Next {
 /// Cancel-safe: a pass is never dropped in the middle; it is told to end through `parked`.
 pub(super) async fn work(handle: Arc<Handle>) {
     let mut backoff = Backoff { tries: 0 };
+    let mut refused = Backoff { tries: 0 };
     let mut tip = handle.tip.subscribe();
     let mut wait = Duration::ZERO;
     let mut because = "start";
@@ -258,7 +272,7 @@ pub(super) async fn work(handle: Arc<Handle>) {
                 }
                 changed = tip.changed() => {
                     if changed.is_err() { return }
-                    backoff.tries = 0;
+                    (backoff.tries, refused.tries) = (0, 0);
                     handle.trigger(&format!("commit {}", handle.tip.borrow().revision.short()));
                     break
                 }
@@ -268,7 +282,7 @@ pub(super) async fn work(handle: Arc<Handle>) {
         tip.borrow_and_update();
         let reasons = handle.take();
         if reasons.fresh {
-            backoff.tries = 0;
+            (backoff.tries, refused.tries) = (0, 0);
         }
         let reason = if reasons.pending.is_empty() {
             because.to_owned()
@@ -289,11 +303,11 @@ pub(super) async fn work(handle: Arc<Handle>) {
         because = "look";
         wait = match next {
             Next::Settled => {
-                backoff.tries = 0;
+                (backoff.tries, refused.tries) = (0, 0);
                 handle.pulse.wait()
             }
             Next::SettledUntil(at) => {
-                backoff.tries = 0;
+                (backoff.tries, refused.tries) = (0, 0);
                 until(at, handle.context.ledger.now()).max(LOOK_EVERY).min(handle.pulse.wait())
             }
             Next::Again => Duration::ZERO,
@@ -303,6 +317,15 @@ pub(super) async fn work(handle: Arc<Handle>) {
                 because = "retry";
                 handle.forget_own_events().await;
                 backoff.next(first)
+            }
+            Next::Refused { first, until: live } => {
+                because = "retry";
+                backoff.tries = 0;
+                if !rolling.is_zero() {
+                    handle.forget_own_events().await;
+                }
+                let wait = refused.next(first);
+                live.map_or(wait, |at| wait.min(until(at, handle.context.ledger.now())))
             }
         };
     }

@@ -28,11 +28,13 @@ pub(super) struct Chosen<'a> {
     pub(super) conditions: Vec<Condition>,
     /// When to look again, where that is known.
     pub(super) look_again: Option<Timestamp>,
+    /// What the branch asks for has failed before.
+    pub(super) quarantined: bool,
 }
 
 /// Chooses. Windows and quarantine hold new releases back; what is live is kept in repair all the same.
 pub(super) fn choose<'a>(choice: &Choice<'a>) -> Chosen<'a> {
-    let mut chosen = Chosen { target: Some(choice.desired), conditions: Vec::new(), look_again: None };
+    let mut chosen = Chosen::of(Some(choice.desired));
     let is_live = choice.live.is_some_and(|live| live.digest == choice.desired.digest);
     if let Some(message) = choice.stuck {
         chosen.condition(Reason::RevertFailed, message.to_owned(), choice.now);
@@ -51,6 +53,7 @@ pub(super) fn choose<'a>(choice: &Choice<'a>) -> Chosen<'a> {
     if let Some(entry) = choice.quarantine.iter().find(|entry| entry.release == choice.desired.digest) {
         chosen.condition(Reason::Quarantined, quarantined(entry), entry.since);
         chosen.target = choice.live;
+        chosen.quarantined = true;
         return chosen;
     }
     let windows = &choice.desired.manifest.spec.windows;
@@ -63,7 +66,12 @@ pub(super) fn choose<'a>(choice: &Choice<'a>) -> Chosen<'a> {
     chosen
 }
 
-impl Chosen<'_> {
+impl<'a> Chosen<'a> {
+    /// Nothing stands against it.
+    pub(super) fn of(target: Option<&'a Release>) -> Self {
+        Self { target, conditions: Vec::new(), look_again: None, quarantined: false }
+    }
+
     fn condition(&mut self, reason: Reason, message: String, since: Timestamp) {
         self.conditions.push(Condition { reason, message, since });
     }

@@ -287,10 +287,30 @@ async fn report(handle: &Arc<Handle>) -> Result<PlanReport, ControlError> {
     }
     match make(&gathered.facts(&release, RolloutId(0))) {
         Ok(plan) => fill(&mut report, plan, &gathered, &release),
-        Err(blocked) => report.conditions.push(blocked.message),
+        Err(blocked) => {
+            // The last look may have said it already.
+            if !report.conditions.iter().any(|said| said.contains(&blocked.message)) {
+                report.conditions.push(blocked.message);
+            }
+            report.notes.extend(drift_beside(handle, &gathered, &release).await?);
+        }
     }
     report.commits = commits(handle, &release).await;
     Ok(report)
+}
+
+/// What is put right meanwhile of what is live, where that is another release than the one that is asked for.
+async fn drift_beside(
+    handle: &Handle,
+    gathered: &Gathered,
+    asked: &Release,
+) -> Result<Vec<String>, ControlError> {
+    let Some(live) = gathered.live.as_ref().filter(|live| live.digest != asked.digest) else {
+        return Ok(Vec::new());
+    };
+    let gathered = Gathered::look(&handle.context, live, Hints::default(), None).await.map_err(failure)?;
+    let drifts = evenkeel_core::plan::drift::found(&gathered.facts(live, RolloutId(0)));
+    Ok(drifts.iter().map(|drift| format!("drift: {drift}")).collect())
 }
 
 fn fill(report: &mut PlanReport, plan: Plan, gathered: &Gathered, release: &Release) {

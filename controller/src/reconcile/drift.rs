@@ -5,13 +5,13 @@ use std::sync::PoisonError;
 
 use evenkeel_core::name::{RolloutId, ServiceName};
 use evenkeel_core::plan::drift::{Drift, Healing, Kind, entry, found};
-use evenkeel_core::plan::{Plan, Stage, make};
+use evenkeel_core::plan::{Facts, Plan, Stage, make, waiting_for};
 use evenkeel_core::release::Release;
 use evenkeel_core::status::Reason;
 use jiff::Timestamp;
 
 use super::app::Handle;
-use super::restless::Restless;
+use super::restless::{Held, Restless};
 use crate::rollout::Gathered;
 
 /// What is known of drift from earlier looks. In memory only: after a restart of evenkeel it is found, and counted, once more.
@@ -60,7 +60,7 @@ pub(super) fn notice(handle: &Handle, live: &Release, gathered: &mut Gathered, l
     let whole = look.whole.filter(|plan| !plan.is_empty() && !is_begun(plan));
     let may_wait = whole.filter(|_| !asked_for(look.reason));
     let held = may_wait.map(|plan| known.restless.hold_off(plan, now)).unwrap_or_default();
-    gathered.hints.held = held.iter().map(|held| held.service.clone()).collect();
+    gathered.hints.held = held.iter().flat_map(|held| left_alone(held, &gathered.facts(live, id))).collect();
     let until = held.iter().map(|held| held.until).min();
     let others = until.and_then(|_| make(&gathered.facts(live, id)).ok()).filter(|plan| !plan.is_empty());
     let begins = if held.is_empty() { whole } else { others.as_ref() };
@@ -85,6 +85,25 @@ pub(super) fn notice(handle: &Handle, live: &Release, gathered: &mut Gathered, l
     drop(known);
     show(handle, &drifts, &gathered.hints.held);
     Looked { until, others }
+}
+
+/// An image that is not to be asked for yet is asked for by none of the services that need it.
+fn left_alone(held: &Held, facts: &Facts<'_>) -> BTreeSet<ServiceName> {
+    let waiting = held.image.as_ref().map(|image| waiting_for(facts, image)).unwrap_or_default();
+    if waiting.is_empty() { BTreeSet::from([held.service.clone()]) } else { waiting }
+}
+
+/// The services that are left alone for now of what a plan would put right.
+pub(super) fn held(
+    handle: &Handle,
+    live: &Release,
+    gathered: &Gathered,
+    plan: &Plan,
+) -> BTreeSet<ServiceName> {
+    let facts = gathered.facts(live, RolloutId(0));
+    let known = handle.drift.lock().unwrap_or_else(PoisonError::into_inner);
+    let held = known.restless.hold_off(plan, handle.context.ledger.now());
+    held.iter().flat_map(|held| left_alone(held, &facts)).collect()
 }
 
 /// Whether an operator's word is among the reasons for a pass.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use evenkeel_core::name::{InstanceId, ProjectName, Revision};
 use evenkeel_core::release::DigestKey;
-use evenkeel_core::status::Condition;
+use evenkeel_core::status::{AppStatus, Condition};
 use tokio_util::sync::CancellationToken;
 
 use super::app::{Handle, Next, Start, Tip};
@@ -49,7 +49,7 @@ impl Driver {
         // Boxed: a test makes many passes in one function, and its stack is small.
         match Box::pin(reconcile(&self.0, reason)).await {
             Next::Settled | Next::SettledUntil(_) | Next::LookAt(_) => None,
-            Next::Retry(first) => Some(first),
+            Next::Retry(first) | Next::Refused { first, .. } => Some(first),
             Next::Held(until) => Some(super::app::until(until, self.0.context.ledger.now())),
             Next::Again => Some(Duration::ZERO),
         }
@@ -58,6 +58,11 @@ impl Driver {
     /// What holds, as status shows it.
     pub(crate) fn conditions(&self) -> Vec<Condition> {
         self.0.status().map(|status| status.conditions).unwrap_or_default()
+    }
+
+    /// The whole status.
+    pub(crate) fn status(&self) -> AppStatus {
+        self.0.status().unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// An operator makes it the owner of a project.

@@ -7,6 +7,7 @@ use evenkeel_core::name::ImageId;
 use evenkeel_core::plan::backstage;
 use evenkeel_core::release::Release;
 use evenkeel_core::status::Reason;
+use evenkeel_core::tags::Pins;
 
 use super::app::Handle;
 use super::desired;
@@ -58,14 +59,26 @@ impl Handle {
     /// When the ledger fails.
     pub(super) async fn live_as_read_now(&self) -> Result<Option<Release>, Failure> {
         let Some(recorded) = live(self)? else { return Ok(None) };
-        let revision = self.context.ledger.app(&self.name)?.live_revision;
-        let revision = revision.unwrap_or_else(|| recorded.revision.clone());
         let pins = self.context.ledger.pins(&self.name)?;
-        match desired::release(&self.source, &revision, &recorded.manifest_path, &self.key, &pins).await {
+        Ok(Some(self.live_read_with(&recorded, &pins).await?.unwrap_or(recorded)))
+    }
+
+    /// The release of the live commit, with its tags leading there; `None` where that commit cannot be read any more.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub(super) async fn live_read_with(
+        &self,
+        live: &Release,
+        pins: &Pins,
+    ) -> Result<Option<Release>, Failure> {
+        let revision = self.context.ledger.app(&self.name)?.live_revision;
+        let revision = revision.unwrap_or_else(|| live.revision.clone());
+        match desired::release(&self.source, &revision, &live.manifest_path, &self.key, pins).await {
             Ok(read) => Ok(Some(read.release)),
             Err(faults) => {
                 tracing::warn!(app = %self.name, %faults, "the live commit cannot be read any more");
-                Ok(Some(recorded))
+                Ok(None)
             }
         }
     }

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::app::{Handle, LOOK_EVERY, Next};
 use super::choose::{Choice, Chosen, choose};
 use super::drift::{Look, notice};
-use super::{desired, unfinished};
+use super::{desired, kept, unfinished};
 use crate::ledger::OpenRollout;
 use crate::rollout::{End, Failure, Gathered, Order, leads_back, outcome, remarks, run, sweep};
 
@@ -61,10 +61,14 @@ async fn pass(handle: &Arc<Handle>, reason: &str) -> Result<Next, Failure> {
     if handle.is_let_go_of().await? {
         return Ok(Next::Again);
     }
-    let Some(desired) = desired_release(handle).await? else { return keep_live(handle).await };
-    ledger.put_release(&desired)?;
-    handle.watch(&desired);
+    let revision = handle.tip.borrow().revision.clone();
     let live = live(handle)?;
+    let Some(desired) = desired_release(handle, live.as_ref()).await? else {
+        let asked = Asked { revision: &revision, release: None };
+        return kept::instead_of_unreadable(handle, &asked, live.as_ref(), reason).await;
+    };
+    ledger.put_release(&desired)?;
+    handle.watch([&desired].into_iter().chain(&live));
     let quarantine = ledger.quarantined(&handle.name)?;
     let record = ledger.app(&handle.name)?;
     let stuck = super::view::stuck(ledger, &handle.name, &desired)?;
@@ -78,15 +82,36 @@ async fn pass(handle: &Arc<Handle>, reason: &str) -> Result<Next, Failure> {
     });
     handle.saw(&desired, &chosen.conditions);
     handle.owns(chosen.target.unwrap_or(&desired)).await?;
+    let asked = Asked { revision: &desired.revision, release: Some(&desired) };
+    if chosen.quarantined {
+        return kept::instead_of_quarantined(handle, &asked, live.as_ref(), reason).await;
+    }
+    let next = go(handle, &asked, &chosen, reason).await;
+    if let (Some(live), Some(target)) = (&live, chosen.target)
+        && live.digest != target.digest
+    {
+        let next = kept::beside(handle, &asked, live, next, reason).await?;
+        return handle.follow_tags(&desired, Some(live), next).await;
+    }
     // What runs is put right before anybody is asked whether there is something newer.
-    let next = go(handle, &desired, &chosen, reason).await?;
-    handle.follow_tags(&desired, live.as_ref(), next).await
+    handle.follow_tags(&desired, live.as_ref(), next?).await
+}
+
+/// What the branch asks for.
+pub(super) struct Asked<'a> {
+    /// Its tip.
+    pub(super) revision: &'a Revision,
+    /// What that means; `None` where it cannot be read.
+    pub(super) release: Option<&'a Release>,
 }
 
 /// Goes to what was chosen, if anything has to be done for it.
-async fn go(
+///
+/// # Errors
+/// [`Failure::Blocked`] where that is refused: before anything was begun, or by its rollout, which is closed then.
+pub(super) async fn go(
     handle: &Arc<Handle>,
-    desired: &Release,
+    asked: &Asked<'_>,
     chosen: &Chosen<'_>,
     reason: &str,
 ) -> Result<Next, Failure> {
@@ -94,16 +119,33 @@ async fn go(
     let idle = || chosen.look_again.map_or(Next::Settled, Next::LookAt);
     let open = ledger.open_rollout(&handle.name)?;
     let Some(target) = chosen.target else {
-        handle.look(desired).await?;
+        if let Some(desired) = asked.release {
+            handle.look(desired).await?;
+        }
         return Ok(idle());
     };
-    let open = supersede(handle, open, target)?;
+    let is_own = open.as_ref().is_some_and(|open| open.release == target.digest);
+    let (open, other) = if is_own { (open, None) } else { (None, open) };
+    if let Some(open) = &open {
+        ledger.interrupt_steps(open.id)?;
+    }
     sweep(&handle.context, target).await?;
     let mut gathered =
         Gathered::look(&handle.context, target, Hints::default(), open.as_ref().map(|open| open.id)).await?;
     handle.observed(target, &gathered);
     let id = open.as_ref().map_or(RolloutId(0), |open| open.id);
     let mut plan = make(&gathered.facts(target, id));
+    // Its rollout begins with putting back what is live.
+    let goes_back = match (&plan, &gathered.live) {
+        (Err(blocked), Some(live)) if blocked.reason == Reason::DatabaseDiverged => {
+            leads_back(&handle.context, live).await?
+        }
+        _ => false,
+    };
+    // Where it is refused, what was begun for the release that is live goes on.
+    if plan.is_ok() || goes_back || gathered.live.is_none() {
+        supersede(handle, other)?;
+    }
     let is_live = gathered.live.as_ref().is_some_and(|live| live.digest == target.digest);
     if is_live {
         let whole = plan.as_ref().ok();
@@ -116,25 +158,17 @@ async fn go(
         }
     }
     let repair = plan.as_ref().ok().filter(|_| is_live).cloned();
-    let plan = match (plan, &gathered.live) {
-        // Its rollout begins with putting back what is live.
-        (Err(blocked), Some(live))
-            if blocked.reason == Reason::DatabaseDiverged && leads_back(&handle.context, live).await? =>
-        {
-            None
-        }
-        (plan, _) => Some(plan?),
-    };
+    let plan = if goes_back { None } else { Some(plan?) };
     if plan.as_ref().is_some_and(Plan::is_empty) && open.is_none() {
-        return settled(handle, desired, target).await.map(|()| idle());
+        return settled(handle, asked, target).await.map(|()| idle());
     }
     handle.owns(target).await?;
     handle.forget_passing_conditions();
     let began = std::time::Instant::now();
     let held = std::mem::take(&mut gathered.hints.held);
-    let wanted = Wanted { target, read: &desired.revision, held };
+    let wanted = Wanted { target, read: asked.revision, held };
     let next = rollout(handle, &wanted, open, gathered.live.clone(), &why(reason, repair.as_ref())).await;
-    *handle.rolling.lock().unwrap_or_else(PoisonError::into_inner) = began.elapsed();
+    *handle.rolling.lock().unwrap_or_else(PoisonError::into_inner) += began.elapsed();
     Ok(match next? {
         Next::Settled => Next::Again,
         next => next,
@@ -142,31 +176,24 @@ async fn go(
 }
 
 /// A rollout of something else than what is wanted now is over.
-fn supersede(
-    handle: &Handle,
-    open: Option<OpenRollout>,
-    target: &Release,
-) -> Result<Option<OpenRollout>, Failure> {
+pub(super) fn supersede(handle: &Handle, other: Option<OpenRollout>) -> Result<(), Failure> {
     let ledger = &handle.context.ledger;
-    let Some(open) = open else { return Ok(None) };
-    ledger.interrupt_steps(open.id)?;
-    if open.release == target.digest {
-        return Ok(Some(open));
-    }
-    ledger.finish_rollout(open.id, Outcome::Cancelled, Some("something newer is wanted"))?;
-    let seconds = super::view::rollout_seconds(ledger, &handle.name, open.id)?;
+    let Some(other) = other else { return Ok(()) };
+    ledger.interrupt_steps(other.id)?;
+    ledger.finish_rollout(other.id, Outcome::Cancelled, Some("something newer is wanted"))?;
+    let seconds = super::view::rollout_seconds(ledger, &handle.name, other.id)?;
     handle.context.metrics.rollout_finished(&handle.name, Outcome::Cancelled, seconds);
-    Ok(None)
+    Ok(())
 }
 
 /// Nothing to do: what is live is what is wanted; its revision moves on.
-async fn settled(handle: &Handle, desired: &Release, target: &Release) -> Result<(), Failure> {
+async fn settled(handle: &Handle, asked: &Asked<'_>, target: &Release) -> Result<(), Failure> {
     let ledger = &handle.context.ledger;
-    if desired.digest == target.digest {
+    if asked.release.is_some_and(|desired| desired.digest == target.digest) {
         handle.release_holds()?;
         // The branch may have moved on while this pass looked, to a commit that nobody has read yet.
         let revision = handle.tip.borrow().revision.clone();
-        if desired.revision == revision && ledger.app(&handle.name)?.live_revision.as_ref() != Some(&revision)
+        if *asked.revision == revision && ledger.app(&handle.name)?.live_revision.as_ref() != Some(&revision)
         {
             ledger.set_live(&handle.name, &target.digest, &revision)?;
             ledger.record_event(
@@ -242,7 +269,15 @@ async fn rollout(
         handle.keep_owning(&order),
     );
     let end = watched(Box::pin(run(&order)), watch).await;
-    record(handle, &order, end).await
+    let refused = match &end {
+        // Where something is live, that is looked after now.
+        End::Blocked { reason, message } if order.previous.is_some() && *reason != Reason::OwnedElsewhere => {
+            Some(Failure::Blocked { reason: *reason, message: message.clone() })
+        }
+        _ => None,
+    };
+    let next = record(handle, &order, end).await?;
+    refused.map_or(Ok(next), Err)
 }
 
 /// Carries something out while others watch. It is never dropped in the middle: only the watchers are.
@@ -355,7 +390,7 @@ async fn succeeded(handle: &Arc<Handle>, order: &Order<'_>) -> Result<(), Failur
 }
 
 /// The release of the branch's tip; `None` where it cannot be read, which is on record as a condition.
-async fn desired_release(handle: &Arc<Handle>) -> Result<Option<Release>, Failure> {
+async fn desired_release(handle: &Arc<Handle>, live: Option<&Release>) -> Result<Option<Release>, Failure> {
     let tip = handle.tip.borrow().clone();
     let Some(manifest) = &tip.manifest else {
         handle.condition(
@@ -367,8 +402,17 @@ async fn desired_release(handle: &Arc<Handle>) -> Result<Option<Release>, Failur
         );
         return Ok(None);
     };
-    let pins = handle.context.ledger.pins(&handle.name)?;
-    match desired::release(&handle.source, &tip.revision, manifest, &handle.key, &pins).await {
+    let read = async || {
+        let pins = handle.context.ledger.pins(&handle.name)?;
+        Ok::<_, Failure>(desired::release(&handle.source, &tip.revision, manifest, &handle.key, &pins).await)
+    };
+    let mut desired = read().await?;
+    if let Ok(first) = &desired
+        && handle.renew_tags(&first.release, live).await?
+    {
+        desired = read().await?;
+    }
+    match desired {
         Ok(desired) => {
             for warning in &desired.warnings {
                 tracing::warn!(app = %handle.name, "{warning}");
@@ -383,15 +427,6 @@ async fn desired_release(handle: &Arc<Handle>) -> Result<Option<Release>, Failur
             Ok(None)
         }
     }
-}
-
-/// Without a readable tip, what is live is kept in repair.
-async fn keep_live(handle: &Arc<Handle>) -> Result<Next, Failure> {
-    let Some(live) = live(handle)? else { return Ok(Next::Settled) };
-    handle.watch(&live);
-    let chosen = Chosen { target: Some(&live), conditions: Vec::new(), look_again: None };
-    handle.owns(&live).await?;
-    go(handle, &live, &chosen, "drift").await
 }
 
 pub(super) fn live(handle: &Handle) -> Result<Option<Release>, Failure> {

@@ -36,6 +36,8 @@ struct Streak {
 /// Why a service is left alone, and until when.
 pub(super) struct Held {
     pub(super) service: ServiceName,
+    /// The image that it is for, with whoever else needs it.
+    pub(super) image: Option<String>,
     pub(super) drift: Drift,
     pub(super) until: Timestamp,
 }
@@ -69,11 +71,11 @@ impl Restless {
     }
 
     fn held(&self, tried: &Tried, until: Timestamp) -> Option<Held> {
-        let Tried { service, name, how } = tried;
+        let Tried { service, name, is_image, how } = tried;
         let times = self.repaired.get(name)?.times;
         let message = format!("{how} {times} times within ten minutes; it is tried again at {until:.0}");
         let drift = Drift { kind: Kind::CrashLoop, subject: name.clone(), message };
-        Some(Held { service: service.clone(), drift, until })
+        Some(Held { service: service.clone(), image: is_image.then(|| name.clone()), drift, until })
     }
 
     /// The services that wait for another one's turn: what has failed together may have failed for one of them alone, so that each gets a
@@ -134,25 +136,32 @@ struct Tried {
     service: ServiceName,
     /// The container, as it is called while it serves; or the image.
     name: String,
+    is_image: bool,
     how: &'static str,
 }
 
 fn tried(plan: &Plan) -> Vec<Tried> {
     let steps = plan.steps.iter().filter_map(|step| match &step.effect {
         Effect::Start { container } | Effect::Restart { container, .. } if container.id.is_some() => {
-            Some((&container.service, container.name.as_str(), "it was started"))
+            Some((&container.service, container.name.as_str(), false, "it was started"))
         }
         Effect::Create { container, role: Role::Successor | Role::Replacement } => {
             // The plan was made before the rollout had its number.
             let name = container.name.strip_suffix("-r0").unwrap_or(&container.name);
-            Some((&container.service, name, "it was made anew"))
+            Some((&container.service, name, false, "it was made anew"))
         }
         Effect::Build { service, image: name } | Effect::Pull { service, reference: name } => {
-            Some((service, name.as_str(), "it was asked for"))
+            Some((service, name.as_str(), true, "it was asked for"))
         }
         _ => None,
     });
-    steps.map(|(service, name, how)| Tried { service: service.clone(), name: name.to_owned(), how }).collect()
+    let tried = |(service, name, is_image, how): (&ServiceName, &str, bool, &'static str)| Tried {
+        service: service.clone(),
+        name: name.to_owned(),
+        is_image,
+        how,
+    };
+    steps.map(tried).collect()
 }
 
 #[cfg(test)]

@@ -5,19 +5,14 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use evenkeel_core::release::Release;
-use evenkeel_core::tags::{polled, user_of};
-use futures_util::StreamExt as _;
+use evenkeel_core::tags::{Pins, polled, user_of};
 use jiff::Timestamp;
-use tokio::time::Instant;
 
 use super::app::{Handle, Next};
+use super::registries::{Question, ask};
 use crate::ledger::TagRecord;
 use crate::rollout::Failure;
 
-/// How many registries are asked at a time.
-const AT_ONCE: usize = 4;
-/// How long all of them together may take: whatever comes to be put right meanwhile has to wait for them.
-const PATIENCE: Duration = Duration::from_secs(20);
 /// How long after it did not answer a registry is asked again; twice as long each time, and not longer than usual.
 const AGAIN: Duration = Duration::from_secs(60);
 
@@ -31,10 +26,14 @@ impl Unanswered {
     }
 
     fn failed(&mut self, reference: &str, every: Duration, now: Timestamp) {
-        let times = self.0.get(reference).map_or(0, |(times, _)| *times);
+        let times = self.times(reference);
         let wait = AGAIN.saturating_mul(1 << times.min(16)).min(every);
         let until = now.checked_add(wait).unwrap_or(Timestamp::MAX);
         self.0.insert(reference.to_owned(), (times + 1, until));
+    }
+
+    fn times(&self, reference: &str) -> u32 {
+        self.0.get(reference).map_or(0, |(times, _)| *times)
     }
 
     /// When a tag is to be asked for; `None` for at once.
@@ -59,7 +58,7 @@ impl Handle {
         live: Option<&Release>,
         next: Next,
     ) -> Result<Next, Failure> {
-        if !matches!(next, Next::Settled | Next::LookAt(_) | Next::Held(_)) {
+        if !matches!(next, Next::Settled | Next::SettledUntil(_) | Next::LookAt(_) | Next::Held(_)) {
             return Ok(next);
         }
         if self.have_tags_moved(desired, live).await? {
@@ -68,6 +67,7 @@ impl Handle {
         let asked = self.tags_asked(desired, live)?.into_iter();
         Ok(match (next, asked.map(|(_, _, due)| due.unwrap_or(Timestamp::MIN)).min()) {
             (Next::Settled, Some(due)) => Next::SettledUntil(due),
+            (Next::SettledUntil(until), Some(due)) => Next::SettledUntil(until.min(due)),
             (Next::Held(until), Some(due)) => Next::Held(until.min(due)),
             (next, _) => next,
         })
@@ -101,25 +101,85 @@ impl Handle {
         let ledger = &self.context.ledger;
         let Some(live) = live else { return Ok(false) };
         let before = ledger.pins(&self.name)?;
-        let (now, deadline) = (ledger.now(), Instant::now() + PATIENCE);
+        let now = ledger.now();
         let asked = self.tags_asked(desired, Some(live))?.into_iter();
         let due = asked.filter(|(.., due)| due.is_none_or(|due| due <= now));
-        let answers = futures_util::stream::iter(due).map(|(reference, every, _)| async move {
-            let answer = tokio::time::timeout_at(deadline, self.context.engine.digest(&reference)).await;
-            let late = |_| format!("it did not answer within {} s", PATIENCE.as_secs());
-            (reference, every, answer.map_err(late).and_then(|it| it.map_err(|error| error.to_string())))
-        });
-        let answers: Vec<_> = answers.buffer_unordered(AT_ONCE).collect().await;
-        for (reference, every, answer) in answers {
-            self.tag_answered(&reference, every, answer, live)?;
-        }
-        let after = ledger.pins(&self.name)?;
-        for (reference, pin) in after.iter().filter(|(reference, pin)| before.get(*reference) != Some(*pin)) {
-            let said = format!("the tag {reference} has moved: {pin}");
-            ledger.record_event(Some(&self.name), "tag-moved", &said)?;
+        self.ask(due.map(|(reference, every, _)| (reference, every)).collect(), Some(live)).await?;
+        for reference in self.pins_changed(&before)? {
             self.trigger(&format!("tag {reference} moved"));
         }
-        Ok(before != after)
+        Ok(ledger.pins(&self.name)? != before)
+    }
+
+    /// The tags that lead elsewhere than before, with an event of each.
+    fn pins_changed(&self, before: &Pins) -> Result<Vec<String>, Failure> {
+        let ledger = &self.context.ledger;
+        let now = ledger.pins(&self.name)?.into_iter();
+        let moved: Vec<_> = now.filter(|(reference, pin)| before.get(reference) != Some(pin)).collect();
+        for (reference, pin) in &moved {
+            let said = format!("the tag {reference} has moved: {pin}");
+            ledger.record_event(Some(&self.name), "tag-moved", &said)?;
+        }
+        Ok(moved.into_iter().map(|(reference, _)| reference).collect())
+    }
+
+    /// Before a release is gone to: nobody has asked for the tags that the live release does not use since one did. Where such a tag led
+    /// then is asked for again, or forgotten where nobody wants it asked for; whether that changes what the release is. Where its
+    /// registry does not answer it counts, because going back to what ran before must not wait for a registry.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub(super) async fn renew_tags(
+        &self,
+        desired: &Release,
+        live: Option<&Release>,
+    ) -> Result<bool, Failure> {
+        let ledger = &self.context.ledger;
+        let (known, before) = (ledger.tags(&self.name)?, ledger.pins(&self.name)?);
+        let is_unused = |reference: &str| live.is_none_or(|live| user_of(live, reference).is_none());
+        let old = known
+            .iter()
+            .filter(|tag| is_unused(&tag.reference) && user_of(desired, &tag.reference).is_some());
+        let old: Vec<&TagRecord> = old.collect();
+        // What goes on goes on with what it began with.
+        if old.is_empty() || ledger.open_rollout(&self.name)?.is_some() {
+            return Ok(false);
+        }
+        let (polled, now) = (polled(desired), ledger.now());
+        let mut again = Vec::new();
+        for TagRecord { reference, .. } in old {
+            match polled.get(reference).filter(|_| before.contains_key(reference)) {
+                Some(every) => again.push((reference.clone(), *every)),
+                None => ledger.forget_tag(&self.name, reference)?,
+            }
+        }
+        {
+            let unanswered = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
+            again.retain(|(reference, every)| {
+                unanswered.due(&known, reference, *every).is_none_or(|due| due <= now)
+            });
+        }
+        self.ask(again, live).await?;
+        self.pins_changed(&before)?;
+        Ok(ledger.pins(&self.name)? != before)
+    }
+
+    /// Asks where tags lead, and puts the answers on record.
+    async fn ask(&self, tags: Vec<(String, Duration)>, live: Option<&Release>) -> Result<(), Failure> {
+        let questions = {
+            let known = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
+            let question = |(reference, every): (String, Duration)| Question {
+                unanswered: known.times(&reference),
+                reference,
+                every,
+            };
+            tags.into_iter().map(question).collect()
+        };
+        for (Question { reference, every, .. }, answer) in ask(self.context.engine.as_ref(), questions).await
+        {
+            self.tag_answered(&reference, every, answer, live)?;
+        }
+        Ok(())
     }
 
     fn tag_answered(
@@ -127,7 +187,7 @@ impl Handle {
         reference: &str,
         every: Duration,
         answer: Result<String, String>,
-        live: &Release,
+        live: Option<&Release>,
     ) -> Result<(), Failure> {
         let ledger = &self.context.ledger;
         let mut unanswered = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
@@ -146,8 +206,9 @@ impl Handle {
     }
 
     /// The digest under which the registry gave the image that runs, where it came from there.
-    fn digest_that_runs(&self, reference: &str, live: &Release) -> Result<Option<String>, Failure> {
-        let Some(service) = user_of(live, reference) else { return Ok(None) };
+    fn digest_that_runs(&self, reference: &str, live: Option<&Release>) -> Result<Option<String>, Failure> {
+        let using = live.and_then(|live| Some((live, user_of(live, reference)?)));
+        let Some((live, service)) = using else { return Ok(None) };
         let outputs = self.context.ledger.outputs(&self.name, &live.digest)?;
         let digest = outputs.digests.get(service).and_then(|digest| digest.split_once('@'));
         Ok(digest.map(|(_, digest)| digest.to_owned()))

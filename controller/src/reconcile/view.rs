@@ -31,6 +31,8 @@ pub(super) struct View {
     pub(super) schema: Option<SchemaStatus>,
     /// What the source says of itself.
     pub(super) source: Vec<Condition>,
+    /// The release that is refused, and what is next for it.
+    pub(super) refused: Option<(ReleaseDigest, String)>,
 }
 
 impl View {
@@ -132,7 +134,7 @@ impl Handle {
             live_revision: record.live_revision.clone(),
             live_release: record.live_release.clone(),
             schema: view.schema.clone(),
-            next: next(self, &record, sync, phase, &conditions),
+            next: next(self, &view, &record, phase, &conditions).unwrap_or_else(|| watching(sync)),
             conditions,
             quarantine,
             services: view.services.clone(),
@@ -224,31 +226,44 @@ fn health(view: &View, record: &AppRecord, phase: Phase, conditions: &[Condition
     if any("Progressing") { HealthWord::Progressing } else { HealthWord::Healthy }
 }
 
-/// What happens next, in a sentence.
-fn next(handle: &Handle, record: &AppRecord, sync: Sync, phase: Phase, conditions: &[Condition]) -> String {
+/// What happens next, in a sentence, where something stands in the way of it.
+fn next(
+    handle: &Handle,
+    view: &View,
+    record: &AppRecord,
+    phase: Phase,
+    conditions: &[Condition],
+) -> Option<String> {
     let has = |reason: Reason| conditions.iter().find(|condition| condition.reason == reason);
     if phase != Phase::Idle {
-        return handle.context.live().message;
+        return Some(handle.context.live().message);
     }
     if is_elsewhere(conditions) {
-        return "stands aside for the project's owner, and looks every minute; `evenkeel claim` makes it the owner"
-            .to_owned();
+        let what = "stands aside for the project's owner, and looks every minute; `evenkeel claim` makes it the owner";
+        return Some(what.to_owned());
     }
     if has(Reason::RevertFailed).is_some() {
-        return "stopped: what serves is kept; waits for a new commit or `evenkeel retry`".to_owned();
+        return Some("stopped: what serves is kept; waits for a new commit or `evenkeel retry`".to_owned());
     }
     if let Some(since) = record.suspended {
-        return format!("suspended since {since}; waits for `evenkeel resume`");
+        return Some(format!("suspended since {since}; waits for `evenkeel resume`"));
     }
     if let Some(condition) = has(Reason::Quarantined) {
-        return format!("quarantined since {}; waits for a new commit or `evenkeel retry`", condition.since);
+        let since = condition.since;
+        return Some(format!("quarantined since {since}; waits for a new commit or `evenkeel retry`"));
     }
     if let Some(condition) = has(Reason::WindowClosed) {
-        return condition.message.clone();
+        return Some(condition.message.clone());
     }
     if has(Reason::ManifestInvalid).is_some() {
-        return "waits for a commit with a valid manifest; what is live is kept".to_owned();
+        return Some("waits for a commit with a valid manifest; what is live is kept".to_owned());
     }
+    let refused = view.refused.as_ref().filter(|(release, _)| view.desired.as_ref() == Some(release));
+    refused.map(|(_, next)| next.clone())
+}
+
+/// What happens next where nothing stands in the way.
+fn watching(sync: Sync) -> String {
     match sync {
         Sync::Synced => "watches for commits, changes of env files, and drift".to_owned(),
         Sync::OutOfSync => "tries again by itself; each wait is longer than the one before".to_owned(),

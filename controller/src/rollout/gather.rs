@@ -6,7 +6,8 @@ use evenkeel_core::compose::{MountSource, PullPolicy, newer};
 use evenkeel_core::container::label;
 use evenkeel_core::name::{ContainerId, ReleaseDigest, RolloutId, ServiceName};
 use evenkeel_core::plan::{DatabaseFacts, Facts, Hints, KnownScripts, Observed, backstage, final_name};
-use evenkeel_core::release::{Outputs, Release};
+use evenkeel_core::release::{ImageSource, Outputs, Release, is_another};
+use evenkeel_core::tags::polled;
 
 use super::{Context, Failure};
 use crate::source::{Given, Releases};
@@ -35,12 +36,12 @@ impl Gathered {
         let ledger = &context.ledger;
         let mut outputs = ledger.outputs(&context.app, &release.digest)?;
         let observed = observe(context, release).await?;
-        note_images(context, release, &observed, &mut outputs).await?;
         let record = ledger.app(&context.app)?;
         let live = match &record.live_release {
             Some(digest) => ledger.release(&context.app, digest)?,
             None => None,
         };
+        note_images(context, release, live.as_ref(), &observed, &mut outputs).await?;
         let restarts_due = super::dependents::due(context)?;
         let post_start_due = super::hooks::due(context)?;
         let serving = ledger.serving(&context.app)?;
@@ -223,13 +224,15 @@ async fn claimed(context: &Context, name: &str) -> Result<Option<String>, Failur
 async fn note_images(
     context: &Context,
     release: &Release,
+    live: Option<&Release>,
     observed: &Observed,
     outputs: &mut Outputs,
 ) -> Result<(), Failure> {
     let before = outputs.clone();
+    let withdrawn = withdrawn(context, release, live, observed)?;
     for (service, source) in &release.images {
         let policy = release.project.services.get(service).map(|service| service.pull_policy);
-        if policy == Some(PullPolicy::Always) {
+        if policy == Some(PullPolicy::Always) || withdrawn.contains(service) {
             continue;
         }
         if let (None, Some(image)) = (outputs.images.get(service), observed.images.get(source.reference())) {
@@ -254,6 +257,31 @@ async fn note_images(
         *outputs = now;
     }
     Ok(())
+}
+
+/// The services whose tag has moved back, while the image of its name on this host is another one than it leads to now.
+fn withdrawn(
+    context: &Context,
+    release: &Release,
+    live: Option<&Release>,
+    observed: &Observed,
+) -> Result<BTreeSet<ServiceName>, Failure> {
+    let has_pin = |of: &Release, name: &ServiceName| of.pin(name).is_some();
+    let names = release.images.keys();
+    let back = names.filter(|name| live.is_some_and(|live| has_pin(live, name)) && !has_pin(release, name));
+    let mut back: BTreeSet<ServiceName> = back.cloned().collect();
+    if back.is_empty() {
+        return Ok(back);
+    }
+    let (tags, polled) = (context.ledger.tags(&context.app)?, polled(release));
+    back.retain(|name| {
+        let reference = release.images.get(name).map(ImageSource::reference);
+        let Some(reference) = reference.filter(|it| polled.contains_key(*it)) else { return false };
+        let digest = tags.iter().find(|tag| tag.reference == reference).and_then(|tag| tag.digest.as_ref());
+        let image = observed.images.get(reference);
+        image.zip(digest).is_some_and(|(image, digest)| is_another(reference, image, digest))
+    });
+    Ok(back)
 }
 
 fn applied(context: &Context) -> Result<Vec<BTreeSet<evenkeel_core::name::SchemaRevision>>, Failure> {

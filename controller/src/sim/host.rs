@@ -8,7 +8,7 @@ use evenkeel_core::compose::RestartPolicy;
 use evenkeel_core::container::{ContainerSpec, Endpoint, label};
 use evenkeel_core::name::{ContainerId, ImageId, ProjectName};
 use evenkeel_core::observed::{Container, Image, Joined, NetworkState, State};
-use evenkeel_core::tags::pinned;
+use evenkeel_core::tags::{pinned, registry};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use sha2::{Digest, Sha256};
@@ -371,6 +371,7 @@ impl Engine for Machine {
     }
 
     async fn pull(&self, reference: &str, _progress: Progress<'_>) -> Result<Image, EngineError> {
+        self.look(|world| world.pulls.push(reference.to_owned()));
         if self.look(|world| world.registries_are_away) {
             let (image, reason) = (reference.to_owned(), "i/o timeout".to_owned());
             return Err(EngineError::PullFailed { image, reason, transient: true });
@@ -379,6 +380,14 @@ impl Engine for Machine {
     }
 
     async fn digest(&self, reference: &str) -> Result<String, EngineError> {
+        let is_silent = self.look(|world| {
+            world.asked.push(reference.to_owned());
+            world.silent.contains(registry(reference))
+        });
+        if is_silent {
+            sleep(Duration::from_secs(60)).await;
+            return Err(trouble("ask a registry", Trouble::TimedOut));
+        }
         let found = self.ask("ask a registry", |world| world.registry.get(reference).cloned())?;
         found.ok_or_else(|| EngineError::PullFailed {
             image: reference.to_owned(),

@@ -15,6 +15,7 @@ mod databases;
 mod enumerate;
 mod host;
 mod image;
+mod kept;
 mod likeness;
 mod machine;
 mod mishaps;

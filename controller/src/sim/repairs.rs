@@ -48,7 +48,7 @@ impl Process {
         world.containers.iter().filter(is_meant).map(|it| it.seen.name.clone()).collect()
     }
 
-    fn runs(&self, name: &str) -> bool {
+    pub(super) fn runs(&self, name: &str) -> bool {
         self.machine.snapshot().find(name).is_some_and(|it| it.seen.running())
     }
 
@@ -168,6 +168,50 @@ fn an_image_that_cannot_be_pulled_holds_up_nothing_else() {
         assert!(process.runs("shop-cache-1"), "{}", told(&process, ""));
         assert_eq!(faults_of(&process, 1), Vec::<String>::new());
     });
+}
+
+/// One alone is asked for it, as often as if there were no other.
+#[test]
+fn an_image_that_several_need_is_asked_for_as_if_one_did() {
+    let pulls = |story: &Story, missing: &[&str]| {
+        let mut pulls = Vec::new();
+        block_on(async {
+            let stage = Stage::set(story);
+            let mut image = stage.beginning().await;
+            missing.iter().for_each(|name| remove(&mut image.world, name));
+            image.world.tags.remove("mailer:1");
+            image.world.registries_are_away = true;
+            let process = stage.start(&image, 0, Circumstances::default());
+            for second in 0..90 {
+                process.machine.look(|world| world.pulls.clear());
+                process.driver.pass("event").await;
+                pulls.extend(
+                    process.machine.look(|world| world.pulls.clone()).into_iter().map(|it| (second, it)),
+                );
+                sleep(Duration::from_secs(1)).await;
+            }
+            process.machine.look(|world| {
+                let place = world.position("shop-worker-1").unwrap();
+                world.stop(place);
+                world.pulls.clear();
+            });
+            process.driver.pass("event").await;
+            assert!(process.runs("shop-worker-1"), "{}", told(&process, ""));
+            assert_eq!(process.machine.look(|world| world.pulls.clone()), Vec::<String>::new());
+            process.machine.look(|world| world.registries_are_away = false);
+            process.settle().await.unwrap();
+            assert!(missing.iter().all(|name| process.runs(name)), "{}", told(&process, ""));
+            assert_eq!(faults_of(&process, 1), Vec::<String>::new());
+        });
+        pulls
+    };
+    let (one, two) =
+        (Story::of("one").with_a_cache().runs_already(), Story::of("two").with_two_caches().runs_already());
+    let alone = pulls(&one, &["shop-cache-1"]);
+    assert!(alone.len() > 3, "{alone:?}");
+    assert_eq!(pulls(&two, &["shop-cache-1", "shop-store-1"]), alone);
+    // The other one runs on: it needs no image.
+    assert_eq!(pulls(&two, &["shop-store-1"]), alone);
 }
 
 #[test]

@@ -137,14 +137,35 @@ impl Story {
         self
     }
 
+    /// One more commit: the first, but for this. It is not deployed by itself.
+    pub(super) fn and(mut self, change: impl FnOnce(&mut Commit)) -> Self {
+        let mut commit = self.commits[0].clone();
+        change(&mut commit);
+        self.commits.push(commit);
+        self
+    }
+
     /// With a service whose image is pulled.
     pub(super) fn with_a_cache(self) -> Self {
         self.with(CHECKED)
     }
 
+    /// With two services that share an image.
+    pub(super) fn with_two_caches(self) -> Self {
+        self.with_a_cache().with(&CHECKED.replace("cache:", "store:"))
+    }
+
     /// With a service whose tag is asked for every minute.
     pub(super) fn polled(self) -> Self {
         self.with(POLLED)
+    }
+
+    /// With more of them, of these images.
+    pub(super) fn polled_as_well(self, images: &[&str]) -> Self {
+        images.iter().zip(1..).fold(self, |story, (image, number)| {
+            let service = POLLED.replace("poller:1", image).replace("poller", &format!("also{number}"));
+            story.with(&service)
+        })
     }
 
     /// With one whose tag is asked for once a day.

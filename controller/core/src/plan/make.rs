@@ -1,14 +1,17 @@
 //! Makes a plan. As long as anything can be made ready without touching what serves, that is the plan; what it finds out goes
 //! into the next one, until there is only the deployment left.
 
+use std::collections::BTreeSet;
+
 use super::deploy::{deploy, writes};
 use super::lint::lint;
 use super::major::other_major;
-use super::prepare::prepare;
+use super::prepare::{lacks_image, prepare};
 use super::schema::{SchemaMove, schema_move};
 use super::service::{Action, Work, final_name, follow_lenders, work};
 use super::{Effect, Facts, Plan, Step};
 use crate::compose::{MountSource, Newer, PullPolicy, Service, newer, start_order};
+use crate::name::ServiceName;
 use crate::release::ImageSource;
 use crate::status::Reason;
 
@@ -27,13 +30,7 @@ pub struct Blocked {
 /// # Errors
 /// When something stands in the way that no step can change.
 pub fn make(facts: &Facts<'_>) -> Result<Plan, Blocked> {
-    let project = &facts.desired.project;
-    let mut works: Vec<Work<'_>> = start_order(project)
-        .iter()
-        .filter_map(|name| project.services.get_key_value(name))
-        .map(|(name, service)| work(facts, name, service))
-        .collect();
-    follow_lenders(&mut works);
+    let mut works = works(facts);
     let alone = facts.left_alone();
     works.retain(|work| !alone.contains(&work.name));
     preflight(facts, &works)?;
@@ -58,6 +55,26 @@ pub fn make(facts: &Facts<'_>) -> Result<Plan, Blocked> {
     let plan = deploy(facts, &works, &schema);
     debug_assert!(lint(&plan, facts).is_empty(), "{:?}", lint(&plan, facts));
     Ok(plan)
+}
+
+/// What every service needs, in the order in which they start.
+fn works<'a>(facts: &Facts<'a>) -> Vec<Work<'a>> {
+    let project = &facts.desired.project;
+    let mut works: Vec<Work<'_>> = start_order(project)
+        .iter()
+        .filter_map(|name| project.services.get_key_value(name))
+        .map(|(name, service)| work(facts, name, service))
+        .collect();
+    follow_lenders(&mut works);
+    works
+}
+
+/// The services of which a container is to be made from an image that is not there: whoever leaves the image alone leaves them alone.
+pub fn waiting_for(facts: &Facts<'_>, image: &str) -> BTreeSet<ServiceName> {
+    let is_of =
+        |work: &Work<'_>| facts.desired.images.get(&work.name).is_some_and(|it| it.reference() == image);
+    let waits = works(facts).into_iter().filter(|work| is_of(work) && lacks_image(facts, work));
+    waits.filter(Work::replaced).map(|work| work.name).collect()
 }
 
 /// What has to hold before anything is touched.

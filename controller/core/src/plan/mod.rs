@@ -26,7 +26,7 @@ pub use clear_away::clear_away;
 pub use explain::differences;
 pub use facts::*;
 pub use lint::lint;
-pub use make::{Blocked, make};
+pub use make::{Blocked, make, waiting_for};
 pub use schema::{SchemaMove, schema_move};
 pub use service::final_name;
 pub use step::*;

@@ -11,9 +11,11 @@ use crate::release::{ImageSource, Release};
 /// The steps that are still to be prepared; empty when all is ready.
 pub(super) fn prepare(facts: &Facts<'_>, works: &[Work<'_>], schema: &SchemaMove) -> Plan {
     let mut steps = Vec::new();
-    // Whether a tag that moved leads to another image is known once that is there.
+    // Whether a tag that moved leads to another image is known once that is there; so with one that moved back, and has no pin any more.
     let moved = |work: &Work<'_>| {
-        facts.desired.pin(&work.name).is_some() && !facts.outputs.images.contains_key(&work.name)
+        let was_moved = facts.live.is_some_and(|live| live.pin(&work.name).is_some());
+        (was_moved || facts.desired.pin(&work.name).is_some())
+            && !facts.outputs.images.contains_key(&work.name)
     };
     let changes = works.iter().any(|work| work.replaced() || moved(work))
         || !matches!(schema, SchemaMove::Stay | SchemaMove::Keep(_));
@@ -50,9 +52,9 @@ fn images(facts: &Facts<'_>, works: &[Work<'_>], steps: &mut Vec<Step>) {
     for work in works {
         let Some(source) = facts.desired.images.get(&work.name) else { continue };
         let reference = source.reference().to_owned();
-        if facts.outputs.images.contains_key(&work.name) && facts.image(&work.name).is_some()
-            || !seen.insert(reference.clone())
-        {
+        // What a repair leaves as it is needs no image.
+        let is_kept = facts.is_repair() && !work.replaced() && facts.outputs.images.contains_key(&work.name);
+        if is_kept || !lacks_image(facts, work) || !seen.insert(reference.clone()) {
             continue;
         }
         match source {
@@ -71,6 +73,11 @@ fn images(facts: &Facts<'_>, works: &[Work<'_>], steps: &mut Vec<Step>) {
             ),
         }
     }
+}
+
+/// Whether the image of a service is not there, or nobody knows whether the one that is there is the right one.
+pub(super) fn lacks_image(facts: &Facts<'_>, work: &Work<'_>) -> bool {
+    !facts.outputs.images.contains_key(&work.name) || facts.image(&work.name).is_none()
 }
 
 /// The service that has the `build:`; others may share its image.

@@ -58,7 +58,7 @@ pub enum SchemaMove {
 
 impl SchemaMove {
     /// Whether something is done to the database.
-    pub(super) fn moves(&self) -> bool {
+    pub fn moves(&self) -> bool {
         matches!(self, Self::Up { .. } | Self::Down { .. } | Self::Restore { .. } | Self::Sweep { .. })
     }
 }

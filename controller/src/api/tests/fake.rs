@@ -29,6 +29,8 @@ pub(crate) struct Fake {
     pub(crate) status: Mutex<Status>,
     /// Whether there is anything to plan.
     pub(crate) changes: bool,
+    /// Why nothing can be done towards the other release that is asked for.
+    pub(crate) refused: Option<String>,
     /// Why it is not ready.
     pub(crate) unready: Option<String>,
     /// How long a verb takes.
@@ -43,6 +45,7 @@ impl Default for Fake {
             asked: Mutex::default(),
             status: Mutex::new(Status { applications: vec![sample_status()] }),
             changes: true,
+            refused: None,
             unready: None,
             takes: Duration::ZERO,
             progress: broadcast::Sender::new(64),
@@ -95,7 +98,14 @@ impl Control for Fake {
             Some(app) if app.as_str() != "convertik" => {
                 Err(ControlError::new(ControlStatus::NotFound, format!("there is no application `{app}`")))
             }
-            _ => Ok(vec![sample_plan(!self.changes)]),
+            _ => {
+                let mut plan = sample_plan(!self.changes);
+                if let Some(why) = &self.refused {
+                    let asked = sample_plan(false);
+                    (plan.to, plan.conditions) = (asked.to, vec![why.clone()]);
+                }
+                Ok(vec![plan])
+            }
         }
     }
 

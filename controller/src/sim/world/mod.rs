@@ -41,6 +41,12 @@ pub(super) struct World {
     pub(super) tags: BTreeMap<String, ImageId>,
     /// Where tags lead at their registry, for those that it tells of.
     pub(super) registry: BTreeMap<String, String>,
+    /// Registries that say nothing at all when they are asked where a tag leads.
+    pub(super) silent: BTreeSet<String>,
+    /// Which tags registries were asked for.
+    pub(super) asked: Vec<String>,
+    /// What was to be pulled.
+    pub(super) pulls: Vec<String>,
     /// Nothing can be pulled.
     pub(super) registries_are_away: bool,
     /// Who looks after a project, on record.
