@@ -185,7 +185,7 @@ impl Run<'_> {
         let (release, service) = (self.target, &subject.service);
         let peers = self.context.engine.containers(&release.project.name).await?;
         let serving = self.context.ledger.serving(&self.context.app)?;
-        let aliases = Pool { release, service, peers: &peers, serving: &serving }.names(self.id, true);
+        let aliases = Pool { release, service, peers: &peers, serving: &serving }.for_found(self.id);
         let endpoint = Endpoint { network: network.to_owned(), aliases, ..Endpoint::default() };
         self.context.engine.connect(container.id.as_str(), &endpoint).await?;
         Ok(None)

@@ -9,6 +9,7 @@ mod held;
 mod hooks;
 mod major;
 mod names;
+mod pools;
 mod prefixes;
 mod releases;
 mod replicas;

@@ -291,7 +291,7 @@ impl World {
             Effect::Attach { container, network } => {
                 let (service, peers) = (&container.service, &self.observed.containers);
                 let pool = Pool { release, service, peers, serving: &self.books.serving };
-                let joined = Joined { aliases: pool.names(rollout, true), ..Joined::default() };
+                let joined = Joined { aliases: pool.for_found(rollout), ..Joined::default() };
                 self.get(container, rollout)?.networks.insert(network.clone(), joined);
             }
             Effect::Create { container, role } => self.create(release, rollout, container, *role)?,
@@ -494,6 +494,11 @@ impl World {
                 if !one_shot && !self.of(needed).any(Container::running) {
                     return Err(format!("{} needs {needed}, which does not run", subject.name));
                 }
+                // What is stopped and started finds what takes over only once it has.
+                let is_led = container.networks.values().any(|joined| !joined.links.is_empty());
+                if !one_shot && is_led && self.found(&container, needed.base()).next().is_none() {
+                    return Err(format!("{} finds nobody under the name {needed}", subject.name));
+                }
             }
             let (is_database, code) =
                 (Some(&subject.service) == release.database_service(), self.code_of(&container));
@@ -637,6 +642,40 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// Who runs and is meant by a name that a container asks for: its own links first, then the names that others have on its networks,
+    /// but for those on which it has a link of that name. Networks that lead outside come first.
+    pub(super) fn found<'a>(
+        &'a self,
+        client: &'a Container,
+        name: &'a str,
+    ) -> impl Iterator<Item = &'a Container> {
+        let internal = |network: &str| self.observed.networks.get(network).is_some_and(|it| it.internal);
+        let mut networks: Vec<(&str, &Joined)> =
+            client.networks.iter().map(|(network, joined)| (network.as_str(), joined)).collect();
+        networks.sort_by_key(|(network, _)| internal(network));
+        let link = |joined: &'a Joined| {
+            let mut links = joined.links.iter().rev();
+            links.find_map(|(target, alias)| (alias == name).then_some(target.as_str()))
+        };
+        let linked = networks.iter().filter_map(|(network, joined)| Some((*network, link(joined)?)));
+        let plain = networks.iter().filter(|(_, joined)| link(joined).is_none());
+        let ways = linked.chain(plain.map(|(network, _)| (*network, name))).collect::<Vec<_>>();
+        let way = ways.into_iter().find(|(network, name)| self.named(network, name).next().is_some());
+        way.into_iter().flat_map(|(network, name)| self.named(network, name))
+    }
+
+    /// Who runs and has a name on a network.
+    fn named<'a>(&'a self, network: &'a str, name: &'a str) -> impl Iterator<Item = &'a Container> {
+        self.observed.containers.iter().filter(move |it| {
+            it.running()
+                && it.networks.get(network).is_some_and(|joined| {
+                    it.name == name
+                        || it.id.short() == name
+                        || joined.aliases.iter().any(|alias| alias == name)
+                })
+        })
     }
 
     /// Whether it is on a network that is not internal: then its ports are bound, and others reach it.
