@@ -260,7 +260,8 @@ fn single_keys() {
         service("    environment: {A: 1.10, B: true, C: '', D: 0644}\n").environment["A"].expose(),
         "1.1"
     );
-    assert!(!service("    environment: [NOBODY]\n").environment.contains_key("NOBODY"));
+    let nobody = service("    environment: [NOBODY]\n");
+    assert!(!nobody.environment.contains_key("NOBODY") && nobody.unset.contains("NOBODY"));
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod after_crash;
 mod dependents;
 mod drift;
 mod drive;
+mod environment;
 mod held;
 mod hooks;
 mod major;
