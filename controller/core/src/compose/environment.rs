@@ -69,7 +69,12 @@ fn set(
             environment.set.insert(name, value);
         }
         None => {
-            report.warn(node, &format!("`{name}` has no value anywhere: containers don't get it"));
+            report.warn(
+                node,
+                &format!(
+                    "`{name}` has no value anywhere: containers don't get it, not from their image either"
+                ),
+            );
             environment.set.remove(&name);
             environment.unset.insert(name);
         }

@@ -334,7 +334,7 @@ fn warnings_are_said() {
 `compose.override.yaml` is merged, as Compose does where no file is named
 the project is named `shop`, but Compose run in /opt/other would have named it `other`; set `spec.compose.projectName` in the manifest
 compose.yaml:4:5: `attach` has no effect: nobody watches the output of `up`
-compose.yaml:5:18: `NO` has no value anywhere: containers don't get it
+compose.yaml:5:18: `NO` has no value anywhere: containers don't get it, not from their image either
 compose.yaml:6:15: `d` of the commit is mounted writable at `/d`: what the container writes there never reaches the repository, and is gone with the next release; mount it read-only (`:ro`), or use a volume for what is to stay
 "#);
 }

@@ -28,8 +28,8 @@ fn runs(compose: [&str; 2], image: &[&str], container: &[&str]) -> Pair {
         world.knows(release, Code::default());
     }
     deploy(&mut world, &old, 1);
-    let texts = |all: &[&str]| all.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
-    world.observed.images.get_mut("web").unwrap().environment = texts(image);
+    let of_image = image.iter().map(|it| (*it).to_owned()).collect();
+    world.observed.images.get_mut("web").unwrap().environment = of_image;
     web(&mut world).environment = container.iter().map(|it| Secret::new(*it)).collect();
     Pair { world, old, new }
 }
