@@ -10,6 +10,7 @@ pub mod database;
 pub mod files;
 pub mod let_go;
 pub mod located;
+pub mod logged;
 pub mod manifest;
 pub mod name;
 pub mod observed;

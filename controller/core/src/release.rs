@@ -1,6 +1,6 @@
 //! A release: what a commit means for one application, named by a digest of its inputs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
@@ -190,6 +190,9 @@ struct Inputs<'a> {
     smoke: &'a [crate::manifest::Smoke],
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     build_secrets: BTreeMap<&'a ServiceName, &'a BTreeMap<String, crate::compose::MountSource>>,
+    /// What is not to be in the environment, by service.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    unset: BTreeMap<&'a ServiceName, &'a BTreeSet<String>>,
     /// Where tags lead by now, those that have moved.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pins: BTreeMap<&'a ServiceName, &'a str>,
@@ -240,6 +243,7 @@ impl Release {
             probes: &spec.probes,
             smoke: &spec.smoke,
             build_secrets: build_secrets(&parts.project),
+            unset: unset(&parts.project),
             pins: pinned(&parts.project, &images),
             networks: &parts.project.networks,
             volumes: &parts.project.volumes,
@@ -354,6 +358,11 @@ fn pin_of<'p>(service: &Service, pins: &'p Pins) -> Option<&'p String> {
     pins.get(service.image.as_ref()?).filter(|_| service.pull_policy != PullPolicy::Never)
 }
 
+fn unset(project: &Project) -> BTreeMap<&ServiceName, &BTreeSet<String>> {
+    let named = project.services.iter().map(|(name, service)| (name, &service.unset));
+    named.filter(|(_, unset)| !unset.is_empty()).collect()
+}
+
 /// The same files under another path, with other layers to begin from, or with another secret to get at them, make the same image.
 fn build_without_place(build: &Build) -> Build {
     Build { context: String::new(), cache_from: Vec::new(), ..build.without_values() }
@@ -365,9 +374,16 @@ fn config_digest(
     service: &Service,
     image: Option<&ImageSource>,
 ) -> String {
-    // What it waits for, and which profile brought it, does not change the container.
-    let runs =
-        Service { depends_on: BTreeMap::new(), build: None, image: None, one_shot: false, ..service.clone() };
+    // What it waits for, and which profile brought it, does not change the container. What is not to be in its environment is looked for
+    // there: few images have such a variable.
+    let runs = Service {
+        depends_on: BTreeMap::new(),
+        unset: BTreeSet::new(),
+        build: None,
+        image: None,
+        one_shot: false,
+        ..service.clone()
+    };
     let networks: Vec<_> =
         service.networks.keys().filter_map(|key| project.networks.get(key)).map(|n| &n.name).collect();
     let volumes: Vec<_> = service

@@ -1,6 +1,5 @@
 //! Verdicts: what a run of samples says about a container, with the evidence.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::name::ContainerId;
@@ -197,83 +196,6 @@ impl Judgement {
     }
 }
 
-/// How often a pattern stands in a log, and what the first line with it says.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Occurrence {
-    /// Lines that have it.
-    pub count: usize,
-    /// The first of them, and the lines that belong to it: what is indented below it, and the line that ends that, as stack
-    /// traces are written.
-    pub entry: Vec<String>,
-}
-
-/// The patterns that stand in a log.
-pub fn count_patterns<'a>(
-    patterns: &[String],
-    lines: impl IntoIterator<Item = &'a str>,
-) -> BTreeMap<String, Occurrence> {
-    let mut counts: BTreeMap<String, Occurrence> = BTreeMap::new();
-    // The entry that is being read, under the pattern that began it.
-    let mut open: Option<&String> = None;
-    for line in lines {
-        if let Some(pattern) = open {
-            let entry = &mut counts.entry(pattern.clone()).or_default().entry;
-            let within = entry.last().is_some_and(|last| is_inner(last));
-            if is_inner(line) || within {
-                entry.push(line.to_owned());
-            }
-            if !is_inner(line) {
-                open = None;
-            }
-        }
-        for pattern in patterns.iter().filter(|pattern| line.contains(pattern.as_str())) {
-            let found = counts.entry(pattern.clone()).or_default();
-            found.count += 1;
-            if found.count == 1 {
-                found.entry.push(line.to_owned());
-                open = open.or(Some(pattern));
-            }
-        }
-    }
-    counts
-}
-
-/// Whether a line is inside an entry of several lines.
-fn is_inner(line: &str) -> bool {
-    line.is_empty()
-        || line.starts_with([' ', '\t'])
-        || line.starts_with("Traceback (")
-        || line.starts_with("Caused by")
-}
-
-/// The first pattern that the new release logged more often than the old one did in an equal window; how it says so.
-pub fn log_failure(old: &BTreeMap<String, Occurrence>, new: &BTreeMap<String, Occurrence>) -> Option<String> {
-    new.iter().find_map(|(pattern, found)| {
-        let before = old.get(pattern).map_or(0, |found| found.count);
-        (found.count > before).then(|| {
-            format!(
-                "its log has {pattern:?} {} times (the old release: {before} in an equal window): {}",
-                found.count,
-                shortened(&found.entry)
-            )
-        })
-    })
-}
-
-/// The beginning and the end: a stack trace says what happened in its last line.
-fn shortened(entry: &[String]) -> String {
-    const HEAD: usize = 2;
-    const TAIL: usize = 6;
-    let lines: Vec<&str> = entry.iter().map(|line| line.trim_end()).filter(|line| !line.is_empty()).collect();
-    if lines.len() <= HEAD + TAIL {
-        return lines.join("\n").trim_start().to_owned();
-    }
-    let end = lines.len() - TAIL;
-    let left_out = format!("  … {} lines …", end - HEAD);
-    let parts = [&lines[..HEAD], &[left_out.as_str()], &lines[end..]];
-    parts.concat().join("\n").trim_start().to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -389,33 +311,5 @@ mod tests {
         assert!(matches!(feed(&mut judgement, &again, &[true])[0], Verdict::Wait(_)));
         let third = Container { started_at: "t2".to_owned(), ..running() };
         assert!(matches!(feed(&mut judgement, &third, &[true])[0], Verdict::Failed(_)));
-    }
-
-    #[test]
-    fn a_pattern_counts_only_beyond_what_the_old_release_logged() {
-        let patterns = ["ERROR".to_owned(), "Traceback".to_owned()];
-        let old = count_patterns(&patterns, ["ERROR a", "ERROR b", "fine"]);
-        assert_eq!(log_failure(&old, &count_patterns(&patterns, ["ERROR c", "ERROR d"])), None);
-        assert!(
-            log_failure(&old, &count_patterns(&patterns, ["Traceback (most recent call last)"])).is_some()
-        );
-    }
-
-    #[test]
-    fn a_stack_trace_is_shown_with_what_it_says_in_the_end() {
-        let mut log =
-            vec!["INFO fine", "ERROR Exception in ASGI application", "Traceback (most recent call last):"];
-        log.extend(["  File \"a.py\", line 1", "    call()"].repeat(5));
-        log.extend([
-            "psycopg2.OperationalError: the connection was lost",
-            "INFO fine again",
-            "ERROR another",
-        ]);
-        let found = count_patterns(&["ERROR".to_owned(), "Traceback".to_owned()], log);
-        assert_eq!((found["ERROR"].count, found["Traceback"].count), (2, 1));
-        let said = log_failure(&BTreeMap::new(), &found).unwrap();
-        let lines: Vec<&str> = said.lines().collect();
-        assert_eq!(lines[1..3], ["Traceback (most recent call last):", "  … 5 lines …"], "{said}");
-        assert_eq!(lines.last(), Some(&"psycopg2.OperationalError: the connection was lost"), "{said}");
     }
 }

@@ -1,6 +1,7 @@
 //! A rollout: plan, carry out step by step, journal, and put everything back when it fails.
 
 mod asked;
+mod bake;
 mod clear_away;
 mod context;
 mod database;

@@ -16,7 +16,7 @@ use super::failure::verification;
 use super::run::{Run, fact};
 use crate::engine::{Exec, NetworkSpec, VolumeSpec};
 use crate::source::Releases;
-use crate::verify::{BakeSubject, Baking, ProofSubject, Reach, bake, prove};
+use crate::verify::{ProofSubject, Reach, prove};
 
 /// What a hook asks for takes effect a moment after its command has ended: a proxy that is told to reload still sends requests
 /// where it did before, until its new workers have begun. What it knows may be stopped only then.
@@ -185,7 +185,7 @@ impl Run<'_> {
         let (release, service) = (self.target, &subject.service);
         let peers = self.context.engine.containers(&release.project.name).await?;
         let serving = self.context.ledger.serving(&self.context.app)?;
-        let aliases = Pool { release, service, peers: &peers, serving: &serving }.names(self.id, true);
+        let aliases = Pool { release, service, peers: &peers, serving: &serving }.for_found(self.id);
         let endpoint = Endpoint { network: network.to_owned(), aliases, ..Endpoint::default() };
         self.context.engine.connect(container.id.as_str(), &endpoint).await?;
         Ok(None)
@@ -374,6 +374,11 @@ impl Run<'_> {
             self.set_fact(fact::TAKEN_OVER, &true)?;
             self.set_fact(fact::TAKEN_OVER_AT, &self.context.ledger.now().as_second())?;
         }
+        self.note_replaced(service)
+    }
+
+    /// Whose log is the measure for what takes its place.
+    pub(super) fn note_replaced(&self, service: &ServiceName) -> Result<(), Failure> {
         let mut old: BTreeMap<ServiceName, ContainerId> = self.fact(fact::OLD)?.unwrap_or_default();
         if let Some(id) = self.context.ledger.serving(&self.context.app)?.remove(service) {
             old.entry(service.clone()).or_insert(id);
@@ -430,44 +435,6 @@ impl Run<'_> {
                 outcome.stderr.trim()
             ),
         ))
-    }
-
-    async fn bake(&self, seconds: u64) -> Result<Option<String>, Failure> {
-        let serving = self.context.ledger.serving(&self.context.app)?;
-        let old: BTreeMap<ServiceName, ContainerId> = self.fact(fact::OLD)?.unwrap_or_default();
-        let rollout = self.id.to_string();
-        let mut subjects = Vec::new();
-        for (service, id) in serving {
-            if self.target.project.services.get(&service).is_none_or(|service| service.one_shot) {
-                continue;
-            }
-            let container = self.context.engine.container(id.as_str()).await?;
-            let new =
-                container.as_ref().is_some_and(|container| container.label(label::ROLLOUT) == Some(&rollout));
-            subjects.push(BakeSubject {
-                probe: self.target.options(&service).probe,
-                old: old.get(&service).map(ToString::to_string),
-                id: id.to_string(),
-                new,
-                service,
-            });
-        }
-        let since = self.fact(fact::TAKEN_OVER_AT)?.unwrap_or_else(|| self.context.ledger.now().as_second());
-        let spec = &self.target.manifest.spec;
-        let baking = Baking {
-            subjects: &subjects,
-            urls: &spec.probes,
-            patterns: &spec.rollout.fail_on_log,
-            window: Duration::from_secs(seconds),
-            since,
-        };
-        let network = backstage(&self.target.project.name);
-        let reach = self.reach(&network);
-        let said = |line: &str| self.context.say(Phase::Baking, format!("bake: {line}"));
-        bake(&reach, &baking, &self.cancel, &said)
-            .await
-            .map_err(|error| verification(error, Reason::BakeFailed))?;
-        Ok(None)
     }
 
     fn mark_live(&self) -> Result<Option<String>, Failure> {

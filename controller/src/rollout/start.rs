@@ -15,6 +15,9 @@ impl Run<'_> {
             && container.label(label::ROLE) != Some(Role::StandIn.as_str())
             || self.is_serving(&subject.service, &container.id)?;
         if serves {
+            if !self.reverting() && !self.is_serving(&subject.service, &container.id)? {
+                self.note_replaced(&subject.service)?;
+            }
             self.serves_anew(&subject.service)?;
         }
         self.begins(&container)?;

@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use evenkeel_core::logged::{Logged, Occurrence, count_patterns, log_failure};
 use evenkeel_core::manifest::{Probe, UrlProbe};
-use evenkeel_core::name::ServiceName;
-use evenkeel_core::verdict::{Judgement, Occurrence, Sample, Verdict, count_patterns, log_failure};
+use evenkeel_core::name::{ContainerId, ServiceName};
+use evenkeel_core::verdict::{Judgement, Sample, Verdict};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::VerifyError;
 use super::probe::{Reach, probe_once, url_once};
 use super::prove::{limits, tail};
+use crate::engine::EngineError;
 
 /// A container that is watched.
 pub(crate) struct BakeSubject {
@@ -21,8 +23,6 @@ pub(crate) struct BakeSubject {
     pub(crate) id: String,
     /// What shows that it works.
     pub(crate) probe: Option<Probe>,
-    /// The one it replaced, where that still exists: its log is the measure.
-    pub(crate) old: Option<String>,
     /// Whether this rollout made it. The logs of others are not read.
     pub(crate) new: bool,
 }
@@ -31,6 +31,9 @@ pub(crate) struct BakeSubject {
 pub(crate) struct Baking<'a> {
     /// The containers.
     pub(crate) subjects: &'a [BakeSubject],
+    /// Those that they replaced, and those beyond the number that the release asks for, where they still exist: with those that stay
+    /// beside a new one, their logs are the measure.
+    pub(crate) old: &'a [(ServiceName, ContainerId)],
     /// Probes from outside.
     pub(crate) urls: &'a [UrlProbe],
     /// Texts that fail it.
@@ -41,8 +44,8 @@ pub(crate) struct Baking<'a> {
     pub(crate) since: i64,
 }
 
-/// How often each pattern stood in the old release's logs, by service.
-type Old = BTreeMap<String, BTreeMap<String, Occurrence>>;
+/// What is in the logs of each service's containers together, by what the Compose file calls it.
+type Logs<'a> = BTreeMap<&'a str, Logged>;
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const URL_FAILURES: u32 = 3;
@@ -93,7 +96,7 @@ async fn look(
     reach: &Reach<'_>,
     baking: &Baking<'_>,
     judgements: &mut BTreeMap<&ServiceName, Judgement>,
-    old: &Old,
+    old: &Logs<'_>,
     began: Instant,
 ) -> Result<(), Verdict> {
     for subject in baking.subjects {
@@ -122,56 +125,59 @@ async fn look(
             let tail = tail(reach.engine, &subject.id).await;
             return Err(Verdict::Failed(format!("{}: {why}{tail}", subject.service)));
         }
-        if subject.new {
-            patterns(reach, baking, subject, old.get(subject.service.base())).await?;
-        }
     }
-    Ok(())
+    patterns(reach, baking, old).await
 }
 
-async fn patterns(
-    reach: &Reach<'_>,
-    baking: &Baking<'_>,
-    subject: &BakeSubject,
-    old: Option<&BTreeMap<String, Occurrence>>,
-) -> Result<(), Verdict> {
+/// What the new containers of each service have logged since the take-over, together.
+async fn patterns(reach: &Reach<'_>, baking: &Baking<'_>, old: &Logs<'_>) -> Result<(), Verdict> {
     if baking.patterns.is_empty() {
         return Ok(());
     }
-    let lines = reach.engine.logs(&subject.id, baking.since, None).await;
-    let lines = lines.map_err(|error| Verdict::Inconclusive(error.to_string()))?;
-    let new = count_patterns(baking.patterns, lines.iter().map(|line| line.text.as_str()));
-    match log_failure(old.unwrap_or(&BTreeMap::new()), &new) {
-        Some(why) => Err(Verdict::Failed(format!("{}: {why}", subject.service))),
-        None => Ok(()),
+    let mut new = Logs::new();
+    for subject in baking.subjects.iter().filter(|subject| subject.new) {
+        let found = count(reach, baking, &subject.id, baking.since).await;
+        let found = found.map_err(|error| Verdict::Inconclusive(error.to_string()))?;
+        new.entry(subject.service.base()).or_default().add(found);
     }
+    let none = Logged::default();
+    let failed = new.iter().find_map(|(service, new)| {
+        let why = log_failure(old.get(service).unwrap_or(&none), new)?;
+        Some(format!("{service}: {why}"))
+    });
+    failed.map_or(Ok(()), |why| Err(Verdict::Failed(why)))
 }
 
-/// What the old release logged in the same length of time before the take-over, by what the Compose file calls the services: what
-/// several containers of one logged together.
-async fn old_patterns(reach: &Reach<'_>, baking: &Baking<'_>) -> Old {
+/// What the old release logged in the same length of time before the take-over. What is gone by now is no measure.
+async fn old_patterns<'a>(reach: &Reach<'_>, baking: &Baking<'a>) -> Logs<'a> {
     let window = i64::try_from(baking.window.as_secs()).unwrap_or(i64::MAX);
-    let mut counts = Old::new();
-    for (service, id) in measures(baking.subjects) {
-        let lines =
-            reach.engine.logs(id, baking.since.saturating_sub(window).max(1), None).await.unwrap_or_default();
-        let count = count_patterns(baking.patterns, lines.iter().map(|line| line.text.as_str()));
-        let sum = counts.entry(service.to_owned()).or_default();
-        for (pattern, found) in count {
-            sum.entry(pattern).or_default().count += found.count;
+    let mut logs = Logs::new();
+    for (service, id) in measures(baking) {
+        if let Ok(found) = count(reach, baking, id, baking.since.saturating_sub(window).max(1)).await {
+            logs.entry(service).or_default().add(found);
         }
     }
-    counts
+    logs
 }
 
-/// The containers whose logs are the measure for new ones: those that were replaced, and those that stay beside a new one. A service that
-/// gets one more container logs no more for that.
-fn measures(subjects: &[BakeSubject]) -> impl Iterator<Item = (&str, &str)> {
-    let grows = |service: &str| subjects.iter().any(|it| it.new && it.service.base() == service);
-    subjects.iter().filter(move |it| grows(it.service.base())).filter_map(|it| {
-        let stays = (!it.new).then_some(&it.id);
-        Some((it.service.base(), it.old.as_ref().or(stays)?.as_str()))
-    })
+async fn count(
+    reach: &Reach<'_>,
+    baking: &Baking<'_>,
+    id: &str,
+    since: i64,
+) -> Result<BTreeMap<String, Occurrence>, EngineError> {
+    let lines = reach.engine.logs(id, since, None).await?;
+    Ok(count_patterns(baking.patterns, lines.iter().map(|line| line.text.as_str())))
+}
+
+/// The containers whose logs are the measure for new ones. A service that gets one more container logs no more for that, and one that is
+/// left with fewer logs no less.
+fn measures<'a>(baking: &Baking<'a>) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let (subjects, old) = (baking.subjects, baking.old);
+    let changes = |service: &str| subjects.iter().any(|it| it.new && it.service.base() == service);
+    let stay = subjects.iter().filter(|it| !it.new).map(|it| (it.service.base(), it.id.as_str()));
+    let old = old.iter().map(|(service, id)| (service.base(), id.as_str()));
+    stay.chain(old).filter(move |(service, _)| changes(service))
 }
 
 async fn urls(reach: &Reach<'_>, baking: &Baking<'_>, failures: &mut [u32]) -> Result<(), VerifyError> {
@@ -195,21 +201,30 @@ async fn urls(reach: &Reach<'_>, baking: &Baking<'_>, failures: &mut [u32]) -> R
 mod tests {
     use super::*;
 
-    fn subject(service: &str, id: &str, old: Option<&str>, new: bool) -> BakeSubject {
-        let old = old.map(str::to_owned);
-        BakeSubject { service: ServiceName::new(service), id: id.to_owned(), probe: None, old, new }
+    fn subject(service: &str, id: &str, new: bool) -> BakeSubject {
+        BakeSubject { service: ServiceName::new(service), id: id.to_owned(), probe: None, new }
     }
 
     #[test]
     fn containers_of_one_service_are_measured_together() {
         let subjects = [
-            subject("api", "a", None, false),
-            subject("api#2", "b", None, false),
-            subject("api#3", "c", None, true),
-            subject("web", "d", Some("e"), true),
-            subject("cache", "f", None, false),
+            subject("api", "a", false),
+            subject("api#2", "b", false),
+            subject("api#3", "c", true),
+            subject("web", "d", true),
+            subject("cache", "f", false),
         ];
-        let measures: Vec<_> = measures(&subjects).collect();
-        assert_eq!(measures, [("api", "a"), ("api", "b"), ("web", "e")]);
+        let old = [("web", "e"), ("web#2", "g"), ("cache#2", "h")];
+        let old = old.map(|(service, id)| (ServiceName::new(service), ContainerId::new(id)));
+        let baking = Baking {
+            subjects: &subjects,
+            old: &old,
+            urls: &[],
+            patterns: &[],
+            window: Duration::ZERO,
+            since: 0,
+        };
+        let measures: Vec<_> = measures(&baking).collect();
+        assert_eq!(measures, [("api", "a"), ("api", "b"), ("web", "e"), ("web", "g")]);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use evenkeel_tests::World;
 use evenkeel_tests::command::{command, must};
-use evenkeel_tests::docker::{docker, name};
+use evenkeel_tests::docker::{Docker, docker, name};
 
 const TWO: &str = "  listener:
     image: redis:7
@@ -147,4 +147,76 @@ fn a_scaled_stack_of_docker_compose_is_adopted_changed_and_let_go_of() {
     );
     up();
     assert_eq!(standing(&app), changed, "docker-compose did something");
+}
+
+/// Whoever asks those that are stopped and started is proven in private, and once more when its port is free.
+const ASKED: &str = r#"services:
+  echo:
+    image: redis:7
+    command: [redis-server, --protected-mode, "no"]
+    scale: 2
+    environment: {STEP: "0"}
+  asker:
+    image: redis:7
+    tmpfs: [/data]
+    ports: ["127.0.0.1::6379"]
+    depends_on: [echo]
+    environment: {STEP: "0"}
+    healthcheck: {test: [CMD, redis-cli, -h, echo, ping], interval: 1s, timeout: 2s, retries: 3}
+"#;
+
+#[test]
+fn who_asks_for_several_that_are_stopped_and_started_is_proven() {
+    let world = World::light();
+    let app = format!("{}-shop", world.names.id);
+    let manifest = evenkeel_tests::light::manifest(&app, "compose.yaml");
+    let manifest = manifest.replace("retryDelay: 2s", "retryDelay: 2s, candidateEgress: true");
+    world.repo.write("shop/evenkeel.yaml", &manifest);
+    world.repo.write("shop/compose.yaml", ASKED);
+    let head = world.repo.commit("shop");
+    let mut controller = world.start();
+    controller.app.clone_from(&app);
+    controller.settle(&head, 240);
+    let before = standing(&app);
+    let commit = world.edit("shop/compose.yaml", |text| text.replace("STEP: \"0\"", "STEP: \"1\""));
+    controller.settle(&commit, 240);
+    let after = standing(&app);
+    assert!(after.len() == 3 && after.iter().all(|one| !before.contains(one)), "{before:?} {after:?}");
+}
+
+/// It logs so many lines a second.
+const LOGS: &str = r#"services:
+  clerk:
+    image: redis:7
+    tmpfs: [/data]
+    command: [sh, -c, "while sleep 1; do for line in LINES; do echo ERROR; done; done"]
+    scale: 3
+    healthcheck: {test: [CMD, "true"], interval: 1s}
+"#;
+
+#[test]
+fn the_logs_of_fewer_are_measured_by_those_of_all_before() {
+    let world = World::light();
+    let app = format!("{}-shop", world.names.id);
+    let manifest = evenkeel_tests::light::manifest(&app, "compose.yaml");
+    let manifest = manifest.replace("bake: 0s", "bake: 6s, failOnLog: [ERROR]");
+    world.repo.write("shop/evenkeel.yaml", &manifest.replace("failOnLog: [ERROR]", "failOnLog: [NONE]"));
+    world.repo.write("shop/compose.yaml", &LOGS.replace("LINES", "1"));
+    let head = world.repo.commit("shop");
+    let mut controller = world.start();
+    controller.app.clone_from(&app);
+    controller.settle(&head, 240);
+    let logged = || {
+        let all = Docker::of(app.clone()).of_service("clerk");
+        all.iter().all(|one| docker(&["logs", one["Id"].as_str().unwrap_or_default()]).lines().count() > 8)
+    };
+    controller.wait("the log to be as long as the bake", 180, |_| logged());
+    world.repo.write("shop/evenkeel.yaml", &manifest);
+    let fewer = world
+        .edit("shop/compose.yaml", |text| text.replace("in 1;", "in 1 2;").replace("scale: 3", "scale: 1"));
+    controller.settle(&fewer, 240);
+    let more = world.edit("shop/compose.yaml", |text| text.replace("in 1 2;", "in 1 2 3 4 5 6;"));
+    let failed = controller.quarantine(&more, 240);
+    let why = failed.app.condition("BakeFailed").unwrap_or_default().to_owned();
+    assert!(why.contains("clerk: its log has \"ERROR\""), "{why}");
 }

@@ -1,6 +1,6 @@
 //! A service's environment: env files first, then what the Compose file says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::dotenv::{self, Format};
 use super::fields::{Context, Fields, Report, entries};
@@ -10,9 +10,16 @@ use crate::located::Fault;
 use crate::secret::Secret;
 use crate::yaml::{Node, Value};
 
+/// Variables, and those that are named and have no value anywhere.
+#[derive(Default)]
+pub(super) struct Variables {
+    pub(super) set: BTreeMap<String, Secret>,
+    pub(super) unset: BTreeSet<String>,
+}
+
 /// Reads `env_file` and `environment`.
-pub(super) fn read(fields: &mut Fields<'_>, context: &Context<'_>) -> BTreeMap<String, Secret> {
-    let mut environment = BTreeMap::new();
+pub(super) fn read(fields: &mut Fields<'_>, context: &Context<'_>) -> Variables {
+    let mut environment = Variables::default();
     if let Some(node) = fields.node("env_file") {
         let items = node.sequence().unwrap_or(std::slice::from_ref(node));
         for item in items {
@@ -26,15 +33,15 @@ pub(super) fn read(fields: &mut Fields<'_>, context: &Context<'_>) -> BTreeMap<S
 
 /// Reads the `environment` of a hook.
 pub(super) fn of_hook(fields: &mut Fields<'_>, context: &Context<'_>) -> BTreeMap<String, Secret> {
-    let mut environment = BTreeMap::new();
+    let mut environment = Variables::default();
     fields.with("environment", |node, report| inline(node, context, &mut environment, report));
-    environment
+    environment.set
 }
 
 fn inline(
     node: &Node,
     context: &Context<'_>,
-    environment: &mut BTreeMap<String, Secret>,
+    environment: &mut Variables,
     report: &mut Report,
 ) -> Result<(), Fault> {
     // Values may be secret, also those that stand in the file: a fault doesn't show its line.
@@ -53,21 +60,31 @@ fn set(
     value: Option<Secret>,
     node: &Node,
     context: &Context<'_>,
-    environment: &mut BTreeMap<String, Secret>,
+    environment: &mut Variables,
     report: &mut Report,
 ) {
     match value.or_else(|| context.variables(node).get(&name).cloned()) {
         Some(value) => {
-            environment.insert(name, value);
+            environment.unset.remove(&name);
+            environment.set.insert(name, value);
         }
-        None => report.warn(node, &format!("`{name}` has no value anywhere: containers don't get it")),
+        None => {
+            report.warn(
+                node,
+                &format!(
+                    "`{name}` has no value anywhere: containers don't get it, not from their image either"
+                ),
+            );
+            environment.set.remove(&name);
+            environment.unset.insert(name);
+        }
     }
 }
 
 fn env_file(
     node: &Node,
     context: &Context<'_>,
-    environment: &mut BTreeMap<String, Secret>,
+    environment: &mut Variables,
     report: &mut Report,
 ) -> Result<(), Fault> {
     let (path_node, required, format) = described(node)?;

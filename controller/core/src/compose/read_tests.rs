@@ -260,7 +260,8 @@ fn single_keys() {
         service("    environment: {A: 1.10, B: true, C: '', D: 0644}\n").environment["A"].expose(),
         "1.1"
     );
-    assert!(!service("    environment: [NOBODY]\n").environment.contains_key("NOBODY"));
+    let nobody = service("    environment: [NOBODY]\n");
+    assert!(!nobody.environment.contains_key("NOBODY") && nobody.unset.contains("NOBODY"));
 }
 
 #[test]
@@ -333,7 +334,7 @@ fn warnings_are_said() {
 `compose.override.yaml` is merged, as Compose does where no file is named
 the project is named `shop`, but Compose run in /opt/other would have named it `other`; set `spec.compose.projectName` in the manifest
 compose.yaml:4:5: `attach` has no effect: nobody watches the output of `up`
-compose.yaml:5:18: `NO` has no value anywhere: containers don't get it
+compose.yaml:5:18: `NO` has no value anywhere: containers don't get it, not from their image either
 compose.yaml:6:15: `d` of the commit is mounted writable at `/d`: what the container writes there never reaches the repository, and is gone with the next release; mount it read-only (`:ro`), or use a volume for what is to stay
 "#);
 }

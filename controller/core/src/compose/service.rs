@@ -18,7 +18,8 @@ pub(super) fn read(node: &Node, context: &Context<'_>, report: &mut Report) -> R
     let mut fields = Fields::new(node, report)?;
     let mut service = identity(&mut fields, context);
     process(&mut fields, &mut service);
-    service.environment = environment::read(&mut fields, context);
+    let variables = environment::read(&mut fields, context);
+    (service.environment, service.unset) = (variables.set, variables.unset);
     service.ports = ports(&mut fields);
     service.expose = fields.list("expose");
     service.mounts = mounts(&mut fields, context);

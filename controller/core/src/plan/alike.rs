@@ -4,6 +4,8 @@
 //! the image, and the mounts. That the programs make the same container of the same text is what `controller/src/rollout/oracle`
 //! compares; what it lists as different, and what the digest leaves out, is refused here.
 
+use std::collections::BTreeSet;
+
 use super::{Facts, Subject};
 use crate::compose::{Classic, Modern, Mount, MountSource, Service};
 use crate::container::label;
@@ -30,11 +32,41 @@ pub fn vetted(facts: &Facts<'_>) -> Vec<(Subject, String)> {
 /// Whether a container that evenkeel did not make is what the release asks for; why not.
 pub(super) fn is_kept(facts: &Facts<'_>, name: &ServiceName, container: &Container) -> Result<(), String> {
     alike(facts.desired, name, container)?;
+    has_its_variables(facts, name, container)?;
     match facts.outputs.images.get(name) {
         Some(image) if *image == container.image_id => Ok(()),
         Some(_) => Err("it runs another image than the release".to_owned()),
         None => Err("its image is not there yet".to_owned()),
     }
+}
+
+/// Whether the container's environment lacks what the release says to be in none, and nothing else that its image has; what differs.
+///
+/// The engine shows a variable that was named without a value as its name alone. Some versions of `docker compose` 2 leave such a one out,
+/// and an earlier evenkeel did: where the image has no value for it, that is the same.
+pub(super) fn has_its_variables(
+    facts: &Facts<'_>,
+    name: &ServiceName,
+    container: &Container,
+) -> Result<(), String> {
+    let none = BTreeSet::new();
+    let unset = facts.desired.project.services.get(name).map_or(&none, |service| &service.unset);
+    let of_image = |variable: &str| {
+        let known = facts.image(name).into_iter().flat_map(|image| &image.environment);
+        known.filter_map(|it| it.split_once('=')).any(|(known, _)| known == variable)
+    };
+    for variable in &container.environment {
+        match variable.expose().split_once('=') {
+            Some((variable, _)) if unset.contains(variable) => {
+                return Err(format!("it has the variable {variable}, which is to have no value"));
+            }
+            None if !unset.contains(variable.expose()) && of_image(variable.expose()) => {
+                return Err(format!("it lacks the variable {} of its image", variable.expose()));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Whether a container that evenkeel did not make has the configuration that the release asks for, whatever its image is; why not.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Facts;
-use super::alike::is_kept;
+use super::alike::{has_its_variables, is_kept};
 use crate::compose::Service;
 use crate::name::ServiceName;
 use crate::observed::Container;
@@ -26,7 +26,10 @@ pub(super) fn explain(facts: &Facts<'_>, name: &ServiceName, container: Option<&
     if config != facts.desired.config(name) {
         return "its container belongs to another release".to_owned();
     }
-    "its container runs another image".to_owned()
+    match has_its_variables(facts, name, container) {
+        Err(why) => format!("environment: {why}"),
+        Ok(()) => "its container runs another image".to_owned(),
+    }
 }
 
 /// What differs between two releases for one service.
@@ -91,6 +94,11 @@ fn environment(old: &Service, new: &Service, reasons: &mut Vec<String>) {
         .collect();
     changed
         .extend(old.environment.keys().filter(|key| !new.environment.contains_key(*key)).map(String::as_str));
+    // One that is named without a value is not what is not named.
+    let unset = old.unset.symmetric_difference(&new.unset).map(String::as_str);
+    changed.extend(unset.collect::<Vec<_>>());
+    changed.sort_unstable();
+    changed.dedup();
     if !changed.is_empty() {
         reasons.push(format!("environment: {} changed", changed.join(", ")));
     }
@@ -101,6 +109,7 @@ fn fields(old: &Service, new: &Service, reasons: &mut Vec<String>) {
     let plain = |service: &Service| -> BTreeMap<String, serde_json::Value> {
         let bare = Service {
             environment: BTreeMap::new(),
+            unset: BTreeSet::new(),
             depends_on: BTreeMap::new(),
             build: None,
             image: None,

@@ -272,6 +272,7 @@ impl<'a> Facts<'a> {
             Some(config) => {
                 config == self.desired.config(name)
                     && self.outputs.images.get(name).is_none_or(|image| *image == container.image_id)
+                    && super::alike::has_its_variables(self, name, container).is_ok()
             }
             None => super::alike::is_kept(self, name, container).is_ok(),
         }

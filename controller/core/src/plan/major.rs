@@ -1,14 +1,17 @@
 //! An image of another major version on the data of the one before: refused, unless the manifest consents.
 //!
-//! What a PostgreSQL is, its image says (`PG_MAJOR`), and the server that runs. Of other images only the tag tells.
+//! What a PostgreSQL is, its image says (`PG_MAJOR`), and the server that runs. Of other images only the tag tells. Data are told by
+//! their volume: a service may come to have another name, and go on with what was written under the one before.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::facts::shared;
 use super::service::Work;
 use super::{Facts, anonymous_volumes};
 use crate::compose::{MountSource, Project, Service};
+use crate::container::label;
+use crate::name::ServiceName;
 use crate::observed::Container;
 use crate::release::ImageSource;
 
@@ -25,24 +28,29 @@ pub(super) fn other_major(facts: &Facts<'_>, work: &Work<'_>) -> Option<String> 
     if facts.hints.reverting || !work.replaced() || facts.desired.options(name).allow_major_upgrade {
         return None;
     }
-    let kept = data_that_stays(facts, work);
-    let clusters = clusters_of(facts, work);
+    writers(facts, work).iter().find_map(|before| refused(facts, work, before))
+}
+
+fn refused(facts: &Facts<'_>, work: &Work<'_>, before: &Writer<'_>) -> Option<String> {
+    let name = &work.name;
+    let kept = data_that_stays(facts, work, before);
+    let clusters = clusters_of(facts, work, before);
     let is_database = facts.desired.database_service() == Some(name);
     let cluster = kept.iter().find(|kept| is_database || clusters.iter().any(|path| kept.holds(path)));
-    let (data, old, new, is_postgres) = match (cluster, old_postgres(facts, work), new_postgres(facts, work))
-    {
-        (Some(_), Some(old), Some(new)) if old == new => return None,
-        (Some(data), Some(old), Some(new)) => {
-            (data, format!("PostgreSQL {old}"), format!("PostgreSQL {new}{}", said(work.service)), true)
-        }
-        // What is to be pulled says it once it is there.
-        (Some(_), Some(_), None) if facts.image(name).is_none() => return None,
-        _ => {
-            let (old, new) = other_tag(facts, work)?;
-            // An image that declares a volume of its own is often a cache, or has what it came with in it.
-            (kept.iter().find(|kept| kept.is_named)?, old, new, false)
-        }
-    };
+    let (data, old, new, is_postgres) =
+        match (cluster, old_postgres(facts, work, before), new_postgres(facts, work)) {
+            (Some(_), Some(old), Some(new)) if old == new => return None,
+            (Some(data), Some(old), Some(new)) => {
+                (data, format!("PostgreSQL {old}"), format!("PostgreSQL {new}{}", said(work.service)), true)
+            }
+            // What is to be pulled says it once it is there.
+            (Some(_), Some(_), None) if facts.image(name).is_none() => return None,
+            _ => {
+                let (old, new) = other_tag(facts, work, before)?;
+                // An image that declares a volume of its own is often a cache, or has what it came with in it.
+                (kept.iter().find(|kept| kept.is_named)?, old, new, false)
+            }
+        };
     let (why, how) = if is_postgres || cluster.is_some() {
         let how = "with `pg_dump`, or `evenkeel backup create` where `spec.database` names it; then restore the dump into a new volume that \
                    the Compose file names";
@@ -78,12 +86,53 @@ impl Data {
     }
 }
 
+/// Who has written to something that a service is going to write to.
+struct Writer<'f> {
+    /// Its container, where that is there.
+    container: Option<&'f Container>,
+    /// The image of its service as the Compose file of the live release has it.
+    image: Option<&'f str>,
+    /// What it has written to, by the engine's names.
+    wrote: BTreeSet<String>,
+}
+
+/// The service itself, and those that no longer write where they did: it may be what they are called now.
+fn writers<'f>(facts: &Facts<'f>, work: &Work<'f>) -> Vec<Writer<'f>> {
+    let is =
+        |it: &&Container| facts.serving.values().any(|id| it.id == *id) || it.label(label::ROLE).is_none();
+    let there = facts.observed.containers.iter().filter(is).filter_map(|it| Some((it.service()?, it)));
+    let there: BTreeMap<ServiceName, &Container> = there.collect();
+    let live = facts.live.into_iter().flat_map(|live| live.project.services.keys());
+    let names: BTreeSet<&ServiceName> = there.keys().chain(live).filter(|name| **name != work.name).collect();
+    let others = names.into_iter().map(|name| {
+        let mut other = writer(facts, name, there.get(name).copied());
+        let stays = facts.desired.project.services.get(name);
+        for data in stays.into_iter().flat_map(|it| sources(&facts.desired.project, it, &[])) {
+            other.wrote.remove(&data.source);
+        }
+        other
+    });
+    [writer(facts, &work.name, work.current)].into_iter().chain(others).collect()
+}
+
+fn writer<'f>(facts: &Facts<'f>, name: &ServiceName, container: Option<&'f Container>) -> Writer<'f> {
+    let live = facts.live.and_then(|live| Some((&live.project, live.project.services.get(name)?)));
+    let wrote = match (container, live) {
+        (Some(container), _) => written(container),
+        (None, Some((project, service))) => {
+            sources(project, service, &[]).into_iter().map(|it| it.source).collect()
+        }
+        (None, None) => BTreeSet::new(),
+    };
+    Writer { container, image: live.and_then(|(_, service)| service.image.as_deref()), wrote }
+}
+
 /// Where a PostgreSQL of this service has its data, before and after.
 /// Source: <https://www.postgresql.org/docs/current/storage-file-layout.html>, and `PGDATA` of the official images.
-fn clusters_of(facts: &Facts<'_>, work: &Work<'_>) -> Vec<String> {
+fn clusters_of(facts: &Facts<'_>, work: &Work<'_>, before: &Writer<'_>) -> Vec<String> {
     let own = work.service.environment.get("PGDATA").map(|value| value.expose().to_owned());
     let image = facts.image(&work.name).map(|image| image.environment.iter().map(String::as_str));
-    let before = work.current.map(|current| current.environment.iter().map(|variable| variable.expose()));
+    let before = before.container.map(|it| it.environment.iter().map(|variable| variable.expose()));
     let said = image.into_iter().flatten().chain(before.into_iter().flatten());
     let said = said.filter_map(|variable| variable.strip_prefix("PGDATA=")).map(str::to_owned);
     own.into_iter().chain(said).chain(["/var/lib/postgresql/data".to_owned()]).collect()
@@ -95,11 +144,11 @@ fn said(service: &Service) -> String {
 }
 
 /// The major version of the PostgreSQL that has written the data: the server's word before that of its container.
-fn old_postgres(facts: &Facts<'_>, work: &Work<'_>) -> Option<u32> {
+fn old_postgres(facts: &Facts<'_>, work: &Work<'_>, before: &Writer<'_>) -> Option<u32> {
     let is_database = facts.desired.database_service() == Some(&work.name);
     let server = facts.database.filter(|_| is_database).and_then(|database| database.server_major);
     // What somebody has put in the place of a container that was removed has perhaps never come to write anything.
-    let container = work.current.filter(|_| !facts.is_repair());
+    let container = before.container.filter(|_| !facts.is_repair());
     server.or_else(|| major_of(container?.environment.iter().map(|variable| variable.expose())))
 }
 
@@ -120,17 +169,16 @@ fn major_of<'v>(mut variables: impl Iterator<Item = &'v str>) -> Option<u32> {
 }
 
 /// Both tags, where they are of one repository and begin with other numbers.
-fn other_tag(facts: &Facts<'_>, work: &Work<'_>) -> Option<(String, String)> {
+fn other_tag(facts: &Facts<'_>, work: &Work<'_>, before: &Writer<'_>) -> Option<(String, String)> {
     if facts.is_repair() {
         return None;
     }
     let new = registry_image(facts, work)?;
-    let live = facts.live.and_then(|live| live.project.services.get(&work.name));
     let is_id = |image: &&str| image.contains("sha256:");
-    let current = work.current.map(|container| container.image.as_str()).filter(|image| !is_id(image));
-    let old = current.or_else(|| live?.image.as_deref())?;
-    let ((of, before), (to, after)) = (tagged(old)?, tagged(new)?);
-    (of == to && number(before)? != number(after)?).then(|| (old.to_owned(), new.to_owned()))
+    let current = before.container.map(|container| container.image.as_str()).filter(|image| !is_id(image));
+    let old = current.or(before.image)?;
+    let ((of, earlier), (to, after)) = (tagged(old)?, tagged(new)?);
+    (of == to && number(earlier)? != number(after)?).then(|| (old.to_owned(), new.to_owned()))
 }
 
 /// The image of a service as the Compose file has it, where nobody builds it here.
@@ -153,20 +201,13 @@ fn number(version: &str) -> Option<u32> {
 }
 
 /// Volumes and directories that the service writes to, now and with the new container, and that are not shared by both anyway.
-fn data_that_stays(facts: &Facts<'_>, work: &Work<'_>) -> Vec<Data> {
-    let had = match (work.current, facts.live) {
-        (Some(current), _) => written(current),
-        (None, Some(live)) => {
-            let service = live.project.services.get(&work.name);
-            service.into_iter().flat_map(|it| sources(&live.project, it, &[])).map(|it| it.source).collect()
-        }
-        (None, None) => return Vec::new(),
-    };
+fn data_that_stays(facts: &Facts<'_>, work: &Work<'_>, before: &Writer<'_>) -> Vec<Data> {
     let shared_volumes = facts.desired.options(&work.name).shared_volumes;
     let mut stays = sources(&facts.desired.project, work.service, &shared_volumes);
-    stays.retain(|data| had.contains(&data.source));
+    stays.retain(|data| before.wrote.contains(&data.source));
     // Anonymous volumes go from container to container.
-    let mounts = work.current.map(|current| current.mounts.as_slice()).unwrap_or_default();
+    let own = work.current.filter(|own| before.container.is_some_and(|it| it.id == own.id));
+    let mounts = own.map(|current| current.mounts.as_slice()).unwrap_or_default();
     let goes_on = |target: &String| mounts.iter().any(|(_, at, writable)| at == target && *writable);
     let anonymous = anonymous_volumes(work.service, facts.image(&work.name)).into_iter().filter(goes_on);
     stays.extend(anonymous.map(|target| Data { source: target.clone(), target, is_named: false }));

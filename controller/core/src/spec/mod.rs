@@ -96,6 +96,8 @@ impl Making<'_> {
             service.extra_hosts.retain(|host| !instead.iter().any(|(_, name)| mapped(host, name).is_some()));
         }
         for endpoint in &mut endpoints {
+            // Nobody is led to it.
+            endpoint.aliases.clear();
             endpoint.links.retain(|(_, alias)| !instead.iter().any(|(_, name)| name == alias));
             endpoint.links.extend(instead.iter().cloned());
         }

@@ -13,13 +13,13 @@ use crate::plan::{Role, backstage, final_name};
 use crate::release::Release;
 
 impl Making<'_> {
-    /// The networks of the service with all its names, and the backstage network, nameless.
+    /// The networks of the service with all its names; and the backstage network, nameless but for those that links lead to.
     pub(super) fn own_endpoints(&self, service: &Service) -> Vec<Endpoint> {
         let mut endpoints = own_endpoints(self.release, self.service, service);
         if self.backstage && service.network_mode.is_none() {
             endpoints.push(Endpoint {
                 network: backstage(&self.release.project.name),
-                aliases: self.backstage_aliases(),
+                aliases: self.own_pool().for_replacement(self.rollout),
                 ..Endpoint::default()
             });
         }
@@ -29,7 +29,7 @@ impl Making<'_> {
     /// The backstage network, with names for everybody else of the project that is on it; and what the manifest adds.
     pub(super) fn private_endpoints(&self) -> Vec<Endpoint> {
         let mut links = self.links();
-        let mut aliases = self.backstage_aliases();
+        let mut aliases = self.own_pool().for_candidate(self.rollout);
         let mut take = || (std::mem::take(&mut links), std::mem::take(&mut aliases));
         let networks = private_networks(self.release).into_iter();
         networks
@@ -71,10 +71,9 @@ impl Making<'_> {
         Pool { release, service: name, peers, serving }.leads_to(&all)
     }
 
-    /// What it is called backstage, where it is one of several: it is not proven yet.
-    fn backstage_aliases(&self) -> Vec<String> {
+    fn own_pool(&self) -> Pool<'_> {
         let Self { release, service, peers, serving, .. } = *self;
-        Pool { release, service, peers, serving }.names(self.rollout, false)
+        Pool { release, service, peers, serving }
     }
 
     /// Other services' namespaces become those of the containers that they have, or are about to have. Which these are, for the

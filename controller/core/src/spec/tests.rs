@@ -2,6 +2,10 @@ use super::*;
 use crate::compose::testing::disk;
 
 fn container(release: &Release, service: &str, role: Role) -> ContainerSpec {
+    made(release, service, |making| making.container("shop-a-1", role))
+}
+
+fn made(release: &Release, service: &str, make: impl FnOnce(&Making<'_>) -> ContainerSpec) -> ContainerSpec {
     let making = Making {
         release,
         service: &service.into(),
@@ -12,7 +16,17 @@ fn container(release: &Release, service: &str, role: Role) -> ContainerSpec {
         files: "/data/releases/shop/d/files",
         backstage: true,
     };
-    making.container("shop-a-1", role)
+    make(&making)
+}
+
+#[test]
+fn what_runs_one_command_is_none_of_those_that_a_name_leads_to() {
+    let release = disk("services: {a: {image: x, scale: 2}}").release("{}");
+    let candidate = container(&release, "a", Role::Successor);
+    assert!(!candidate.endpoints[0].aliases.is_empty());
+    let one_off =
+        made(&release, "a", |making| making.one_off("shop-a-migrate", &["up".to_owned()], None, &[]));
+    assert!(one_off.endpoints[0].aliases.is_empty(), "{:?}", one_off.endpoints);
 }
 
 #[test]

@@ -300,15 +300,6 @@ pub(super) const MODERN: &[Listed] = &[
         reason: "what the file gives the content of is copied into the container; evenkeel mounts it",
     },
     Listed {
-        object: "container",
-        field: "Config.Env{*",
-        fits: |theirs, ours| {
-            let named = theirs.and_then(Json::as_str).is_some_and(|text| !text.contains('='));
-            named && ours.is_none()
-        },
-        reason: "a variable that nobody gives a value is left out, with a warning; that program also takes it away where the image sets it",
-    },
-    Listed {
         object: "container dated",
         field: "Config.Env{DATE=*",
         fits: |theirs, ours| theirs.is_none() || ours.is_none(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use evenkeel_core::container::label;
 use evenkeel_core::observed::State;
 
 use super::{ACCEPTS, ANSWERS, Instance, World};
@@ -99,10 +100,30 @@ impl World {
         true
     }
 
-    /// Two writers on a volume; code that users reach on a schema that it cannot run on.
+    /// Who has a link to a name that several share and finds nobody, though one of them serves.
+    fn lost(&self) -> Vec<String> {
+        let serves = |service: &str| {
+            let of =
+                |place: &usize| self.containers[*place].seen.label(label::COMPOSE_SERVICE) == Some(service);
+            let runs = |place: &usize| self.containers[*place].since.is_some() && self.reachable(*place);
+            (0..self.containers.len()).filter(of).any(|place| runs(&place))
+        };
+        let mut found = Vec::new();
+        for it in self.containers.iter().filter(|it| it.since.is_some()) {
+            for (target, name) in it.endpoints.values().flat_map(|endpoint| &endpoint.links) {
+                let is_shared = target.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('.'));
+                if is_shared && self.resolve(it, name).is_none() && serves(name) {
+                    found.push(format!("{} finds nobody called {name}", it.seen.name));
+                }
+            }
+        }
+        found
+    }
+
+    /// Two writers on a volume; code that users reach on a schema that it cannot run on; names that lead nowhere.
     pub(in crate::sim) fn check(&mut self) {
         let mut writers: BTreeMap<String, String> = BTreeMap::new();
-        let mut found = Vec::new();
+        let mut found = self.lost();
         for it in self.containers.iter().filter(|it| it.since.is_some()) {
             for (volume, _, writable) in it.seen.mounts.iter().filter(|(volume, ..)| !volume.starts_with('/'))
             {

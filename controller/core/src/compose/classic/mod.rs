@@ -225,7 +225,10 @@ impl Reader<'_> {
     fn environment(&self, map: &Mapping) -> Result<Value, Doubt> {
         let resolved = self.service.environment.iter();
         let mut all: Map<String, Value> = match map.contains_key("env_file") {
-            true => resolved.map(|(name, value)| (name.clone(), json!(value.expose()))).collect(),
+            true => {
+                let unset = self.service.unset.iter().map(|name| (name.clone(), Value::Null));
+                resolved.map(|(name, value)| (name.clone(), json!(value.expose()))).chain(unset).collect()
+            }
             false => Map::new(),
         };
         for (name, value) in

@@ -61,6 +61,10 @@ pub struct Service {
     pub entrypoint: Option<Vec<String>>,
     /// The environment, env files merged in (`environment:` wins). Values are secret.
     pub environment: BTreeMap<String, Secret>,
+    /// Variables that are named without a value and have none anywhere: containers don't get them, not their image's either.
+    /// Source: <https://github.com/compose-spec/compose-spec/blob/main/05-services.md#environment>.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub unset: BTreeSet<String>,
     /// Published ports, ranges expanded.
     pub ports: Vec<Port>,
     /// `expose:`, as written; it publishes nothing.

@@ -191,3 +191,48 @@ fn what_holds_no_data_of_the_services_own_is_no_matter() {
     );
     assert!(is_refused(SPEC_DB, "/srv/files:/files", "cloud:28", "cloud:29"));
 }
+
+/// What a service is called makes no difference to its data.
+#[test]
+fn a_service_with_another_name_is_told_by_its_volume() {
+    let renamed = |tag: &str| with(tag, "files:/files").replace("  files: {image", "  store: {image");
+    let is_refused = |spec: &str, next_file: &str, by_hand: fn(&mut World)| {
+        let mut world = World::default();
+        let first = release(SPEC_DB, &with("cloud:28", "files:/files"), "code-1");
+        world.knows(&first, Code { scripts: "a", ..Code::default() });
+        deploy(&mut world, &first, 1);
+        world.notes = Notes::default();
+        by_hand(&mut world);
+        next(&mut world, spec, next_file).err().map(|blocked| blocked.message)
+    };
+    let why = is_refused(SPEC_DB, &renamed("cloud:29"), |_| {}).unwrap();
+    assert!(why.starts_with("what service store keeps in shop_files was written by cloud:28"), "{why}");
+    let gone = |world: &mut World| world.observed.containers.retain(|it| !it.name.contains("files"));
+    assert!(is_refused(SPEC_DB, &renamed("cloud:29"), gone).is_some(), "its container is gone");
+    assert_eq!(is_refused(SPEC_DB, &renamed("cloud:28.1"), |_| {}), None);
+    assert_eq!(is_refused(SPEC_DB, &renamed("other:29"), |_| {}), None);
+    let elsewhere =
+        renamed("cloud:29").replace("files:/files", "data2:/files").replace("files: {}", "data2: {}");
+    assert_eq!(is_refused(SPEC_DB, &elsewhere, |_| {}), None, "other data");
+    let consents = SPEC_DB.replace("services: {", "services: {store: {allowMajorUpgrade: true}, ");
+    assert_eq!(is_refused(&consents, &renamed("cloud:29"), |_| {}), None);
+    let beside = renamed("cloud:29")
+        .replace("  store: {", "  files: {image: 'cloud:28', volumes: ['files:/files']}\n  store: {");
+    assert_eq!(
+        is_refused(SPEC_DB, &beside, |_| {}),
+        None,
+        "whoever goes on with it is not called otherwise now"
+    );
+}
+
+#[test]
+fn a_database_with_another_name_is_told_by_its_volume() {
+    let (mut world, _) = runs("postgres:15");
+    of_database(&mut world).environment = vec![Secret::new("PG_MAJOR=15")];
+    let renamed = stack("postgres:16").replace("  db:\n", "  base:\n").replace("[db]", "[base]");
+    let spec = SPEC_DB.replace("service: db,", "service: base,");
+    let why = refused(&mut world, &spec, &renamed);
+    assert!(why.starts_with("what service base keeps in shop_data was written by PostgreSQL 15"), "{why}");
+    let same = renamed.replace("postgres:16", "postgres:15");
+    assert!(next(&mut world, &spec, &same).is_ok());
+}

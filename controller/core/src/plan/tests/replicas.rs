@@ -12,7 +12,7 @@ use crate::plan::drift::{Kind, found};
 use crate::plan::make;
 use crate::release::Release;
 
-const TWO: &str = "
+pub(super) const TWO: &str = "
 services:
   api: {build: ., image: shop-api, restart: always, scale: 2}
   web:
@@ -252,45 +252,6 @@ fn who_serves_finds_those_that_come_later_too() {
     let other = release(SPEC, &TWO.replace("image: web", "image: web:2"), "code-1");
     assert_eq!(go(&other, 3).1, ["api as api", "worker as worker"]);
     assert_eq!(go(&three, 4).0, Vec::<String>::new());
-}
-
-/// To whom the name of the first service leads for the other, backstage.
-fn led_to(world: &World) -> Vec<&str> {
-    let place = |it: &'_ crate::observed::Container| it.networks["zz_shop_backstage"].clone();
-    let client = world.observed.containers.iter().find(|it| it.name == "shop-web-1").unwrap();
-    let links = place(client).links;
-    let (target, _) = links.iter().find(|(_, name)| name == "api").unwrap();
-    let mut found: Vec<&str> = world
-        .observed
-        .containers
-        .iter()
-        .filter(|it| it.name == *target || place(it).aliases.contains(target))
-        .map(|it| it.name.as_str())
-        .collect();
-    found.sort_unstable();
-    found
-}
-
-#[test]
-fn who_is_made_later_is_led_to_all_that_are_proven_and_nobody_to_one_that_is_not() {
-    let of = |count: u32, web: &str| {
-        let text = TWO.replace("scale: 2", &format!("scale: {count}"));
-        release(SPEC, &text.replace("image: web", &format!("image: {web}")), "code-1")
-    };
-    let (mut world, mut rollout) = (World::default(), 0);
-    let mut go = |count: u32, web: &str| {
-        rollout += 1;
-        let release = of(count, web);
-        world.knows(&release, Code::default());
-        deploy(&mut world, &release, rollout);
-        led_to(&world).join(" ")
-    };
-    assert_eq!(go(2, "web"), "shop-api-1 shop-api-2");
-    assert_eq!(go(3, "web"), "shop-api-1 shop-api-2", "it was not proven when the link was made");
-    assert_eq!(go(3, "web:2"), "shop-api-1 shop-api-2 shop-api-3");
-    assert_eq!(go(2, "web:2"), "shop-api-1 shop-api-2");
-    assert_eq!(go(4, "web:2"), "shop-api-1 shop-api-2", "also where the name was asked for by then");
-    assert_eq!(go(4, "web:3"), "shop-api-1 shop-api-2 shop-api-3 shop-api-4");
 }
 
 #[test]
