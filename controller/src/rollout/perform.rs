@@ -80,8 +80,9 @@ impl Run<'_> {
     /// The container that a step is about: by id where the plan knew it, else by name, and then only one that this rollout made.
     pub(super) async fn find(&self, subject: &Subject) -> Result<Container, Failure> {
         self.maybe_find(subject).await?.ok_or_else(|| {
-            Failure::release(
-                Reason::ProbeFailed,
+            // No release does that to itself: somebody has removed it (`docker container prune` takes whatever does not run yet).
+            Failure::transient(
+                Reason::Drifted,
                 format!("container {} of service {} is gone", subject.name, subject.service),
             )
         })
@@ -406,7 +407,7 @@ impl Run<'_> {
     async fn tag(&self, image: &str, tag: &str) -> Result<Option<String>, Failure> {
         let found = self.context.engine.image(image).await?;
         let found =
-            found.ok_or_else(|| Failure::release(Reason::BuildFailed, format!("image {image} is gone")))?;
+            found.ok_or_else(|| Failure::transient(Reason::Drifted, format!("image {image} is gone")))?;
         self.context.engine.tag(&found.id, tag).await?;
         Ok(None)
     }
