@@ -14,7 +14,7 @@ use evenkeel_core::status::{Phase, Reason};
 use super::Failure;
 use super::failure::verification;
 use super::run::{Run, fact};
-use crate::engine::{Exec, NetworkSpec, VolumeSpec};
+use crate::engine::{EngineError, Exec, NetworkSpec, VolumeSpec};
 use crate::source::Releases;
 use crate::verify::{BakeSubject, Baking, ProofSubject, Reach, bake, prove};
 
@@ -53,14 +53,14 @@ impl Run<'_> {
             }
             Effect::Rename { container, to } => {
                 let id = self.find(container).await?.id;
-                self.context.engine.rename(id.as_str(), to).await?;
+                self.rename(&id, to).await?;
                 Ok(None)
             }
             Effect::HandOver { from, aside, to } => {
                 // Found first, so that nothing stands between the two.
                 let (old, new) = (self.find(from).await?.id, self.find(to).await?.id);
-                self.context.engine.rename(old.as_str(), aside).await?;
-                self.context.engine.rename(new.as_str(), &from.name).await?;
+                self.rename(&old, aside).await?;
+                self.rename(&new, &from.name).await?;
                 Ok(None)
             }
             Effect::Stop { container } => self.stop(container).await,
@@ -74,6 +74,19 @@ impl Run<'_> {
             Effect::Smoke => self.smoke().await,
             Effect::Bake { seconds } => self.bake(*seconds).await,
             Effect::MarkLive => self.mark_live(),
+        }
+    }
+
+    /// The engine refuses a name that the container has: where it has it, all is well, whoever gave it.
+    async fn rename(&self, id: &ContainerId, to: &str) -> Result<(), EngineError> {
+        let engine = &self.context.engine;
+        match engine.rename(id.as_str(), to).await {
+            Err(EngineError::Refused { .. })
+                if engine.container(id.as_str()).await?.is_some_and(|it| it.name == to) =>
+            {
+                Ok(())
+            }
+            answer => answer,
         }
     }
 
@@ -106,9 +119,8 @@ impl Run<'_> {
         F: for<'r> FnOnce(
             &'r Self,
             String,
-        ) -> std::pin::Pin<
-            Box<dyn Future<Output = Result<(), crate::engine::EngineError>> + Send + 'r>,
-        >,
+        )
+            -> std::pin::Pin<Box<dyn Future<Output = Result<(), EngineError>> + Send + 'r>>,
     {
         let Some(container) = self.maybe_find(subject).await? else {
             return Ok(Some("it is gone".to_owned()));
