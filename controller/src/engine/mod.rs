@@ -104,6 +104,15 @@ impl EngineError {
     pub(crate) fn is_conflict(&self) -> bool {
         matches!(self, Self::Refused { status: 409, .. })
     }
+
+    /// Whether somebody else holds a port or an address that is asked for: the words of the engine's port allocator, and those of the kernel.
+    pub(crate) fn is_taken(&self) -> bool {
+        let says = |reason: &str| {
+            reason.contains("port is already allocated")
+                || reason.to_lowercase().contains("address already in use")
+        };
+        matches!(self, Self::Refused { reason, .. } if says(reason))
+    }
 }
 
 /// The engine itself.

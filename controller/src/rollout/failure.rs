@@ -82,6 +82,7 @@ impl From<EngineError> for Failure {
                 Self::transient(Reason::BuildFailed, message)
             }
             EngineError::PullFailed { .. } => Self::release(Reason::BuildFailed, message),
+            taken if taken.is_taken() => Self::release(Reason::PreflightFailed, message),
             EngineError::Refused { .. } => Self::release(Reason::ProbeFailed, message),
         }
     }
