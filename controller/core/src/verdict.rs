@@ -16,6 +16,8 @@ pub enum Verdict {
     Failed(String),
     /// Nobody can tell (the engine is away); holds, and never fails a release by itself.
     Inconclusive(String),
+    /// Its container is not there: somebody has removed it, and no release does that to itself.
+    Gone,
 }
 
 /// The limits that a judgement goes by.
@@ -53,6 +55,8 @@ pub struct Judgement {
     healthy_since: Option<Duration>,
     been_healthy: bool,
     identity: Option<(ContainerId, String, i64)>,
+    /// How often somebody has restarted it since judging began.
+    restarts: u32,
     /// Whether the Docker healthcheck has been anything but unhealthy since judging began.
     been_better: bool,
     /// Whether that healthcheck has yet to pass for the first time.
@@ -70,6 +74,7 @@ impl Judgement {
             healthy_since: None,
             been_healthy: false,
             identity: None,
+            restarts: 0,
             been_better: false,
             starting: false,
             last: "no answer yet".to_owned(),
@@ -87,7 +92,7 @@ impl Judgement {
     /// Adds a sample.
     pub fn sample(&mut self, sample: &Sample<'_>) -> Verdict {
         let Some(container) = sample.container else {
-            return Verdict::Failed("its container is gone".to_owned());
+            return Verdict::Gone;
         };
         if let Some(failure) = self.lifecycle(container) {
             return Verdict::Failed(failure);
@@ -99,7 +104,8 @@ impl Judgement {
         }
     }
 
-    /// No restart since start, and running.
+    /// No restart since start, and running. A restart by somebody else (a person, a tool that restarts what is unhealthy) is no fault of
+    /// the container: it is judged from then on, unless it goes on like that.
     fn lifecycle(&mut self, container: &Container) -> Option<String> {
         if matches!(container.state, State::Exited | State::Dead | State::Removing) {
             let oom = if container.oom_killed { ", killed for want of memory" } else { "" };
@@ -107,12 +113,23 @@ impl Judgement {
                 if container.error.is_empty() { String::new() } else { format!(": {}", container.error) };
             return Some(format!("it exited with code {}{oom}{error}", container.exit_code));
         }
+        // What has not begun yet has no start that another could be told from.
+        if container.state == State::Created {
+            return None;
+        }
         let now = (container.id.clone(), container.started_at.clone(), container.restart_count);
         let before = self.identity.get_or_insert_with(|| now.clone());
         if container.state == State::Restarting || now.2 > before.2 {
             return Some(format!("it restarted (exit code {})", container.exit_code));
         }
-        (before.1 != now.1).then(|| "it was restarted by somebody".to_owned())
+        if before.1 == now.1 {
+            return None;
+        }
+        self.restarts += 1;
+        self.engine_restarted();
+        self.identity = Some(now);
+        let too_often = self.restarts > self.limits.failures;
+        too_often.then(|| format!("it was restarted by somebody, {} times", self.restarts))
     }
 
     /// The Docker healthcheck and the probe together. `Err(Some)` decides at once: the engine has counted its own failures.
@@ -303,13 +320,45 @@ mod tests {
     }
 
     #[test]
-    fn a_restart_fails_unless_the_engine_itself_restarted() {
+    fn a_restart_of_its_own_fails_unless_the_engine_itself_restarted() {
         let mut judgement = Judgement::new(limits());
         feed(&mut judgement, &running(), &[true]);
-        let again = Container { started_at: "t1".to_owned(), ..running() };
+        let again = Container { started_at: "t1".to_owned(), restart_count: 1, ..running() };
         judgement.engine_restarted();
         assert!(matches!(feed(&mut judgement, &again, &[true])[0], Verdict::Wait(_)));
-        let third = Container { started_at: "t2".to_owned(), ..running() };
+        let third = Container { started_at: "t2".to_owned(), restart_count: 2, ..running() };
         assert!(matches!(feed(&mut judgement, &third, &[true])[0], Verdict::Failed(_)));
+    }
+
+    #[test]
+    fn whoever_was_restarted_by_somebody_is_judged_anew_but_not_for_ever() {
+        let mut judgement = Judgement::new(limits());
+        feed(&mut judgement, &running(), &[true, true]);
+        let started = |time: u32| Container { started_at: format!("t{time}"), ..running() };
+        let verdicts = feed(&mut judgement, &started(1), &[true, true, true]);
+        assert!(matches!(verdicts[1], Verdict::Wait(_)), "{verdicts:?}");
+        assert_eq!(verdicts[2], Verdict::Healthy);
+        for time in 2..4 {
+            let verdict = feed(&mut judgement, &started(time), &[true]);
+            assert!(matches!(verdict[0], Verdict::Wait(_)), "{verdict:?}");
+        }
+        let last = feed(&mut judgement, &started(4), &[true]);
+        assert_eq!(last[0], Verdict::Failed("it was restarted by somebody, 4 times".to_owned()));
+    }
+
+    #[test]
+    fn what_has_not_begun_was_not_restarted_when_it_begins() {
+        let mut judgement = Judgement::new(limits());
+        let created = Container { state: State::Created, started_at: String::new(), ..running() };
+        feed(&mut judgement, &created, &[false]);
+        let verdicts = feed(&mut judgement, &running(), &[true, true, true]);
+        assert_eq!(verdicts[2], Verdict::Healthy);
+        assert_eq!(judgement.restarts, 0);
+    }
+
+    #[test]
+    fn what_is_gone_is_nobodys_failure() {
+        let gone = Sample { container: None, probe: None, check: None, at: Duration::ZERO };
+        assert_eq!(Judgement::new(limits()).sample(&gone), Verdict::Gone);
     }
 }

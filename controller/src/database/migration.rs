@@ -9,7 +9,7 @@ use evenkeel_core::container::ContainerSpec;
 use evenkeel_core::database::redact::Redactor;
 use evenkeel_core::database::{Scripts, history};
 use evenkeel_core::name::ContainerId;
-use evenkeel_core::observed::Container;
+use evenkeel_core::observed::{Container, State};
 use evenkeel_core::secret::Secret;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -119,9 +119,20 @@ pub(crate) async fn run(
 /// Lists the migration scripts of an image, without any network. Several heads are what they are: refusing them is the
 /// caller's affair.
 ///
+/// No scripts at all is what an output looks like that has not reached the log yet (an engine waits two seconds for it when a container
+/// has ended), and a cut history the same. A schema would be taken down for it: such a listing is made once more.
+///
 /// # Errors
 /// When the tool fails, or what it prints is no whole history.
 pub(crate) async fn scripts(engine: &dyn Engine, one_off: &OneOff) -> Result<Scripts, DatabaseError> {
+    match list(engine, one_off).await {
+        Ok(listed) if !listed.heads.is_empty() => Ok(listed),
+        Ok(_) | Err(DatabaseError::History(_)) => list(engine, one_off).await,
+        failed => failed,
+    }
+}
+
+async fn list(engine: &dyn Engine, one_off: &OneOff) -> Result<Scripts, DatabaseError> {
     let spec = offline(one_off);
     remove(engine, &spec.name).await?;
     let id = engine.create(&spec).await?;
@@ -235,13 +246,30 @@ fn addresses(container: &Container) -> Vec<IpAddr> {
 }
 
 /// The exit code once it has exited; an engine that is away for a while does not make a migration fail.
+///
+/// Waiting ends for whatever does not run, so also with 0 for what has not begun: the container itself is asked how it ended.
 async fn exited(engine: &dyn Engine, id: &ContainerId) -> Result<i64, EngineError> {
     loop {
-        match engine.wait(id.as_str()).await {
-            Err(EngineError::Unreachable { .. } | EngineError::Timeout { .. }) => sleep(AGAIN).await,
-            ended => return ended,
+        match ended(engine, id).await {
+            Ok(Some(exit_code)) => return Ok(exit_code),
+            Ok(None) | Err(EngineError::Unreachable { .. } | EngineError::Timeout { .. }) => {
+                sleep(AGAIN).await;
+            }
+            Err(error) => return Err(error),
         }
     }
+}
+
+async fn ended(engine: &dyn Engine, id: &ContainerId) -> Result<Option<i64>, EngineError> {
+    let waited = engine.wait(id.as_str()).await?;
+    Ok(match engine.container(id.as_str()).await? {
+        Some(container) if matches!(container.state, State::Exited | State::Dead) => {
+            Some(container.exit_code)
+        }
+        Some(_) => None,
+        // Somebody has removed it: what the wait said is all there is.
+        None => Some(waited),
+    })
 }
 
 async fn listing(engine: &dyn Engine, id: &ContainerId) -> Result<(i64, Vec<LogLine>), DatabaseError> {

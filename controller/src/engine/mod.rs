@@ -97,6 +97,24 @@ pub(crate) enum EngineError {
     },
 }
 
+impl EngineError {
+    /// Whether what is there forbids it: a name that is taken, a container that does not run any more, a removal under way. Something is not
+    /// as it was when it was looked at, because somebody was quicker, or because a request that its client had given up was carried
+    /// out after all.
+    pub(crate) fn is_conflict(&self) -> bool {
+        matches!(self, Self::Refused { status: 409, .. })
+    }
+
+    /// Whether somebody else holds a port or an address that is asked for: the words of the engine's port allocator, and those of the kernel.
+    pub(crate) fn is_taken(&self) -> bool {
+        let says = |reason: &str| {
+            reason.contains("port is already allocated")
+                || reason.to_lowercase().contains("address already in use")
+        };
+        matches!(self, Self::Refused { reason, .. } if says(reason))
+    }
+}
+
 /// The engine itself.
 #[derive(Clone, Debug)]
 pub(crate) struct EngineInfo {

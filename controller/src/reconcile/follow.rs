@@ -13,17 +13,26 @@ use tokio_util::sync::CancellationToken;
 use super::app::{Handle, Tip};
 use super::daemon::{Daemon, Followed};
 use super::desired::{self, Found};
-use crate::source::SourceError;
+use super::doubt::{ASK_AGAIN, Doubt};
+use crate::source::{self, SourceError};
 
 /// Polls until the process goes down: at its interval with a little jitter, and whenever somebody says that it changed.
 pub(super) async fn follow(daemon: Arc<Daemon>, followed: Arc<Followed>) {
     let mut seen: Option<Revision> = None;
+    let mut doubt = Doubt::default();
+    // Nobody stands between this process and a repository on its own machine.
+    let is_local = followed.source.local_directory().is_some();
     loop {
         let polled = poll(&daemon, &followed).await;
         match polled {
-            Ok(revision) => {
+            Ok(tip) => {
                 followed.forget(Reason::SourceUnreachable);
-                if seen.as_ref() != Some(&revision) && spread(&daemon, &followed, &revision).await {
+                let believed = is_local || doubt.believes(&tip, Instant::now());
+                let revision = tip.revision;
+                if !believed {
+                    let source = &followed.source.config().name;
+                    tracing::warn!(%source, %revision, "the branch went back; it is asked again before that is followed");
+                } else if seen.as_ref() != Some(&revision) && spread(&daemon, &followed, &revision).await {
                     seen = Some(revision);
                 }
             }
@@ -41,7 +50,7 @@ pub(super) async fn follow(daemon: Arc<Daemon>, followed: Arc<Followed>) {
         tokio::select! {
             () = daemon.life.stop.cancelled() => return,
             () = followed.nudge.notified() => {}
-            () = tokio::time::sleep(jittered(followed.poll)) => {}
+            () = tokio::time::sleep(if doubt.is_open() { ASK_AGAIN } else { jittered(followed.poll) }) => {}
         }
     }
 }
@@ -51,7 +60,7 @@ fn jittered(interval: Duration) -> Duration {
     interval.mul_f64(0.9 + 0.2 * fastrand::f64())
 }
 
-async fn poll(daemon: &Daemon, followed: &Followed) -> Result<Revision, String> {
+async fn poll(daemon: &Daemon, followed: &Followed) -> Result<source::Tip, String> {
     let name = &followed.source.config().name;
     let began = Instant::now();
     let result = followed.source.poll().await;
@@ -64,7 +73,7 @@ async fn poll(daemon: &Daemon, followed: &Followed) -> Result<Revision, String> 
             if tip.forced {
                 tracing::warn!(source = %name, revision = %tip.revision, "the branch was rewritten; its new tip is followed");
             }
-            Ok(tip.revision)
+            Ok(tip)
         }
         Err(error) => {
             daemon.metrics.git_request(name, "ls-remote", error.kind(), seconds);

@@ -5,6 +5,7 @@ mod choose;
 mod control;
 mod daemon;
 mod desired;
+mod doubt;
 mod drift;
 #[cfg(test)]
 mod driver;

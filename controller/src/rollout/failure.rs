@@ -67,6 +67,7 @@ impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         let message = error.to_string();
         match error {
+            conflict if conflict.is_conflict() => Self::transient(Reason::PreflightFailed, message),
             EngineError::Unreachable { .. } | EngineError::Timeout { .. } => {
                 Self::transient(Reason::EngineUnreachable, message)
             }
@@ -81,6 +82,7 @@ impl From<EngineError> for Failure {
                 Self::transient(Reason::BuildFailed, message)
             }
             EngineError::PullFailed { .. } => Self::release(Reason::BuildFailed, message),
+            taken if taken.is_taken() => Self::release(Reason::PreflightFailed, message),
             EngineError::Refused { .. } => Self::release(Reason::ProbeFailed, message),
         }
     }
@@ -123,5 +125,6 @@ pub(crate) fn verification(error: VerifyError, reason: Reason) -> Failure {
         VerifyError::Failed(message) => Failure::Release { reason, message },
         VerifyError::Cancelled(message) => Failure::Cancelled(message),
         VerifyError::Unreachable(message) => Failure::transient(Reason::EngineUnreachable, message),
+        VerifyError::Gone(message) => Failure::transient(Reason::Drifted, message),
     }
 }

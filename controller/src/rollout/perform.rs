@@ -14,7 +14,7 @@ use evenkeel_core::status::{Phase, Reason};
 use super::Failure;
 use super::failure::verification;
 use super::run::{Run, fact};
-use crate::engine::{Exec, NetworkSpec, VolumeSpec};
+use crate::engine::{EngineError, Exec, NetworkSpec, VolumeSpec};
 use crate::source::Releases;
 use crate::verify::{ProofSubject, Reach, prove};
 
@@ -53,14 +53,14 @@ impl Run<'_> {
             }
             Effect::Rename { container, to } => {
                 let id = self.find(container).await?.id;
-                self.context.engine.rename(id.as_str(), to).await?;
+                self.rename(&id, to).await?;
                 Ok(None)
             }
             Effect::HandOver { from, aside, to } => {
                 // Found first, so that nothing stands between the two.
                 let (old, new) = (self.find(from).await?.id, self.find(to).await?.id);
-                self.context.engine.rename(old.as_str(), aside).await?;
-                self.context.engine.rename(new.as_str(), &from.name).await?;
+                self.rename(&old, aside).await?;
+                self.rename(&new, &from.name).await?;
                 Ok(None)
             }
             Effect::Stop { container } => self.stop(container).await,
@@ -77,11 +77,25 @@ impl Run<'_> {
         }
     }
 
+    /// The engine refuses a name that the container has: where it has it, all is well, whoever gave it.
+    async fn rename(&self, id: &ContainerId, to: &str) -> Result<(), EngineError> {
+        let engine = &self.context.engine;
+        match engine.rename(id.as_str(), to).await {
+            Err(EngineError::Refused { .. })
+                if engine.container(id.as_str()).await?.is_some_and(|it| it.name == to) =>
+            {
+                Ok(())
+            }
+            answer => answer,
+        }
+    }
+
     /// The container that a step is about: by id where the plan knew it, else by name, and then only one that this rollout made.
     pub(super) async fn find(&self, subject: &Subject) -> Result<Container, Failure> {
         self.maybe_find(subject).await?.ok_or_else(|| {
-            Failure::release(
-                Reason::ProbeFailed,
+            // No release does that to itself: somebody has removed it (`docker container prune` takes whatever does not run yet).
+            Failure::transient(
+                Reason::Drifted,
                 format!("container {} of service {} is gone", subject.name, subject.service),
             )
         })
@@ -105,9 +119,8 @@ impl Run<'_> {
         F: for<'r> FnOnce(
             &'r Self,
             String,
-        ) -> std::pin::Pin<
-            Box<dyn Future<Output = Result<(), crate::engine::EngineError>> + Send + 'r>,
-        >,
+        )
+            -> std::pin::Pin<Box<dyn Future<Output = Result<(), EngineError>> + Send + 'r>>,
     {
         let Some(container) = self.maybe_find(subject).await? else {
             return Ok(Some("it is gone".to_owned()));
@@ -411,7 +424,7 @@ impl Run<'_> {
     async fn tag(&self, image: &str, tag: &str) -> Result<Option<String>, Failure> {
         let found = self.context.engine.image(image).await?;
         let found =
-            found.ok_or_else(|| Failure::release(Reason::BuildFailed, format!("image {image} is gone")))?;
+            found.ok_or_else(|| Failure::transient(Reason::Drifted, format!("image {image} is gone")))?;
         self.context.engine.tag(&found.id, tag).await?;
         Ok(None)
     }

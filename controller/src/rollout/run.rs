@@ -343,10 +343,12 @@ async fn revert(order: &Order<'_>, lock: Option<Box<dyn Held>>, verdict: Verdict
     match excused(context, outages, undone) {
         Ok(()) => reverted(&run, order, verdict, message).await,
         Err(Failure::Cancelled(why)) => End::Parked(why),
-        // What a preflight misses (a database that is just starting, a network that somebody removed) may come back.
+        // What a preflight misses (a database that is just starting, a network that somebody removed) may come back; and whoever has taken a
+        // port may be one of one's own, that got it after it was looked at.
         Err(
             Failure::Transient { message: why, .. }
-            | Failure::Blocked { reason: Reason::PreflightFailed, message: why },
+            | Failure::Blocked { reason: Reason::PreflightFailed, message: why }
+            | Failure::Release { reason: Reason::PreflightFailed, message: why },
         ) => End::Transient { reason, message: format!("{message}\nputting it back waits: {why}") },
         Err(Failure::Release { message: why, .. } | Failure::Blocked { message: why, .. }) => {
             End::RevertFailed(format!("{message}\nputting it back failed: {why}"))

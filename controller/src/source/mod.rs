@@ -34,6 +34,6 @@ pub(crate) use context::{ContextError, ContextRequest};
 pub(crate) use error::SourceError;
 pub(crate) use given::Given;
 pub(crate) use materialise::{MaterialiseError, Releases};
-pub(crate) use repository::Source;
+pub(crate) use repository::{Source, Tip};
 pub(crate) use watch::{Changed, Target, Watches};
 pub(crate) use working::Working;

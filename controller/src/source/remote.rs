@@ -98,6 +98,7 @@ impl Session<'_> {
             revision: now.to_string().into(),
             moved: before != Some(now),
             forced: before.is_some_and(|before| forced(repository, before, now)),
+            back: before.is_some_and(|before| back(repository, before, now)),
             recloned: None,
         })
     }
@@ -249,6 +250,11 @@ fn blame(repository: &Repository, e: git2::Error) -> Failure {
 /// Whether the branch was rewritten: its old tip is no ancestor of the new one.
 fn forced(repository: &Repository, before: Oid, now: Oid) -> bool {
     before != now && !repository.graph_descendant_of(now, before).unwrap_or(false)
+}
+
+/// Whether the branch went back to where it has been.
+fn back(repository: &Repository, before: Oid, now: Oid) -> bool {
+    repository.graph_descendant_of(before, now).unwrap_or(false)
 }
 
 /// `SHA256:…` as ssh-keygen prints it.

@@ -28,6 +28,8 @@ pub(crate) struct Tip {
     pub moved: bool,
     /// Whether the branch was rewritten: the last tip is no ancestor of this one.
     pub forced: bool,
+    /// Whether the branch went back: this is an ancestor of the last tip.
+    pub back: bool,
     /// Set when the mirror was broken and made anew.
     pub recloned: Option<Recloned>,
 }

@@ -39,7 +39,7 @@ async fn a_force_push_is_followed_and_a_kept_commit_stays() {
     repo.git(&["reset", "-q", "--hard", "HEAD~1"]);
     let new = repo.commit("new");
     let tip = source.poll().await.unwrap();
-    assert_eq!((&tip.revision, tip.moved, tip.forced), (&new, true, true));
+    assert_eq!((&tip.revision, tip.moved, tip.forced, tip.back), (&new, true, true, false));
     assert_eq!(kept(&source), std::slice::from_ref(&old));
     // git's own garbage collection leaves a kept commit alone, and takes it once it is let go.
     let mirror = source.layout.repository();
@@ -55,12 +55,17 @@ async fn a_force_push_is_followed_and_a_kept_commit_stays() {
 async fn a_branch_that_goes_back_is_forced() {
     let repo = Repo::new();
     let base = repo.commit("base");
-    repo.commit("later");
+    let later = repo.commit("later");
     let source = repo.source();
     source.poll().await.unwrap();
     repo.git(&["reset", "-q", "--hard", "HEAD~1"]);
     let tip = source.poll().await.unwrap();
-    assert_eq!((tip.revision, tip.moved, tip.forced), (base, true, true));
+    assert_eq!((&tip.revision, tip.moved, tip.forced, tip.back), (&base, true, true, true));
+    let tip = source.poll().await.unwrap();
+    assert_eq!((&tip.revision, tip.moved, tip.back), (&base, false, false));
+    repo.git(&["reset", "-q", "--hard", later.as_str()]);
+    let tip = source.poll().await.unwrap();
+    assert_eq!((tip.revision, tip.forced, tip.back), (later, false, false), "it goes on again");
 }
 
 #[tokio::test]

@@ -78,6 +78,11 @@ pub(crate) async fn bake(
         match looked {
             Ok(()) => urls(reach, baking, &mut url_failures).await?,
             Err(Verdict::Failed(why)) => return Err(VerifyError::Failed(why)),
+            Err(Verdict::Gone) => {
+                return Err(VerifyError::Gone(
+                    "a container that serves is gone: somebody has removed it".to_owned(),
+                ));
+            }
             Err(Verdict::Inconclusive(why)) => {
                 // No data is no reason to fail: the window waits until somebody can look again.
                 judgements.values_mut().for_each(Judgement::engine_restarted);
@@ -119,6 +124,9 @@ async fn look(
             check: Some(Ok(())),
             at: began.elapsed(),
         });
+        if verdict == Verdict::Gone {
+            return Err(verdict);
+        }
         if let Verdict::Failed(why) = verdict {
             // The engine going away takes its containers with it: that is no fault of theirs.
             reach.engine.info().await.map_err(|error| Verdict::Inconclusive(error.to_string()))?;

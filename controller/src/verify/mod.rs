@@ -26,4 +26,7 @@ pub(crate) enum VerifyError {
     /// The engine is away for longer than anybody should wait.
     #[error("{0}")]
     Unreachable(String),
+    /// Somebody has removed its container.
+    #[error("{0}")]
+    Gone(String),
 }

@@ -75,6 +75,10 @@ async fn prove_one(
         match sample(reach, subject, &mut judgement, &mut ahead, began).await {
             Ok(Verdict::Healthy) => return Ok(()),
             Ok(Verdict::Failed(why)) => return Err(failed(reach, subject, &why).await),
+            Ok(Verdict::Gone) => {
+                let why = format!("{}: its container is gone, somebody has removed it", subject.name);
+                return Err(VerifyError::Gone(why));
+            }
             Ok(Verdict::Wait(why)) => said(&format!("{}: {why}", subject.name)),
             Ok(Verdict::Inconclusive(why)) | Err(why) => {
                 judgement.engine_restarted();
