@@ -60,7 +60,8 @@ impl Ledger {
     /// Forgets a tag that nobody asks for any more: it is asked for as if for the first time once somebody does.
     pub(crate) fn forget_tag(&self, app: &AppName, reference: &str) -> Result<(), LedgerError> {
         self.write(|tx, _| {
-            tx.execute("DELETE FROM tags WHERE app = ?1 AND reference = ?2", [app.as_str(), reference])?;
+            tx.prepare_cached("DELETE FROM tags WHERE app = ?1 AND reference = ?2")?
+                .execute([app.as_str(), reference])?;
             Ok(())
         })
     }
