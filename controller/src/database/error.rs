@@ -166,7 +166,7 @@ impl DatabaseError {
             | Self::NoSpace { .. } => true,
             Self::Refused { transient, .. } => *transient,
             Self::Engine(EngineError::PullFailed { transient, .. }) => *transient,
-            Self::Engine(error) if error.is_conflict() => true,
+            Self::Engine(error) if error.is_conflict() || error.is_gone() => true,
             Self::Engine(error) => {
                 !matches!(error, EngineError::Refused { .. } | EngineError::BuildFailed { .. })
             }

@@ -105,6 +105,15 @@ impl EngineError {
         matches!(self, Self::Refused { status: 409, .. })
     }
 
+    /// Whether a container or an image is not there any more that was there when it was looked at: somebody has removed it.
+    pub(crate) fn is_gone(&self) -> bool {
+        let says = |reason: &str| {
+            let reason = reason.to_lowercase();
+            reason.contains("no such container") || reason.contains("no such image")
+        };
+        matches!(self, Self::Refused { status: 404, reason, .. } if says(reason))
+    }
+
     /// Whether somebody else holds a port or an address that is asked for: the words of the engine's port allocator, and those of the kernel.
     pub(crate) fn is_taken(&self) -> bool {
         let says = |reason: &str| {

@@ -67,6 +67,7 @@ impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         let message = error.to_string();
         match error {
+            gone if gone.is_gone() => Self::transient(Reason::Drifted, message),
             conflict if conflict.is_conflict() => Self::transient(Reason::PreflightFailed, message),
             EngineError::Unreachable { .. } | EngineError::Timeout { .. } => {
                 Self::transient(Reason::EngineUnreachable, message)

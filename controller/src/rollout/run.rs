@@ -343,8 +343,7 @@ async fn revert(order: &Order<'_>, lock: Option<Box<dyn Held>>, verdict: Verdict
     match excused(context, outages, undone) {
         Ok(()) => reverted(&run, order, verdict, message).await,
         Err(Failure::Cancelled(why)) => End::Parked(why),
-        // What a preflight misses (a database that is just starting, a network that somebody removed) may come back; and whoever has taken a
-        // port may be one of one's own, that got it after it was looked at.
+        // What a preflight misses (a database that is just starting, a network) may come back; one of one's own may have taken the port.
         Err(
             Failure::Transient { message: why, .. }
             | Failure::Blocked { reason: Reason::PreflightFailed, message: why }

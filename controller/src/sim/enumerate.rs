@@ -1,7 +1,7 @@
 //! Tells every story, ends it by a crash wherever there can be one, lets every effect fail, and looks how it ends.
 //!
 //! `EVENKEEL_SIM=full` takes everything where an ordinary run takes a part; `EVENKEEL_STORY=WORDS` takes only the stories
-//! whose names have these words, and `EVENKEEL_FAULT='Ledger(93)'` that mishap alone.
+//! whose names have these words, and `EVENKEEL_FAULT='Ledger(93)'` that mishap alone (`EVENKEEL_FAULT=Late` all of that kind).
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -131,7 +131,7 @@ pub(super) fn block_on<T>(work: impl Future<Output = T>) -> T {
 }
 
 /// Stories whose name contains what `EVENKEEL_STORY` says.
-fn chosen() -> Vec<Story> {
+pub(super) fn chosen() -> Vec<Story> {
     let word = std::env::var("EVENKEEL_STORY").unwrap_or_default();
     let stories: Vec<Story> = all().into_iter().filter(|story| story.name.contains(&word)).collect();
     assert!(!stories.is_empty(), "no story has {word:?} in its name");

@@ -1,22 +1,20 @@
 //! The engine of the simulated host.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use evenkeel_core::compose::RestartPolicy;
 use evenkeel_core::container::{ContainerSpec, Endpoint, label};
 use evenkeel_core::name::{ContainerId, ImageId, ProjectName};
-use evenkeel_core::observed::{Container, Image, Joined, NetworkState, State};
-use evenkeel_core::tags::{pinned, registry};
+use evenkeel_core::observed::{Container, Image, NetworkState, State};
+use evenkeel_core::tags::registry;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
-use sha2::{Digest, Sha256};
 use tokio::time::sleep;
 
 use super::code::{Code, Fault, Program};
 use super::machine::{Machine, Trouble};
-use super::world::{Instance, NONE, World};
+use super::world::{Instance, World, tagged};
 use crate::engine::{
     BuildRequest, Engine, EngineError, EngineEvent, EngineInfo, Exec, ExecOutcome, LogLine, NetworkSpec,
     Owner, Progress, VolumeSpec,
@@ -70,7 +68,19 @@ impl Machine {
 
     /// Something that the engine is asked.
     fn ask<T>(&self, what: &str, read: impl FnOnce(&mut World) -> T) -> Result<T, EngineError> {
-        self.read(|how| trouble(what, how), read)
+        self.read(what, |how| trouble(what, how), read)
+    }
+
+    /// A change that the engine may make when nobody waits for it any more.
+    async fn later<T>(
+        &self,
+        action: String,
+        change: impl FnOnce(&mut World) -> Result<T, String> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        let (what, asked) = (action.clone(), action.clone());
+        let trouble = |how| trouble(&asked, how);
+        let change = |world: &mut World| change(world).map_err(|reason| refused(action, reason));
+        self.request(what, trouble, change).await
     }
 
     /// A change of a container that has to be there.
@@ -78,12 +88,13 @@ impl Machine {
         &self,
         verb: &str,
         id: &str,
-        change: impl FnOnce(&mut World, usize) -> Result<T, String>,
+        change: impl FnOnce(&mut World, usize) -> Result<T, String> + Send + 'static,
     ) -> Result<T, EngineError> {
         let name = self.look(|world| world.find(id).map(|it| it.seen.name.clone()));
         let action = format!("{verb} container {}", name.as_deref().unwrap_or(id));
-        self.change(action, |world| {
-            let place = world.position(id).ok_or("no such container")?;
+        let id = id.to_owned();
+        self.later(action, move |world| {
+            let place = world.position(&id).ok_or("no such container")?;
             change(world, place)
         })
         .await
@@ -94,109 +105,12 @@ impl Machine {
         &self,
         verb: &str,
         id: &str,
-        change: impl FnOnce(&mut World, usize) -> Result<(), String>,
+        change: impl FnOnce(&mut World, usize) -> Result<(), String> + Send + 'static,
     ) -> Result<(), EngineError> {
         if self.look(|world| world.position(id)).is_none() {
             return Ok(());
         }
         self.on(verb, id, change).await
-    }
-}
-
-impl World {
-    fn image(&self, reference: &str) -> Option<Image> {
-        let id = ImageId::new(reference);
-        let id =
-            self.tags.get(&tagged(reference)).or_else(|| self.images.contains_key(&id).then_some(&id))?;
-        Some(Image {
-            id: id.clone(),
-            tags: self.tags.iter().filter(|(_, it)| *it == id).map(|(tag, _)| tag.clone()).collect(),
-            digests: self
-                .registry
-                .keys()
-                .filter(|tag| self.tags.get(&tagged(tag)) == Some(id))
-                .map(|tag| pinned(tag, id.as_str()))
-                .collect(),
-            healthcheck: false,
-            volumes: Vec::new(),
-            environment: Vec::new(),
-            created_at: String::new(),
-            size: 1,
-            labels: BTreeMap::new(),
-            content: format!("{:?}", self.images.get(id)),
-        })
-    }
-
-    fn add_image(&mut self, reference: &str, program: Program) -> Result<Image, String> {
-        let id = image_id(reference, &program);
-        self.images.insert(id.clone(), program);
-        self.tags.insert(tagged(reference), id);
-        self.image(reference).ok_or_else(|| "it is not there".to_owned())
-    }
-
-    /// On its first network only, as the engine makes it.
-    fn create(&mut self, spec: &ContainerSpec) -> Result<ContainerId, String> {
-        if self.find(&spec.name).is_some() {
-            return Err("the name is in use".to_owned());
-        }
-        let image = self.image(&spec.image).ok_or("no such image")?;
-        let id = ContainerId::new(format!("{:012x}{}", 0xc0_0000 + self.number(), "0".repeat(52)));
-        let seen = container(spec, &id, &image);
-        let volumes = seen.mounts.iter().map(|(source, ..)| source).filter(|source| !source.starts_with('/'));
-        for volume in volumes {
-            self.volumes.entry(volume.clone()).or_default();
-        }
-        self.containers.push(Instance::new(seen, spec.clone()));
-        let place = self.containers.len() - 1;
-        let alone = Endpoint { network: NONE.to_owned(), ..Endpoint::default() };
-        let first = spec.endpoints.first().unwrap_or(&alone);
-        // Whether the network is there is looked at by the start.
-        if self.join(place, first).is_err() {
-            self.containers[place].seen.networks.insert(first.network.clone(), Joined::default());
-        }
-        Ok(id)
-    }
-}
-
-/// The engine adds `latest`.
-fn tagged(reference: &str) -> String {
-    if reference.contains(':') { reference.to_owned() } else { format!("{reference}:latest") }
-}
-
-fn container(spec: &ContainerSpec, id: &ContainerId, image: &Image) -> Container {
-    let ports = spec.service.ports.iter().filter(|_| spec.publish);
-    let bindings = ports.filter_map(|port| {
-        let published = port.published?.to_string();
-        Some((format!("{}/{}", port.target, port.protocol), String::new(), published))
-    });
-    let mounts = spec.binds.iter().filter_map(|bind| {
-        let mut parts = bind.split(':');
-        let (source, target) = (parts.next()?.to_owned(), parts.next()?.to_owned());
-        let read_only = parts.next().is_some_and(|options| options.split(',').any(|option| option == "ro"));
-        Some((source, target, !read_only))
-    });
-    Container {
-        id: id.clone(),
-        name: spec.name.clone(),
-        image: spec.image.clone(),
-        image_id: image.id.clone(),
-        labels: spec.labels.clone(),
-        state: State::Created,
-        health: None,
-        created_at: String::new(),
-        started_at: String::new(),
-        restart_count: 0,
-        restart: spec.restart,
-        networks: BTreeMap::new(),
-        port_bindings: bindings.collect(),
-        bound_ports: Vec::new(),
-        memory: spec.service.resources.memory.unwrap_or(0),
-        nano_cpus: spec.service.resources.nano_cpus.unwrap_or(0),
-        mounts: mounts.collect(),
-        environment: Vec::new(),
-        exit_code: 0,
-        error: String::new(),
-        oom_killed: false,
     }
 }
 
@@ -237,7 +151,9 @@ impl Engine for Machine {
     }
 
     async fn create(&self, spec: &ContainerSpec) -> Result<ContainerId, EngineError> {
-        let id = self.change(format!("create container {}", spec.name), |world| world.create(spec)).await?;
+        let making = spec.clone();
+        let id =
+            self.later(format!("create container {}", spec.name), move |world| world.create(&making)).await?;
         for endpoint in spec.endpoints.iter().skip(1) {
             if let Err(error) = self.connect(id.as_str(), endpoint).await {
                 self.remove(id.as_str(), true).await?;
@@ -258,7 +174,7 @@ impl Engine for Machine {
     }
 
     async fn stop(&self, id: &str, grace: Option<Duration>) -> Result<(), EngineError> {
-        self.gone_is_fine("stop", id, |world, place| {
+        self.gone_is_fine("stop", id, move |world, place| {
             if grace.is_none() {
                 world.is_told(place);
             }
@@ -280,21 +196,22 @@ impl Engine for Machine {
     }
 
     async fn rename(&self, id: &str, name: &str) -> Result<(), EngineError> {
-        self.on(&format!("rename to {name}"), id, |world, place| {
-            if world.containers[place].seen.name == name {
+        let to = name.to_owned();
+        self.on(&format!("rename to {name}"), id, move |world, place| {
+            if world.containers[place].seen.name == to {
                 return Err("it has the same name already".to_owned());
             }
-            if world.find(name).is_some() {
+            if world.find(&to).is_some() {
                 return Err("the name is in use".to_owned());
             }
-            name.clone_into(&mut world.containers[place].seen.name);
+            world.containers[place].seen.name = to;
             Ok(())
         })
         .await
     }
 
     async fn set_restart(&self, id: &str, policy: RestartPolicy) -> Result<(), EngineError> {
-        self.on("set the restart policy of", id, |world, place| {
+        self.on("set the restart policy of", id, move |world, place| {
             world.containers[place].seen.restart = policy;
             Ok(())
         })
@@ -302,7 +219,7 @@ impl Engine for Machine {
     }
 
     async fn set_limits(&self, id: &str, memory: i64, nano_cpus: i64) -> Result<(), EngineError> {
-        self.on("set the limits of", id, |world, place| {
+        self.on("set the limits of", id, move |world, place| {
             let seen = &mut world.containers[place].seen;
             if (memory == 0 && seen.memory != 0) || (nano_cpus == 0 && seen.nano_cpus != 0) {
                 return Err("only a new container is without the limit that this one has".to_owned());
@@ -347,7 +264,7 @@ impl Engine for Machine {
             let place = world.position(id);
             place.map(|place| world.containers[place].tried.insert(exec.command.clone()))
         });
-        self.on(&format!("run `{}` in", exec.command.join(" ")), id, |world, place| {
+        self.on(&format!("run `{}` in", exec.command.join(" ")), id, move |world, place| {
             if world.containers[place].since.is_none() {
                 return Err("it is not running".to_owned());
             }
@@ -467,12 +384,14 @@ impl Engine for Machine {
 
     async fn connect(&self, container: &str, endpoint: &Endpoint) -> Result<(), EngineError> {
         let verb = format!("connect to {}", endpoint.network);
-        self.on(&verb, container, |world, place| world.join(place, endpoint)).await
+        let endpoint = endpoint.clone();
+        self.on(&verb, container, move |world, place| world.join(place, &endpoint)).await
     }
 
     async fn disconnect(&self, container: &str, network: &str) -> Result<(), EngineError> {
-        self.gone_is_fine(&format!("disconnect from {network}"), container, |world, place| {
-            world.leave(place, network);
+        let from = network.to_owned();
+        self.gone_is_fine(&format!("disconnect from {network}"), container, move |world, place| {
+            world.leave(place, &from);
             Ok(())
         })
         .await
@@ -523,9 +442,4 @@ fn occupied(world: &World, network: &NetworkState) -> NetworkState {
     let on = |it: &&Instance| it.since.is_some() && it.seen.networks.contains_key(&network.name);
     let containers = world.containers.iter().filter(on).map(|it| it.seen.id.clone()).collect();
     NetworkState { containers, ..network.clone() }
-}
-
-/// The id of an image of a name that holds a program.
-pub(super) fn image_id(reference: &str, program: &Program) -> ImageId {
-    ImageId::new(format!("sha256:{}", hex::encode(Sha256::digest(format!("{reference}{program:?}")))))
 }

@@ -7,6 +7,7 @@ use rusqlite::ffi;
 use tokio::time::{Instant, sleep};
 
 use super::image::Recorder;
+use super::late::Late;
 use super::world::World;
 
 /// How long the world takes to do something.
@@ -30,6 +31,9 @@ pub(super) enum Mishap {
     TimedOut,
     /// It is done, but the client had given up before.
     DoneTooLate,
+    /// Nothing is heard of it until the client gives up; it is done later, when the client has looked and gone on: right before so many
+    /// more effects. What is no request to the engine that concerns a container is not done.
+    Late(u64),
     /// There is no space left for it.
     NoSpace,
     /// The engine goes down before it, is away for a while, and starts what its policies say.
@@ -44,11 +48,13 @@ pub(super) enum Mishap {
 
 impl Mishap {
     /// All of them.
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Refused,
         Self::LostReply,
         Self::TimedOut,
         Self::DoneTooLate,
+        Self::Late(1),
+        Self::Late(4),
         Self::NoSpace,
         Self::EngineRestart,
         Self::ClockAhead,
@@ -97,8 +103,12 @@ struct Inner {
     /// Changes that came of them.
     changes: u64,
     fault: Option<Fault>,
-    /// The world before its last change, while a read may be stale.
-    before: Option<World>,
+    /// The world before its last change, while a read may be stale; and what that change was.
+    before: Option<(World, String)>,
+    /// Where it went wrong.
+    hit: Option<String>,
+    /// What the engine has yet to do, though its client has given it up.
+    late: Option<Late>,
     /// Until when the engine is away.
     away_until: Duration,
     /// How far the clock of the host is off, seconds.
@@ -124,6 +134,8 @@ impl Machine {
             changes: 0,
             fault: None,
             before: None,
+            hit: None,
+            late: None,
             away_until: Duration::ZERO,
             skew: 0,
             refused_for: None,
@@ -214,6 +226,7 @@ impl Machine {
     /// Asks the engine: nothing while it is away, and once perhaps what was before its last change.
     pub(super) fn read<T, E>(
         &self,
+        what: &str,
         unreachable: impl Fn(Trouble) -> E,
         read: impl FnOnce(&mut World) -> T,
     ) -> Result<T, E> {
@@ -224,9 +237,14 @@ impl Machine {
         if inner.is_away() {
             return Err(unreachable(Trouble::Unreachable));
         }
-        let is_stale = inner.fault == Some(Fault::Stale(number));
         let inner = &mut *inner;
-        Ok(read(inner.before.as_mut().filter(|_| is_stale).unwrap_or(&mut inner.world)))
+        match &mut inner.before {
+            Some((before, change)) if inner.fault == Some(Fault::Stale(number)) => {
+                inner.hit = Some(format!("{what}, as before {change}"));
+                Ok(read(before))
+            }
+            _ => Ok(read(&mut inner.world)),
+        }
     }
 
     /// Does something that lasts.
@@ -238,8 +256,42 @@ impl Machine {
     ) -> Result<T, E> {
         sleep(TAKES).await;
         let mishap = self.inner().meet();
-        if let Some(mishap @ (Mishap::TimedOut | Mishap::NoSpace | Mishap::Refused)) = mishap {
-            if mishap == Mishap::TimedOut {
+        self.act_with(mishap, what, trouble, change).await
+    }
+
+    /// The same, for what an engine may do when nobody waits for it any more.
+    pub(super) async fn request<T, E>(
+        &self,
+        what: String,
+        trouble: impl Fn(Trouble) -> E,
+        change: impl FnOnce(&mut World) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E> {
+        sleep(TAKES).await;
+        let mishap = self.inner().meet();
+        let Some(Mishap::Late(after)) = mishap else {
+            return self.act_with(mishap, what, trouble, change).await;
+        };
+        {
+            let mut inner = self.inner();
+            let (effects, now) = (inner.effects, inner.now());
+            inner.hit = Some(format!("{what}, done late"));
+            inner.late = Some(Late::new(effects + after, now + PATIENCE, change));
+        }
+        sleep(PATIENCE).await;
+        Err(trouble(Trouble::TimedOut))
+    }
+
+    async fn act_with<T, E>(
+        &self,
+        mishap: Option<Mishap>,
+        what: String,
+        trouble: impl Fn(Trouble) -> E,
+        change: impl FnOnce(&mut World) -> Result<T, E>,
+    ) -> Result<T, E> {
+        if let Some(mishap @ (Mishap::TimedOut | Mishap::NoSpace | Mishap::Refused | Mishap::Late(_))) =
+            mishap
+        {
+            if matches!(mishap, Mishap::TimedOut | Mishap::Late(_)) {
                 sleep(PATIENCE).await;
             }
             return Err(trouble(mishap.shown().unwrap_or(Trouble::Unreachable)));
@@ -251,7 +303,8 @@ impl Machine {
                 return Err(trouble(Trouble::Unreachable));
             }
             inner.record(&format!("before {what}"));
-            inner.before = matches!(inner.fault, Some(Fault::Stale(_))).then(|| inner.world.clone());
+            let stales = matches!(inner.fault, Some(Fault::Stale(_)));
+            inner.before = stales.then(|| (inner.world.clone(), what.clone()));
             let result = change(&mut inner.world);
             inner.changes += 1;
             inner.record(&format!("after {what}"));
@@ -282,6 +335,11 @@ impl Machine {
         Err(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None))
     }
 
+    /// Where it went wrong, if it has.
+    pub(super) fn hit(&self) -> Option<String> {
+        self.inner().hit.clone()
+    }
+
     /// The world as it is now.
     pub(super) fn snapshot(&self) -> World {
         self.look(|world| world.clone())
@@ -293,7 +351,7 @@ impl Mishap {
     fn shown(self) -> Option<Trouble> {
         match self {
             Self::Refused | Self::LostReply => Some(Trouble::Unreachable),
-            Self::TimedOut | Self::DoneTooLate => Some(Trouble::TimedOut),
+            Self::TimedOut | Self::DoneTooLate | Self::Late(_) => Some(Trouble::TimedOut),
             Self::NoSpace => Some(Trouble::NoSpace),
             Self::EngineRestart | Self::ClockAhead | Self::ClockBehind | Self::LedgerReadOnly => None,
         }
@@ -306,6 +364,7 @@ impl Inner {
         self.tick();
         let number = self.effects;
         self.effects += 1;
+        self.come_late();
         let Some(Fault::At(at, mishap)) = self.fault else { return None };
         if at != number {
             return None;
@@ -328,12 +387,26 @@ impl Inner {
     }
 
     fn is_away(&self) -> bool {
-        self.began + self.origin.elapsed() < self.away_until
+        self.now() < self.away_until
+    }
+
+    fn now(&self) -> Duration {
+        self.began + self.origin.elapsed()
     }
 
     fn tick(&mut self) {
-        let now = self.began + self.origin.elapsed();
+        let now = self.now();
         self.world.advance(now);
+        self.come_late();
+    }
+
+    /// The engine does what its client has given up, if it is time.
+    fn come_late(&mut self) {
+        let now = self.now();
+        if let Some(late) = self.late.take_if(|late| late.is_due(self.effects, now)) {
+            late.comes(&mut self.world);
+            self.changes += 1;
+        }
     }
 
     fn record(&mut self, what: &str) {

@@ -7,6 +7,7 @@
 //!
 //! Whether the simulated host is like a real one is what `conformance` asks: the same scenarios on both, compared line by line.
 
+mod branch;
 mod cluster;
 mod code;
 mod conformance;
@@ -16,8 +17,10 @@ mod enumerate;
 mod host;
 mod image;
 mod kept;
+mod late;
 mod likeness;
 mod machine;
+mod meddling;
 mod mishaps;
 mod oracle;
 mod overtaken;

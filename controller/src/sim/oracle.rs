@@ -36,10 +36,13 @@ pub(super) fn end_of(process: &Process) -> Vec<String> {
     lines
 }
 
+/// A release was found to be broken.
+pub(super) const BROKEN: &str = "condition: it was found to be broken";
+
 /// Which of the checks is the first to find that a release is broken depends on the moment.
 fn condition(reason: Reason) -> String {
     match reason {
-        Reason::ProbeFailed | Reason::BakeFailed => "condition: it was found to be broken".to_owned(),
+        Reason::ProbeFailed | Reason::BakeFailed => BROKEN.to_owned(),
         reason => format!("condition {reason:?}"),
     }
 }

@@ -25,7 +25,7 @@ pub(super) struct Reference<'a> {
     /// Those of them that are not like others.
     pub(super) states: States,
     /// How it has to end.
-    expected: End,
+    pub(super) expected: End,
     /// How its rollouts end.
     outcomes: Vec<(ReleaseDigest, Option<Outcome>)>,
     pub(super) figures: Figures,

@@ -10,7 +10,7 @@ use evenkeel_core::status::RolloutRecord;
 use super::image::Image;
 use super::oracle::{end_of, faults_of, hooked};
 use super::process::{Circumstances, Process, Shared};
-use super::stories::Story;
+use super::stories::{Commit, Story};
 use crate::metrics::Metrics;
 use crate::source::Watches;
 use crate::source::testing::Repo;
@@ -23,7 +23,7 @@ pub(super) struct Stage<'a> {
     pub(super) story: &'a Story,
     pub(super) revisions: Vec<Revision>,
     pub(super) shared: Shared,
-    _repo: Repo,
+    repo: Repo,
 }
 
 /// How a run ended.
@@ -36,23 +36,20 @@ pub(super) struct End {
 impl<'a> Stage<'a> {
     pub(super) fn set(story: &'a Story) -> Self {
         let repo = Repo::new();
-        let revisions = story
-            .commits
-            .iter()
-            .map(|commit| {
-                repo.write("evenkeel.yaml", &commit.manifest);
-                repo.write("compose.yaml", &commit.compose);
-                repo.write("app.ini", "greeting = hello\n");
-                repo.write("api/Dockerfile", "FROM scratch\n");
-                repo.write("api/code", commit.code);
-                repo.commit("a change")
-            })
-            .collect();
+        let revisions = story.commits.iter().map(|commit| push(&repo, commit)).collect();
         let source = Arc::new(repo.mirrored());
         let day = Duration::from_secs(86_400);
         let watches = Arc::new(Watches::new(day, day).0);
         let metrics = Arc::new(Metrics::new("0", "0").unwrap());
-        Self { story, revisions, shared: Shared { source, watches, metrics }, _repo: repo }
+        Self { story, revisions, shared: Shared { source, watches, metrics }, repo }
+    }
+
+    /// Somebody pushes another commit in the place of the last, and nothing but evenkeel keeps the one that it takes away.
+    pub(super) fn rewritten(&self, commit: &Commit) -> Revision {
+        self.repo.git(&["reset", "-q", "--hard", "HEAD~1"]);
+        let revision = push(&self.repo, commit);
+        self.repo.fetched();
+        revision
     }
 
     pub(super) fn start(&self, image: &Image, tip: usize, how: Circumstances) -> Process {
@@ -95,16 +92,35 @@ impl<'a> Stage<'a> {
         let process = self.start(image, tip, how);
         process.settle().await.map_err(|why| told(&process, &why))?;
         process.idle(idle).await.map_err(|why| told(&process, &why))?;
-        let faults = faults_of(&process, tries);
-        if !faults.is_empty() {
-            return Err(told(&process, &faults.join("; ")));
-        }
-        let end = End { lines: end_of(&process), hooked: hooked(&process.machine.snapshot()) };
-        Ok((end, process))
+        Ok((ended(&process, tries)?, process))
     }
 }
 
+/// How it ended, after a look at what must hold at every end; a release that fails may have been tried so often.
+pub(super) fn ended(process: &Process, tries: usize) -> Result<End, String> {
+    let faults = faults_of(process, tries);
+    if !faults.is_empty() {
+        return Err(told(process, &faults.join("; ")));
+    }
+    Ok(End { lines: end_of(process), hooked: hooked(&process.machine.snapshot()) })
+}
+
+fn push(repo: &Repo, commit: &Commit) -> Revision {
+    repo.write("evenkeel.yaml", &commit.manifest);
+    repo.write("compose.yaml", &commit.compose);
+    repo.write("app.ini", "greeting = hello\n");
+    repo.write("api/Dockerfile", "FROM scratch\n");
+    repo.write("api/code", commit.code);
+    repo.commit("a change")
+}
+
 impl End {
+    /// The same but for one line.
+    pub(super) fn without(mut self, line: &str) -> Self {
+        self.lines.retain(|it| it != line);
+        self
+    }
+
     /// How this end differs from the one that is expected.
     pub(super) fn differs(&self, expected: &Self) -> Option<String> {
         let missing = expected.lines.iter().filter(|line| !self.lines.contains(line));
@@ -126,6 +142,9 @@ pub(super) fn history(process: &Process) -> Vec<RolloutRecord> {
 /// What went wrong, with the journal.
 pub(super) fn told(process: &Process, why: &str) -> String {
     let mut text = why.to_owned();
+    if let Some(hit) = process.machine.hit() {
+        let _ = write!(text, "\n  it went wrong at: {hit}");
+    }
     for rollout in history(process).iter().rev() {
         let (id, release, outcome) = (rollout.id, rollout.release.short(), rollout.outcome);
         let message = rollout.message.as_deref().unwrap_or_default();

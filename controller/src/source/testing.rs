@@ -32,7 +32,7 @@ impl Repo {
         self.directory.path().join("data")
     }
 
-    pub(super) fn git(&self, arguments: &[&str]) -> String {
+    pub(crate) fn git(&self, arguments: &[&str]) -> String {
         git(&self.path(), arguments)
     }
 
@@ -80,6 +80,14 @@ impl Repo {
         let mirror = self.data_dir().join("sources/app/repo.git");
         self.git(&["clone", "-q", "--bare", ".", mirror.to_str().unwrap()]);
         source
+    }
+
+    /// The mirror is brought up to the branch, and what nothing keeps there is thrown away.
+    pub(crate) fn fetched(&self) {
+        let mirror = self.data_dir().join("sources/app/repo.git");
+        let from = self.path();
+        git(&mirror, &["fetch", "-q", from.to_str().unwrap(), "+refs/heads/main:refs/heads/main"]);
+        git(&mirror, &["gc", "-q", "--prune=now"]);
     }
 }
 

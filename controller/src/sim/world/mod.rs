@@ -3,6 +3,7 @@
 mod databases;
 mod hooks;
 mod life;
+mod made;
 mod networks;
 mod time;
 mod users;
@@ -14,10 +15,12 @@ use evenkeel_core::container::{ContainerSpec, Endpoint};
 use evenkeel_core::name::{ContainerId, ImageId, ProjectName};
 use evenkeel_core::observed::{Container, NetworkState};
 
+use made::image_id;
+pub(super) use made::tagged;
+
 use crate::engine::Owner;
 use crate::sim::cluster::{Backend, Cluster, Database};
 use crate::sim::code::{Program, Script};
-use crate::sim::host::image_id;
 
 /// How finely time passes while something is going on.
 const STEP: Duration = Duration::from_millis(250);
