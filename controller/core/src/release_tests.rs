@@ -32,3 +32,12 @@ fn the_same_release_later_means_the_same_image() {
         assert_eq!(outputs.images[&api].as_str(), "sha256:1");
     }
 }
+
+#[test]
+fn an_image_of_the_same_registry_under_other_digests_is_another() {
+    let came_as = |digests: &[&str]| is_another("redis:7", &image(digests), "sha256:ab");
+    assert!(came_as(&["redis@sha256:cd", "mirror.example/redis@sha256:ab"]));
+    assert!(!came_as(&["redis@sha256:cd", "docker.io/library/redis@sha256:ab"]));
+    assert!(!came_as(&["mirror.example/redis@sha256:cd"]), "nobody can tell");
+    assert!(!came_as(&[]), "it was built or loaded");
+}

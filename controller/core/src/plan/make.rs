@@ -10,8 +10,8 @@ use super::prepare::{lacks_image, prepare};
 use super::schema::{SchemaMove, schema_move};
 use super::service::{Action, Work, final_name, follow_lenders, work};
 use super::{Effect, Facts, Plan, Step};
-use crate::name::ServiceName;
 use crate::compose::{MountSource, Newer, PullPolicy, Service, newer, start_order};
+use crate::name::ServiceName;
 use crate::release::ImageSource;
 use crate::status::Reason;
 
@@ -71,7 +71,8 @@ fn works<'a>(facts: &Facts<'a>) -> Vec<Work<'a>> {
 
 /// The services of which a container is to be made from an image that is not there: whoever leaves the image alone leaves them alone.
 pub fn waiting_for(facts: &Facts<'_>, image: &str) -> BTreeSet<ServiceName> {
-    let is_of = |work: &Work<'_>| facts.desired.images.get(&work.name).is_some_and(|it| it.reference() == image);
+    let is_of =
+        |work: &Work<'_>| facts.desired.images.get(&work.name).is_some_and(|it| it.reference() == image);
     let waits = works(facts).into_iter().filter(|work| is_of(work) && lacks_image(facts, work));
     waits.filter(Work::replaced).map(|work| work.name).collect()
 }

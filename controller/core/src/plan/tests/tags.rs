@@ -62,3 +62,18 @@ fn the_same_image_under_another_digest_replaces_nothing() {
     assert_eq!(world.observed.containers.iter().map(|it| it.id.clone()).collect::<Vec<_>>(), before);
     assert_eq!(world.books.live, Some(next.digest));
 }
+
+/// Nothing else changes, and nobody knows the image that it led to first: it has gone from the host, or another has its name.
+#[test]
+fn a_tag_that_moved_back_is_asked_for_where_its_image_is_not_known() {
+    let (mut world, next) = moved();
+    deploy(&mut world, &next, 2);
+    world.observed.images.remove("redis:7");
+    let back = disk(COMPOSE).release_with("rollout: {bake: 1m}");
+    world.knows(&back, Code::default());
+    let seen = world.look(&back, false);
+    let plan = make(&seen.facts(&back, RolloutId(3))).unwrap();
+    insta::assert_snapshot!(lines(&plan).join("\n"), @"  pull redis:7 — the engine does not have it");
+    let log = deploy(&mut world, &back, 3).join("\n");
+    assert!(log.contains("create shop-cache-1-r3"), "{log}");
+}
