@@ -93,7 +93,7 @@ pub(super) async fn beside(
     let next = match is_untouched {
         Ok(true) => look_after(handle, asked, live, reason).await,
         Ok(false) => {
-            supersede(handle, handle.begun_for_another(asked)?)?;
+            supersede(handle, asked, handle.begun_for_another(asked)?)?;
             Ok(Next::Settled)
         }
         Err(failure) => Err(failure),

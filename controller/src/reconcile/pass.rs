@@ -129,6 +129,13 @@ pub(super) async fn go(
     if let Some(open) = &open {
         ledger.interrupt_steps(open.id)?;
     }
+    // What was begun for something else is over; but a repair of what is live goes on where this is refused.
+    let live = ledger.app(&handle.name)?.live_release;
+    let (repair, other) = match other {
+        Some(other) if live.as_ref() == Some(&other.release) => (Some(other), None),
+        other => (None, other),
+    };
+    supersede(handle, asked, other)?;
     sweep(&handle.context, target).await?;
     let mut gathered =
         Gathered::look(&handle.context, target, Hints::default(), open.as_ref().map(|open| open.id)).await?;
@@ -142,9 +149,8 @@ pub(super) async fn go(
         }
         _ => false,
     };
-    // Where it is refused, what was begun for the release that is live goes on.
-    if plan.is_ok() || goes_back || gathered.live.is_none() {
-        supersede(handle, other)?;
+    if plan.is_ok() || goes_back {
+        supersede(handle, asked, repair)?;
     }
     let is_live = gathered.live.as_ref().is_some_and(|live| live.digest == target.digest);
     if is_live {
@@ -175,12 +181,21 @@ pub(super) async fn go(
     })
 }
 
-/// A rollout of something else than what is wanted now is over.
-pub(super) fn supersede(handle: &Handle, other: Option<OpenRollout>) -> Result<(), Failure> {
+/// A rollout of something else than what is gone to now is over.
+pub(super) fn supersede(
+    handle: &Handle,
+    asked: &Asked<'_>,
+    other: Option<OpenRollout>,
+) -> Result<(), Failure> {
     let ledger = &handle.context.ledger;
     let Some(other) = other else { return Ok(()) };
+    let why = if asked.release.is_some_and(|desired| desired.digest == other.release) {
+        "what is live has to be put right first; then it is begun anew"
+    } else {
+        "something newer is wanted"
+    };
     ledger.interrupt_steps(other.id)?;
-    ledger.finish_rollout(other.id, Outcome::Cancelled, Some("something newer is wanted"))?;
+    ledger.finish_rollout(other.id, Outcome::Cancelled, Some(why))?;
     let seconds = super::view::rollout_seconds(ledger, &handle.name, other.id)?;
     handle.context.metrics.rollout_finished(&handle.name, Outcome::Cancelled, seconds);
     Ok(())

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use evenkeel_core::container::label;
 use evenkeel_core::name::ContainerId;
 use evenkeel_core::plan::revisions;
-use evenkeel_core::status::{Reason, RolloutRecord};
+use evenkeel_core::status::{Outcome, Reason, RolloutRecord};
 
 use super::process::Process;
 use super::world::{Instance, World};
@@ -165,10 +165,14 @@ fn forgotten_images(process: &Process, world: &World) -> Vec<String> {
         .collect()
 }
 
-/// How often each release was tried.
+/// How often each release was tried. What gave way before anything was touched, because what is live had to be put right, was not.
 fn attempts(history: &[RolloutRecord]) -> BTreeMap<String, usize> {
     let mut attempts = BTreeMap::new();
-    for rollout in history {
+    let gave_way = |rollout: &RolloutRecord| {
+        rollout.outcome == Some(Outcome::Cancelled)
+            && rollout.steps.iter().all(|step| step.stage == "prepare")
+    };
+    for rollout in history.iter().filter(|rollout| !gave_way(rollout)) {
         *attempts.entry(rollout.release.short().to_owned()).or_default() += 1;
     }
     attempts
