@@ -91,7 +91,8 @@ impl Judgement {
 
     /// Adds a sample.
     pub fn sample(&mut self, sample: &Sample<'_>) -> Verdict {
-        let Some(container) = sample.container else {
+        // A removal takes a while, and what cannot be removed stays; a container that ends by itself is neither.
+        let Some(container) = sample.container.filter(|container| !container.given_up()) else {
             return Verdict::Gone;
         };
         if let Some(failure) = self.lifecycle(container) {
@@ -107,7 +108,7 @@ impl Judgement {
     /// No restart since start, and running. A restart by somebody else (a person, a tool that restarts what is unhealthy) is no fault of
     /// the container: it is judged from then on, unless it goes on like that.
     fn lifecycle(&mut self, container: &Container) -> Option<String> {
-        if matches!(container.state, State::Exited | State::Dead | State::Removing) {
+        if container.state == State::Exited {
             let oom = if container.oom_killed { ", killed for want of memory" } else { "" };
             let error =
                 if container.error.is_empty() { String::new() } else { format!(": {}", container.error) };
@@ -360,5 +361,9 @@ mod tests {
     fn what_is_gone_is_nobodys_failure() {
         let gone = Sample { container: None, probe: None, check: None, at: Duration::ZERO };
         assert_eq!(Judgement::new(limits()).sample(&gone), Verdict::Gone);
+        for state in [State::Removing, State::Dead] {
+            let going = Container { state, ..running() };
+            assert_eq!(feed(&mut Judgement::new(limits()), &going, &[true]), [Verdict::Gone]);
+        }
     }
 }

@@ -18,8 +18,9 @@ pub(super) const ASK_AGAIN: Duration = Duration::from_secs(10);
 pub(super) struct Doubt(Option<(Revision, Instant)>);
 
 impl Doubt {
-    /// Whether the tip that was named `now` is to be followed.
-    pub(super) fn believes(&mut self, tip: &Tip, now: Instant) -> bool {
+    /// Whether the tip that was named `now` is to be followed, where another one is followed so far. Whoever lags catches up step by step:
+    /// what comes after a doubted tip is doubted as well, unless it is what is followed already.
+    pub(super) fn believes(&mut self, tip: &Tip, followed: Option<&Revision>, now: Instant) -> bool {
         match &self.0 {
             Some((revision, since))
                 if *revision == tip.revision && now.duration_since(*since) < ASK_AGAIN =>
@@ -30,9 +31,10 @@ impl Doubt {
                 self.0 = None;
                 true
             }
-            _ => {
-                self.0 = tip.back.then(|| (tip.revision.clone(), now));
-                self.0.is_none()
+            doubted => {
+                let doubts = tip.back || doubted.is_some() && followed != Some(&tip.revision);
+                self.0 = doubts.then(|| (tip.revision.clone(), now));
+                !doubts
             }
         }
     }
@@ -54,30 +56,41 @@ mod tests {
     #[test]
     fn whatever_goes_on_is_believed_at_once() {
         let (mut doubt, now) = (Doubt::default(), Instant::now());
-        assert!(doubt.believes(&tip("a", false), now));
-        assert!(doubt.believes(&tip("b", false), now));
+        assert!(doubt.believes(&tip("a", false), None, now));
+        assert!(doubt.believes(&tip("b", false), None, now));
         assert!(!doubt.is_open());
     }
 
     #[test]
     fn what_goes_back_is_believed_when_it_stays_there() {
         let (mut doubt, now) = (Doubt::default(), Instant::now());
-        assert!(!doubt.believes(&tip("a", true), now));
+        assert!(!doubt.believes(&tip("a", true), None, now));
         assert!(doubt.is_open());
         assert!(
-            !doubt.believes(&tip("a", false), now + ASK_AGAIN / 2),
+            !doubt.believes(&tip("a", false), None, now + ASK_AGAIN / 2),
             "whoever nudges does not make it truer"
         );
-        assert!(doubt.believes(&tip("a", false), now + ASK_AGAIN));
+        assert!(doubt.believes(&tip("a", false), None, now + ASK_AGAIN));
         assert!(!doubt.is_open());
     }
 
     #[test]
     fn a_server_that_lagged_behind_is_forgotten() {
         let (mut doubt, now) = (Doubt::default(), Instant::now());
-        assert!(!doubt.believes(&tip("a", true), now));
-        assert!(doubt.believes(&tip("b", false), now + ASK_AGAIN));
-        assert!(!doubt.believes(&tip("a", true), now + ASK_AGAIN * 2), "each time anew");
-        assert!(doubt.believes(&tip("c", false), now + ASK_AGAIN * 2));
+        let followed = Some(&"b".into());
+        assert!(!doubt.believes(&tip("a", true), followed, now));
+        assert!(doubt.believes(&tip("b", false), followed, now + ASK_AGAIN));
+        assert!(!doubt.believes(&tip("a", true), followed, now + ASK_AGAIN * 2), "each time anew");
+    }
+
+    #[test]
+    fn a_server_that_catches_up_step_by_step_is_not_believed_on_the_way() {
+        let (mut doubt, now) = (Doubt::default(), Instant::now());
+        let followed = Some(&"d".into());
+        assert!(!doubt.believes(&tip("a", true), followed, now));
+        assert!(!doubt.believes(&tip("b", false), followed, now + ASK_AGAIN));
+        assert!(!doubt.believes(&tip("c", false), followed, now + ASK_AGAIN * 3 / 2));
+        assert!(doubt.believes(&tip("d", false), followed, now + ASK_AGAIN * 2));
+        assert!(doubt.believes(&tip("e", false), followed, now + ASK_AGAIN * 3));
     }
 }

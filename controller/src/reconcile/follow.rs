@@ -27,7 +27,7 @@ pub(super) async fn follow(daemon: Arc<Daemon>, followed: Arc<Followed>) {
         match polled {
             Ok(tip) => {
                 followed.forget(Reason::SourceUnreachable);
-                let believed = is_local || doubt.believes(&tip, Instant::now());
+                let believed = is_local || doubt.believes(&tip, seen.as_ref(), Instant::now());
                 let revision = tip.revision;
                 if !believed {
                     let source = &followed.source.config().name;

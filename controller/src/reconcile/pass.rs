@@ -129,13 +129,9 @@ pub(super) async fn go(
     if let Some(open) = &open {
         ledger.interrupt_steps(open.id)?;
     }
-    // What was begun for something else is over; but a repair of what is live goes on where this is refused.
-    let live = ledger.app(&handle.name)?.live_release;
-    let (repair, other) = match other {
-        Some(other) if live.as_ref() == Some(&other.release) => (Some(other), None),
-        other => (None, other),
-    };
-    supersede(handle, asked, other)?;
+    // Whoever goes back to what is live ends what was begun for something else; it may be what is in the way.
+    let is_back = ledger.app(&handle.name)?.live_release.as_ref() == Some(&target.digest);
+    let other = if is_back { supersede(handle, asked, other).map(|()| None)? } else { other };
     sweep(&handle.context, target).await?;
     let mut gathered =
         Gathered::look(&handle.context, target, Hints::default(), open.as_ref().map(|open| open.id)).await?;
@@ -149,8 +145,9 @@ pub(super) async fn go(
         }
         _ => false,
     };
-    if plan.is_ok() || goes_back {
-        supersede(handle, asked, repair)?;
+    // Where it is refused, what was begun for the release that is live, or for where its tags lead, goes on.
+    if plan.is_ok() || goes_back || gathered.live.is_none() {
+        supersede(handle, asked, other)?;
     }
     let is_live = gathered.live.as_ref().is_some_and(|live| live.digest == target.digest);
     if is_live {

@@ -89,7 +89,8 @@ impl Run<'_> {
     async fn created(&self, subject: &Subject, role: Role) -> Result<bool, Failure> {
         let Some(container) = self.maybe_find(subject).await? else { return Ok(false) };
         let backstage = self.context.engine.network(&backstage(&self.target.project.name)).await?;
-        Ok(container.label(label::ROLE) == Some(role.as_str())
+        Ok(!container.given_up()
+            && container.label(label::ROLE) == Some(role.as_str())
             && container.label(label::RELEASE) == Some(self.target.digest.short())
             && whole(self.target, &subject.service, role, backstage.is_some(), &container))
     }

@@ -157,7 +157,9 @@ impl Run<'_> {
             Ok(outcome) => {
                 Err(Ended::Failed(format!("it exited with {}: {}", outcome.exit_code, words(&outcome))))
             }
-            Err(error @ EngineError::Refused { .. }) => Err(Ended::Failed(error.to_string())),
+            Err(error @ EngineError::Refused { .. }) if !error.is_gone() => {
+                Err(Ended::Failed(error.to_string()))
+            }
             Err(error) => Err(Ended::Away(error)),
         }
     }

@@ -434,7 +434,16 @@ impl Run<'_> {
         let serving = self.context.ledger.serving(&self.context.app)?;
         let target = serving.get(service).map_or_else(|| service.to_owned(), ToString::to_string);
         let exec = Exec { command: command.to_vec(), ..Exec::default() };
-        let outcome = self.context.engine.exec(&target, exec).await?;
+        let outcome = self.context.engine.exec(&target, exec).await.map_err(|error| match error {
+            // What the manifest names is no service, and nobody here makes it: it must not wait for that with both sides half way.
+            EngineError::Refused { .. } if !self.target.project.services.contains_key(service) => {
+                Failure::release(
+                    Reason::ProbeFailed,
+                    format!("hook `{}` in {service}: {error}", command.join(" ")),
+                )
+            }
+            error => error.into(),
+        })?;
         if outcome.exit_code == 0 {
             tokio::time::sleep(HOOK_SETTLES).await;
             return Ok(None);

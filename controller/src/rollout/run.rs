@@ -9,7 +9,7 @@ use evenkeel_core::plan::{
     unrecorded, vetted,
 };
 use evenkeel_core::release::Release;
-use evenkeel_core::status::{Outcome, Phase, Reason};
+use evenkeel_core::status::{Outcome, Phase, Reason, StepRecord};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -235,6 +235,8 @@ pub(crate) fn fence_is_up(ledger: &Ledger, id: RolloutId) -> Result<bool, Failur
 
 /// Plans that find out nothing new would go round in circles.
 const PLANS: usize = 16;
+/// How often a way back tries to start something whose port somebody else has.
+const PORT_TRIES: usize = 5;
 
 /// Takes an application to a release; when that fails, back.
 pub(crate) async fn run(order: &Order<'_>) -> End {
@@ -343,7 +345,13 @@ async fn revert(order: &Order<'_>, lock: Option<Box<dyn Held>>, verdict: Verdict
     match excused(context, outages, undone) {
         Ok(()) => reverted(&run, order, verdict, message).await,
         Err(Failure::Cancelled(why)) => End::Parked(why),
-        // What a preflight misses (a database that is just starting, a network) may come back; one of one's own may have taken the port.
+        // One of one's own may have taken the port, and gives it up soon; from a stranger only another commit leads away.
+        Err(Failure::Release { reason: Reason::PreflightFailed, message: why })
+            if failed_starts(order) >= PORT_TRIES =>
+        {
+            End::RevertFailed(format!("{message}\nputting it back failed: {why}"))
+        }
+        // What a preflight misses (a database that is just starting, a network) may come back.
         Err(
             Failure::Transient { message: why, .. }
             | Failure::Blocked { reason: Reason::PreflightFailed, message: why }
@@ -353,6 +361,15 @@ async fn revert(order: &Order<'_>, lock: Option<Box<dyn Held>>, verdict: Verdict
             End::RevertFailed(format!("{message}\nputting it back failed: {why}"))
         }
     }
+}
+
+/// How often a container could not be started on this way back.
+fn failed_starts(order: &Order<'_>) -> usize {
+    let history = order.context.ledger.history(Some(&order.context.app), 1).unwrap_or_default();
+    let steps =
+        history.into_iter().filter(|rollout| rollout.id == order.id.0).flat_map(|rollout| rollout.steps);
+    let failed = |step: &StepRecord| step.step == "start" && step.outcome.as_deref() == Some("failed");
+    steps.filter(|step| step.stage == "revert" && failed(step)).count()
 }
 
 /// Without a ledger nothing can be put back on record, and users wait behind the fence. Where the schema has not been touched, what

@@ -3,6 +3,7 @@
 use evenkeel_core::container::label;
 use evenkeel_core::observed::Container;
 use evenkeel_core::plan::{Role, Subject};
+use evenkeel_core::status::Reason;
 
 use super::Failure;
 use super::run::Run;
@@ -21,11 +22,27 @@ impl Run<'_> {
             self.serves_anew(&subject.service)?;
         }
         self.begins(&container)?;
-        self.context.engine.start(container.id.as_str()).await?;
+        self.set_running(&container).await?;
         if serves {
             self.context.ledger.set_serving(&self.context.app, &subject.service, &container.id)?;
         }
         Ok(None)
+    }
+
+    /// What is refused because something is gone or in the way may go well the next time; but not where the container itself is there, and
+    /// lives in the namespace of one that nobody here makes (`network_mode: container:…`).
+    async fn set_running(&self, container: &Container) -> Result<(), Failure> {
+        let engine = &self.context.engine;
+        match engine.start(container.id.as_str()).await {
+            Err(error)
+                if (error.is_gone() || error.is_conflict())
+                    && container.label(label::SHARES).is_none()
+                    && engine.container(container.id.as_str()).await?.is_some_and(|it| !it.given_up()) =>
+            {
+                Err(Failure::release(Reason::ProbeFailed, error.to_string()))
+            }
+            answer => Ok(answer?),
+        }
     }
 
     /// Off the record only once it is done: a crash in between restarts it again.
@@ -43,7 +60,7 @@ impl Run<'_> {
         self.context.engine.stop(container.id.as_str(), None).await?;
         self.heal_networks(&container).await?;
         self.begins(&container)?;
-        self.context.engine.start(container.id.as_str()).await?;
+        self.set_running(&container).await?;
         self.serves_anew(&subject.service)?;
         Ok(said)
     }

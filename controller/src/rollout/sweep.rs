@@ -48,7 +48,11 @@ pub(crate) async fn sweep(context: &Context, release: &Release) -> Result<(), Fa
 
 /// What the engine has given up: whatever held its files may have let go of them.
 async fn remove_again(context: &Context, containers: &[Container]) -> Result<(), Failure> {
-    let is_ours = |it: &&Container| it.label(label::APP) == Some(context.app.as_str());
+    // One that is on record as serving goes once another has its place, and its anonymous volumes.
+    let serving = context.ledger.serving(&context.app)?;
+    let is_ours = |it: &&Container| {
+        it.label(label::APP) == Some(context.app.as_str()) && !serving.values().any(|id| *id == it.id)
+    };
     for container in containers.iter().filter(|it| it.given_up()).filter(is_ours) {
         let temporary = container.label(label::ROLE).is_some_and(|role| role != Role::Replacement.as_str());
         context.engine.remove(container.id.as_str(), temporary).await?;

@@ -178,6 +178,87 @@ fn decides_like_a_real_docker() {
     }
 }
 
+/// What patterns are put together from.
+const PIECES: &[&str] = &[
+    "a", "b", "ab", ".md", "*", "**", "?", "/", "/", "**/", "/**", "[ab]", "[^a]", "[a-b]", ".", "..", "\\*",
+    "\\a", "-", "é",
+];
+/// Files that they are tried on.
+const FILES: &[&str] = &[
+    "a",
+    "b/a",
+    "b/b/a",
+    "b/b/ab.md",
+    "b/ab/a",
+    "ab/a",
+    "ab/b",
+    "ab/ab/ab",
+    "ab.md",
+    "b.md/a",
+    ".md",
+    "é/a",
+    "-",
+    "b/*",
+    "b/é",
+    "bb/.a",
+    "bb/aa/b",
+    "bb/aa/.md",
+    "aab",
+    "*a",
+];
+
+/// Patterns that nobody would write, the same for the same seed.
+fn odd(seed: u64) -> String {
+    let mut dice = fastrand::Rng::with_seed(seed);
+    let mut line = || {
+        let exception = if dice.u8(..4) == 0 { "!" } else { "" };
+        let pieces: String = (0..dice.usize(1..6)).map(|_| PIECES[dice.usize(..PIECES.len())]).collect();
+        format!("{exception}{pieces}\n")
+    };
+    (0..3).map(|_| line()).collect()
+}
+
+/// What is read is read the same with comments, twice over, and below what is ignored; and takes no exponential time.
+#[test]
+fn odd_patterns_keep_the_rules() {
+    let mut read = 0;
+    for seed in 0..20_000 {
+        let patterns = odd(seed);
+        let Ok(ignore) = Ignore::parse(&patterns) else { continue };
+        read += 1;
+        for file in FILES {
+            let ignored = ignore.ignores(file);
+            let again = |text: &str| Ignore::parse(text).unwrap().ignores(file);
+            assert_eq!(again(&format!("# a comment\n\n{patterns}")), ignored, "{patterns:?} on {file}");
+            assert_eq!(again(&format!("{patterns}{patterns}")), ignored, "{patterns:?} twice on {file}");
+            assert!(again(&format!("{patterns}**")) && !again(&format!("{patterns}!**")), "{patterns:?}");
+            if ignored && !ignore.has_exceptions() {
+                assert!(ignore.ignores(&format!("{file}/x")), "{patterns:?} below {file}");
+            }
+        }
+    }
+    assert!(read > 10_000, "most are patterns: {read}");
+    let (stars, path) = ("**/a*".repeat(200), "a/".repeat(2_000));
+    assert!(Ignore::parse(&format!("{stars}b")).is_ok_and(|ignore| !ignore.ignores(&path)));
+}
+
+/// A Docker takes the same files. `EVENKEEL_FUZZ=600` goes on for so many seconds, from another seed each time.
+#[test]
+fn odd_patterns_are_read_as_docker_reads_them() {
+    let more = std::env::var("EVENKEEL_FUZZ").ok().and_then(|seconds| seconds.parse().ok());
+    let until = more.map(|seconds| std::time::Instant::now() + std::time::Duration::from_secs(seconds));
+    let first = if more.is_some() { fastrand::u64(..) } else { 0 };
+    for seed in (0..).map(|number| first.wrapping_add(number)) {
+        if until.map_or(seed == 24, |until| std::time::Instant::now() > until) {
+            return;
+        }
+        let patterns = odd(seed);
+        let Ok(ignore) = Ignore::parse(&patterns) else { continue };
+        let expected: Vec<&str> = FILES.iter().copied().filter(|file| !ignore.ignores(file)).collect();
+        assert_eq!(docker::sent(&patterns, FILES), expected, "seed {seed}: {patterns:?}");
+    }
+}
+
 mod docker {
     use std::path::Path;
     use std::process::{Command, Stdio};

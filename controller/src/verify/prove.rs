@@ -178,6 +178,7 @@ async fn run_to_end(
         Ok(0) => Ok(()),
         Ok(code) => Err(failed(reach, subject, &format!("it exited with code {code}")).await),
         Err(error @ EngineError::Unreachable { .. }) => Err(VerifyError::Unreachable(error.to_string())),
+        Err(error) if error.is_gone() => Err(VerifyError::Gone(format!("{}: {error}", subject.name))),
         Err(error) => Err(VerifyError::Failed(error.to_string())),
     }
 }

@@ -59,7 +59,7 @@ pub fn undo(facts: &Facts<'_>, before: &[Before]) -> Plan {
     }
     for was in in_start_order(facts, before) {
         let is = |it: &&Container| Some(&it.id) == was.container.id.as_ref();
-        if let Some(container) = facts.observed.containers.iter().find(is) {
+        if let Some(container) = facts.observed.containers.iter().find(is).filter(|it| !it.given_up()) {
             put_back(facts, was, container, &mut push);
             tag_back(facts, was, container, &mut push);
         }

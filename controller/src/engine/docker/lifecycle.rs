@@ -72,10 +72,20 @@ impl Docker {
                     reason,
                     "the engine has given it up and cannot remove its files: it never runs again, and is removed once they can be"
                 );
-                Ok(())
+                self.free_its_name(id).await
             }
             answer => errors::gone_is_fine(answer),
         }
+    }
+
+    /// Whoever comes after what cannot be removed may need its name; this much can be done to it.
+    async fn free_its_name(&self, id: &str) -> Result<(), EngineError> {
+        let Some(container) = self.find_container(id).await? else { return Ok(()) };
+        let short = container.id.short();
+        if container.name.contains(short) {
+            return Ok(());
+        }
+        self.rename_container(id, &format!("{}-{short}-dead", container.name)).await
     }
 
     async fn has_given_up(&self, id: &str) -> Result<bool, EngineError> {
