@@ -33,6 +33,9 @@ pub struct Limits {
     pub min_healthy: Duration,
 }
 
+/// How long a container is seen exited before that is the end of it: `docker restart` is done with it in less, on a busy host too.
+const STAYS_EXITED: Duration = Duration::from_secs(1);
+
 /// One look at a container.
 #[derive(Clone, Debug)]
 pub struct Sample<'a> {
@@ -61,6 +64,8 @@ pub struct Judgement {
     been_better: bool,
     /// Whether that healthcheck has yet to pass for the first time.
     starting: bool,
+    /// When it was first seen exited, where it has not run since.
+    exited_at: Option<Duration>,
     last: String,
 }
 
@@ -77,8 +82,14 @@ impl Judgement {
             restarts: 0,
             been_better: false,
             starting: false,
+            exited_at: None,
             last: "no answer yet".to_owned(),
         }
+    }
+
+    /// Whether it was seen exited, and nothing has been decided by that yet.
+    pub fn is_down(&self) -> bool {
+        self.exited_at.is_some()
     }
 
     /// Forgets which start of the container was being judged: the engine itself has restarted.
@@ -87,6 +98,7 @@ impl Judgement {
         self.successes = 0;
         self.failures = 0;
         self.healthy_since = None;
+        self.exited_at = None;
     }
 
     /// Adds a sample.
@@ -95,6 +107,10 @@ impl Judgement {
         let Some(container) = sample.container.filter(|container| !container.given_up()) else {
             return Verdict::Gone;
         };
+        if container.state == State::Exited {
+            return self.exited(container, sample.at);
+        }
+        self.exited_at = None;
         if let Some(failure) = self.lifecycle(container) {
             return Verdict::Failed(failure);
         }
@@ -105,15 +121,22 @@ impl Judgement {
         }
     }
 
-    /// No restart since start, and running. A restart by somebody else (a person, a tool that restarts what is unhealthy) is no fault of
-    /// the container: it is judged from then on, unless it goes on like that.
-    fn lifecycle(&mut self, container: &Container) -> Option<String> {
-        if container.state == State::Exited {
-            let oom = if container.oom_killed { ", killed for want of memory" } else { "" };
-            let error =
-                if container.error.is_empty() { String::new() } else { format!(": {}", container.error) };
-            return Some(format!("it exited with code {}{oom}{error}", container.exit_code));
+    /// It does not run any more. Whether it stays so shows in a moment: a restart by somebody goes through this state as well.
+    fn exited(&mut self, container: &Container, at: Duration) -> Verdict {
+        let since = *self.exited_at.get_or_insert(at);
+        let oom = if container.oom_killed { ", killed for want of memory" } else { "" };
+        let error = if container.error.is_empty() { String::new() } else { format!(": {}", container.error) };
+        self.last = format!("it exited with code {}{oom}{error}", container.exit_code);
+        if at.saturating_sub(since) >= STAYS_EXITED || container.oom_killed || !error.is_empty() {
+            return Verdict::Failed(self.last.clone());
         }
+        (self.successes, self.healthy_since) = (0, None);
+        Verdict::Wait(self.last.clone())
+    }
+
+    /// No restart since start. A restart by somebody else (a person, a tool that restarts what is unhealthy) is no fault of the
+    /// container: it is judged from then on, unless it goes on like that.
+    fn lifecycle(&mut self, container: &Container) -> Option<String> {
         // What has not begun yet has no start that another could be told from.
         if container.state == State::Created {
             return None;
@@ -345,6 +368,29 @@ mod tests {
         }
         let last = feed(&mut judgement, &started(4), &[true]);
         assert_eq!(last[0], Verdict::Failed("it was restarted by somebody, 4 times".to_owned()));
+    }
+
+    #[test]
+    fn an_exit_decides_once_it_lasts() {
+        let exited = Container { state: State::Exited, exit_code: 137, ..running() };
+        let mut judgement = Judgement::new(limits());
+        feed(&mut judgement, &running(), &[true]);
+        assert!(
+            matches!(feed(&mut judgement, &exited, &[true])[0], Verdict::Wait(_)),
+            "as in `docker restart`"
+        );
+        assert!(judgement.is_down());
+        let started = Container { started_at: "t1".to_owned(), ..running() };
+        assert_eq!(feed(&mut judgement, &started, &[true, true, true])[2], Verdict::Healthy);
+        assert!(!judgement.is_down());
+        let verdicts = feed(&mut judgement, &exited, &[true, true]);
+        assert_eq!(verdicts[1], Verdict::Failed("it exited with code 137".to_owned()));
+        let killed = Container { oom_killed: true, ..exited };
+        let at_once = feed(&mut Judgement::new(limits()), &killed, &[true]);
+        assert_eq!(
+            at_once[0],
+            Verdict::Failed("it exited with code 137, killed for want of memory".to_owned())
+        );
     }
 
     #[test]

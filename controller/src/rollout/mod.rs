@@ -11,6 +11,7 @@ mod execute;
 mod failure;
 mod gather;
 mod hooks;
+mod on_takeover;
 #[cfg(test)]
 mod oracle;
 mod outside;

@@ -14,13 +14,9 @@ use evenkeel_core::status::{Phase, Reason};
 use super::Failure;
 use super::failure::verification;
 use super::run::{Run, fact};
-use crate::engine::{EngineError, Exec, NetworkSpec, VolumeSpec};
+use crate::engine::{EngineError, NetworkSpec, VolumeSpec};
 use crate::source::Releases;
 use crate::verify::{ProofSubject, Reach, prove};
-
-/// What a hook asks for takes effect a moment after its command has ended: a proxy that is told to reload still sends requests
-/// where it did before, until its new workers have begun. What it knows may be stopped only then.
-const HOOK_SETTLES: Duration = Duration::from_millis(500);
 
 impl Run<'_> {
     /// Makes the effect; what it found out, for the journal.
@@ -70,7 +66,7 @@ impl Run<'_> {
             Effect::Migrate { direction, with, from, to } => self.migrate(*direction, with, from, to).await,
             Effect::Restore { .. } => self.restore().await,
             Effect::DropInvalidIndexes { indexes } => self.drop_invalid_indexes(indexes).await,
-            Effect::Hook { service, command, .. } => self.hook(service, command).await,
+            Effect::Hook { index, service, command } => self.hook(*index, service, command).await,
             Effect::Smoke => self.smoke().await,
             Effect::Bake { seconds } => self.bake(*seconds).await,
             Effect::MarkLive => self.mark_live(),
@@ -365,6 +361,7 @@ impl Run<'_> {
         }
         if role == Role::Successor && !self.is_serving(&subject.service, &container.id)? {
             self.serves_anew(&subject.service)?;
+            self.all_have_to_be_told()?;
         }
         for endpoint in serving_endpoints(self.target, &subject.service, service) {
             if let Some(joined) = container.networks.get(&endpoint.network) {
@@ -385,13 +382,17 @@ impl Run<'_> {
     fn note_take_over(&self, service: &ServiceName) -> Result<(), Failure> {
         if !self.fact::<bool>(fact::TAKEN_OVER)?.unwrap_or(false) {
             self.set_fact(fact::TAKEN_OVER, &true)?;
-            self.set_fact(fact::TAKEN_OVER_AT, &self.context.ledger.now().as_second())?;
         }
         self.note_replaced(service)
     }
 
-    /// Whose log is the measure for what takes its place.
+    /// Whose log is the measure for what takes its place, and from when on.
     pub(super) fn note_replaced(&self, service: &ServiceName) -> Result<(), Failure> {
+        let mut since: BTreeMap<ServiceName, i64> = self.fact(fact::SERVES_SINCE)?.unwrap_or_default();
+        if !since.contains_key(service) {
+            since.insert(service.clone(), self.context.ledger.now().as_second());
+            self.set_fact(fact::SERVES_SINCE, &since)?;
+        }
         let mut old: BTreeMap<ServiceName, ContainerId> = self.fact(fact::OLD)?.unwrap_or_default();
         if let Some(id) = self.context.ledger.serving(&self.context.app)?.remove(service) {
             old.entry(service.clone()).or_insert(id);
@@ -427,36 +428,6 @@ impl Run<'_> {
             found.ok_or_else(|| Failure::transient(Reason::Drifted, format!("image {image} is gone")))?;
         self.context.engine.tag(&found.id, tag).await?;
         Ok(None)
-    }
-
-    /// A hook names a service of the project, or a container of the host.
-    async fn hook(&self, service: &str, command: &[String]) -> Result<Option<String>, Failure> {
-        let serving = self.context.ledger.serving(&self.context.app)?;
-        let target = serving.get(service).map_or_else(|| service.to_owned(), ToString::to_string);
-        let exec = Exec { command: command.to_vec(), ..Exec::default() };
-        let outcome = self.context.engine.exec(&target, exec).await.map_err(|error| match error {
-            // What the manifest names is no service, and nobody here makes it: it must not wait for that with both sides half way.
-            EngineError::Refused { .. } if !self.target.project.services.contains_key(service) => {
-                Failure::release(
-                    Reason::ProbeFailed,
-                    format!("hook `{}` in {service}: {error}", command.join(" ")),
-                )
-            }
-            error => error.into(),
-        })?;
-        if outcome.exit_code == 0 {
-            tokio::time::sleep(HOOK_SETTLES).await;
-            return Ok(None);
-        }
-        Err(Failure::release(
-            Reason::ProbeFailed,
-            format!(
-                "hook `{}` in {service} exited with {}: {}",
-                command.join(" "),
-                outcome.exit_code,
-                outcome.stderr.trim()
-            ),
-        ))
     }
 
     fn mark_live(&self) -> Result<Option<String>, Failure> {

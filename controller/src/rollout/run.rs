@@ -24,8 +24,6 @@ use crate::ledger::Ledger;
 pub(super) mod fact {
     /// The new code has served users.
     pub(crate) const TAKEN_OVER: &str = "takenOver";
-    /// The take-over's moment, Unix seconds.
-    pub(crate) const TAKEN_OVER_AT: &str = "takenOverAt";
     /// The migration was fenced.
     pub(crate) const FENCED: &str = "fenced";
     /// Why the release is put back: the condition's word, and whether the release is at fault.
@@ -48,10 +46,14 @@ pub(super) mod fact {
     pub(crate) const BEFORE: &str = "before";
     /// The old container of every service that was taken over.
     pub(crate) const OLD: &str = "old";
+    /// When the release began to serve, Unix seconds, by service.
+    pub(crate) const SERVES_SINCE: &str = "servesSince";
     /// The containers whose `post_start` has not run to its end since they were started; the newest rollout's word counts.
     pub(crate) const POST_START_DUE: &str = "postStartDue";
     /// The services that have yet to be restarted with what they depend on; the newest rollout's word counts.
     pub(crate) const RESTARTS_DUE: &str = "restartsDue";
+    /// Whom `onTakeover` has yet to tell; the newest rollout's word counts.
+    pub(crate) const HOOKS_DUE: &str = "hooksDue";
 }
 
 /// What is asked for.

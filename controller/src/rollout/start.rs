@@ -1,7 +1,7 @@
 //! Starts containers, stops them, and starts them again.
 
 use evenkeel_core::container::label;
-use evenkeel_core::observed::Container;
+use evenkeel_core::observed::{Container, State};
 use evenkeel_core::plan::{Role, Subject};
 use evenkeel_core::status::Reason;
 
@@ -16,17 +16,41 @@ impl Run<'_> {
             && container.label(label::ROLE) != Some(Role::StandIn.as_str())
             || self.is_serving(&subject.service, &container.id)?;
         if serves {
-            if !self.reverting() && !self.is_serving(&subject.service, &container.id)? {
-                self.note_replaced(&subject.service)?;
+            if !self.is_serving(&subject.service, &container.id)? {
+                self.all_have_to_be_told()?;
+                if !self.reverting() {
+                    self.note_replaced(&subject.service)?;
+                }
             }
             self.serves_anew(&subject.service)?;
         }
         self.begins(&container)?;
-        self.set_running(&container).await?;
+        let started = self.set_running(&container).await;
+        if matches!(started, Err(Failure::Transient { reason: Reason::EngineUnreachable, .. })) {
+            self.take_back(&container).await;
+        }
+        started?;
         if serves {
             self.context.ledger.set_serving(&self.context.app, &subject.service, &container.id)?;
         }
         Ok(None)
+    }
+
+    /// A start that got no answer may be carried out at any time, beside whoever serves by then and writes to the same volume. What has
+    /// never run cannot begin any more once it is gone.
+    async fn take_back(&self, container: &Container) {
+        let (engine, id) = (&self.context.engine, &container.id);
+        let removed = async {
+            if engine.container(id.as_str()).await?.is_some_and(|now| now.state == State::Created) {
+                engine.remove(id.as_str(), false).await?;
+                self.context.ledger.forget_container(id)?;
+                self.is_gone(container)?;
+            }
+            Ok::<(), Failure>(())
+        };
+        if let Err(failure) = removed.await {
+            tracing::warn!(app = %self.context.app, container = container.name, %failure, "it may start yet");
+        }
     }
 
     /// What is refused because something is gone or in the way may go well the next time; but not where the container itself is there, and
@@ -55,6 +79,8 @@ impl Run<'_> {
         // Nothing would ask for its dependents again once it has begun.
         if for_its_own_sake {
             self.serves_anew(&subject.service)?;
+        } else {
+            self.all_have_to_be_told()?;
         }
         let said = self.pre_stop(&container).await?;
         self.context.engine.stop(container.id.as_str(), None).await?;

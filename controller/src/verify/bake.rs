@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use evenkeel_core::logged::{Logged, Occurrence, count_patterns, log_failure};
 use evenkeel_core::manifest::{Probe, UrlProbe};
-use evenkeel_core::name::{ContainerId, ServiceName};
+use evenkeel_core::name::ServiceName;
 use evenkeel_core::verdict::{Judgement, Sample, Verdict};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -23,8 +23,18 @@ pub(crate) struct BakeSubject {
     pub(crate) id: String,
     /// What shows that it works.
     pub(crate) probe: Option<Probe>,
-    /// Whether this rollout made it. The logs of others are not read.
-    pub(crate) new: bool,
+    /// Since when it serves, Unix seconds, where this rollout made it.
+    pub(crate) new_since: Option<i64>,
+}
+
+/// A container that served before.
+pub(crate) struct Old {
+    /// Its service.
+    pub(crate) service: ServiceName,
+    /// Its id.
+    pub(crate) id: String,
+    /// When it ceased to be the one that serves, Unix seconds.
+    pub(crate) until: i64,
 }
 
 /// What a bake goes by.
@@ -33,15 +43,15 @@ pub(crate) struct Baking<'a> {
     pub(crate) subjects: &'a [BakeSubject],
     /// Those that they replaced, and those beyond the number that the release asks for, where they still exist: with those that stay
     /// beside a new one, their logs are the measure.
-    pub(crate) old: &'a [(ServiceName, ContainerId)],
+    pub(crate) old: &'a [Old],
     /// Probes from outside.
     pub(crate) urls: &'a [UrlProbe],
     /// Texts that fail it.
     pub(crate) patterns: &'a [String],
     /// How long.
     pub(crate) window: Duration,
-    /// The time of the take-over, Unix seconds.
-    pub(crate) since: i64,
+    /// The time at which it begins, or goes on, Unix seconds.
+    pub(crate) now: i64,
 }
 
 /// What is in the logs of each service's containers together, by what the Compose file calls it.
@@ -69,7 +79,9 @@ pub(crate) async fn bake(
     let began = Instant::now();
     let mut held = Duration::ZERO;
     let mut last = Instant::now();
-    while began.elapsed().saturating_sub(held) < baking.window {
+    // What has just ended may begin again, or not: the window does not close on it.
+    while began.elapsed().saturating_sub(held) < baking.window || judgements.values().any(Judgement::is_down)
+    {
         tokio::select! {
             () = cancel.cancelled() => return Err(VerifyError::Cancelled("something newer is wanted".to_owned())),
             () = tokio::time::sleep(LOOK_EVERY) => {}
@@ -137,14 +149,14 @@ async fn look(
     patterns(reach, baking, old).await
 }
 
-/// What the new containers of each service have logged since the take-over, together.
+/// What the new containers of each service have logged since they serve, together.
 async fn patterns(reach: &Reach<'_>, baking: &Baking<'_>, old: &Logs<'_>) -> Result<(), Verdict> {
     if baking.patterns.is_empty() {
         return Ok(());
     }
     let mut new = Logs::new();
-    for subject in baking.subjects.iter().filter(|subject| subject.new) {
-        let found = count(reach, baking, &subject.id, baking.since).await;
+    for (subject, since) in baking.subjects.iter().filter_map(|it| Some((it, it.new_since?))) {
+        let found = count(reach, baking, &subject.id, since).await;
         let found = found.map_err(|error| Verdict::Inconclusive(error.to_string()))?;
         new.entry(subject.service.base()).or_default().add(found);
     }
@@ -156,12 +168,12 @@ async fn patterns(reach: &Reach<'_>, baking: &Baking<'_>, old: &Logs<'_>) -> Res
     failed.map_or(Ok(()), |why| Err(Verdict::Failed(why)))
 }
 
-/// What the old release logged in the same length of time before the take-over. What is gone by now is no measure.
+/// What the old release logged before, for as long as the new one will have been listened to in the end. What is gone by now is no
+/// measure.
 async fn old_patterns<'a>(reach: &Reach<'_>, baking: &Baking<'a>) -> Logs<'a> {
-    let window = i64::try_from(baking.window.as_secs()).unwrap_or(i64::MAX);
     let mut logs = Logs::new();
-    for (service, id) in measures(baking) {
-        if let Ok(found) = count(reach, baking, id, baking.since.saturating_sub(window).max(1)).await {
+    for Measure { service, id, since } in measures(baking) {
+        if let Ok(found) = count(reach, baking, id, since).await {
             logs.entry(service).or_default().add(found);
         }
     }
@@ -178,14 +190,32 @@ async fn count(
     Ok(count_patterns(baking.patterns, lines.iter().map(|line| line.text.as_str())))
 }
 
-/// The containers whose logs are the measure for new ones. A service that gets one more container logs no more for that, and one that is
-/// left with fewer logs no less.
-fn measures<'a>(baking: &Baking<'a>) -> impl Iterator<Item = (&'a str, &'a str)> {
-    let (subjects, old) = (baking.subjects, baking.old);
-    let changes = |service: &str| subjects.iter().any(|it| it.new && it.service.base() == service);
-    let stay = subjects.iter().filter(|it| !it.new).map(|it| (it.service.base(), it.id.as_str()));
-    let old = old.iter().map(|(service, id)| (service.base(), id.as_str()));
-    stay.chain(old).filter(move |(service, _)| changes(service))
+/// A container whose log is the measure for new ones, and from when on.
+#[derive(Debug, PartialEq)]
+struct Measure<'a> {
+    service: &'a str,
+    id: &'a str,
+    /// Unix seconds.
+    since: i64,
+}
+
+/// A service that gets one more container logs no more for that, and one that is left with fewer logs no less.
+fn measures<'a>(baking: &Baking<'a>) -> impl Iterator<Item = Measure<'a>> {
+    let (subjects, old, now) = (baking.subjects, baking.old, baking.now);
+    let window = i64::try_from(baking.window.as_secs()).unwrap_or(i64::MAX);
+    // For how long the new ones will have been listened to, where there are any.
+    let heard = move |service: &str| {
+        let new = subjects.iter().filter(|it| it.service.base() == service);
+        let since = new.filter_map(|it| it.new_since).min()?;
+        Some(now.saturating_sub(since).saturating_add(window))
+    };
+    let stay = subjects.iter().filter(|it| it.new_since.is_none());
+    let stay = stay.map(move |it| (it.service.base(), it.id.as_str(), now));
+    let old = old.iter().map(|old| (old.service.base(), old.id.as_str(), old.until));
+    stay.chain(old).filter_map(move |(service, id, until)| {
+        // The engine takes 0 for the beginning of the log.
+        Some(Measure { service, id, since: until.saturating_sub(heard(service)?).max(1) })
+    })
 }
 
 async fn urls(reach: &Reach<'_>, baking: &Baking<'_>, failures: &mut [u32]) -> Result<(), VerifyError> {
@@ -210,7 +240,17 @@ mod tests {
     use super::*;
 
     fn subject(service: &str, id: &str, new: bool) -> BakeSubject {
-        BakeSubject { service: ServiceName::new(service), id: id.to_owned(), probe: None, new }
+        let new_since = new.then_some(990);
+        BakeSubject { service: ServiceName::new(service), id: id.to_owned(), probe: None, new_since }
+    }
+
+    fn old(service: &str, id: &str, until: i64) -> Old {
+        Old { service: ServiceName::new(service), id: id.to_owned(), until }
+    }
+
+    /// Of a minute.
+    fn baking<'a>(subjects: &'a [BakeSubject], old: &'a [Old], now: i64) -> Baking<'a> {
+        Baking { subjects, old, urls: &[], patterns: &[], window: Duration::from_secs(60), now }
     }
 
     #[test]
@@ -222,17 +262,24 @@ mod tests {
             subject("web", "d", true),
             subject("cache", "f", false),
         ];
-        let old = [("web", "e"), ("web#2", "g"), ("cache#2", "h")];
-        let old = old.map(|(service, id)| (ServiceName::new(service), ContainerId::new(id)));
-        let baking = Baking {
-            subjects: &subjects,
-            old: &old,
-            urls: &[],
-            patterns: &[],
-            window: Duration::ZERO,
-            since: 0,
-        };
-        let measures: Vec<_> = measures(&baking).collect();
+        let old = [old("web", "e", 990), old("web#2", "g", 990), old("cache#2", "h", 990)];
+        let baking = baking(&subjects, &old, 1_000);
+        let measures: Vec<_> = measures(&baking).map(|it| (it.service, it.id)).collect();
         assert_eq!(measures, [("api", "a"), ("api", "b"), ("web", "e"), ("web", "g")]);
+    }
+
+    #[test]
+    fn the_old_log_is_read_for_as_long_as_the_new_one() {
+        let subjects = [subject("api", "a", false), subject("api#2", "b", true), subject("web", "c", true)];
+        let subjects = subjects.map(|it| match it.id.as_str() {
+            "b" => BakeSubject { new_since: Some(900), ..it },
+            "c" => BakeSubject { new_since: Some(400), ..it },
+            _ => it,
+        });
+        // The proof of `web` took its time, and its old container had been stopped for a migration before.
+        let old = [old("web", "w", 100), old("api#2", "x", 900)];
+        let baking = baking(&subjects, &old, 1_000);
+        let since: Vec<_> = measures(&baking).map(|it| (it.id, it.since)).collect();
+        assert_eq!(since, [("a", 840), ("w", 1), ("x", 740)]);
     }
 }

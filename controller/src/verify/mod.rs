@@ -6,7 +6,7 @@ mod prove;
 mod smoke;
 mod wire;
 
-pub(crate) use bake::{BakeSubject, Baking, bake};
+pub(crate) use bake::{BakeSubject, Baking, Old, bake};
 pub(crate) use probe::{Reach, address};
 pub(crate) use prove::{ProofSubject, prove, tail, words};
 pub(crate) use smoke::smoke;

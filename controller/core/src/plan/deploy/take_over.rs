@@ -1,10 +1,10 @@
 //! Names and ports change hands; what served before is set aside.
 
+use super::super::on_takeover::telling;
 use super::super::service::{Work, active};
-use super::super::{Class, Effect, Role, Step, Subject};
+use super::super::{Class, Effect, Role, Step, Subject, Told, told};
 use super::Deployment;
 use crate::compose::RestartPolicy;
-use crate::manifest::Hook;
 use crate::name::{ContainerId, ServiceName};
 use crate::observed::Container;
 
@@ -265,41 +265,26 @@ impl<'a, 'f> Deployment<'a, 'f> {
         let (project, facts) = (&self.facts.desired.project, self.facts);
         // Of a service, or a number, that comes again the one before may still be on record.
         let is_there = |id: &ContainerId| facts.observed.containers.iter().any(|it| it.id == *id);
-        let runs = |name: &ServiceName| {
+        let runs = |(_, name): &Told| {
             !project.services.contains_key(name) || facts.serving.get(name).is_some_and(is_there)
         };
-        self.hooks_due = stopping.is_empty()
-            || !self.on_takeover().iter().flat_map(|it| self.told(it)).all(|it| runs(&it));
+        self.hooks_due = stopping.is_empty() || !told(facts.desired).iter().all(runs);
         if !stopping.is_empty() {
             self.hooks(runs);
         }
     }
 
-    /// Hooks that are still due. Whoever was interrupted after a take-over cannot tell whether they ran, so they run again.
+    /// Hooks that are still due, also of a process that was interrupted before they had run.
     pub(super) fn last_hooks(&mut self) {
         let restarted = self.works.iter().any(|work| work.replaced() && work.class != Class::Candidate);
-        if self.hooks_due || restarted || self.facts.hints.taken_over {
-            self.hooks(|_| true);
-        }
+        let (all, left) = (self.hooks_due || restarted, &self.facts.hints.hooks_due);
+        self.hooks(|it| all || left.contains(it));
     }
 
-    fn on_takeover(&self) -> &'f [Hook] {
-        &self.facts.desired.manifest.spec.rollout.on_takeover
-    }
-
-    /// Whom a hook is for: each of the service's containers.
-    fn told(&self, hook: &Hook) -> Vec<ServiceName> {
-        let first = ServiceName::new(&*hook.service);
-        let further: Vec<ServiceName> = self.facts.desired.project.further(&first).cloned().collect();
-        [first].into_iter().chain(further).collect()
-    }
-
-    fn hooks(&mut self, due: impl Fn(&ServiceName) -> bool) {
-        for (index, hook) in self.on_takeover().iter().enumerate() {
-            for name in self.told(hook).into_iter().filter(|name| due(name)) {
-                let effect = Effect::Hook { index, service: name.to_string(), command: hook.exec.clone() };
-                self.push(effect, "rollout.onTakeover");
-            }
+    fn hooks(&mut self, due: impl Fn(&Told) -> bool) {
+        let release = self.facts.desired;
+        for effect in told(release).iter().filter(|it| due(it)).filter_map(|it| telling(release, it)) {
+            self.push(effect, "rollout.onTakeover");
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::compose::restarted_with;
 use crate::container::{ContainerSpec, Endpoint, label};
 use crate::name::{ContainerId, ImageId, RolloutId, ServiceName};
 use crate::observed::{Container, Joined, State};
-use crate::plan::{Role, Subject, backstage};
+use crate::plan::{Role, Subject, backstage, told};
 use crate::release::Release;
 use crate::spec::{Making, serving_endpoints};
 
@@ -68,6 +68,9 @@ impl World {
         self.begins(&subject.service, &id);
         if !private || self.books.serving.get(&subject.service) == Some(&id) {
             self.serves_anew(release, &subject.service);
+            if self.books.serving.get(&subject.service) != Some(&id) {
+                self.books.hooks_due = told(release).into_iter().collect();
+            }
             self.books.serving.insert(subject.service.clone(), id);
         }
         Ok(())
@@ -137,6 +140,7 @@ impl World {
             let id = container.id.clone();
             if self.books.serving.get(&subject.service) != Some(&id) {
                 self.serves_anew(release, &subject.service);
+                self.books.hooks_due = told(release).into_iter().collect();
             }
             self.books.serving.insert(subject.service.clone(), id);
         }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use super::super::releases::scripts;
 use super::{Revisions, World};
 use crate::database::Rehearsal;
-use crate::name::{ImageId, ReleaseDigest, RolloutId};
+use crate::name::{ImageId, ReleaseDigest, RolloutId, ServiceName};
 use crate::observed::{Container, HealthStatus, Image, Joined, NetworkState, State};
-use crate::plan::{Direction, Effect, Subject};
+use crate::plan::{Direction, Effect, Subject, told};
 use crate::release::{RehearsedFrom, Release};
 use crate::spec::Pool;
 
@@ -28,6 +28,9 @@ impl World {
             let now = std::mem::replace(&mut self.books, books);
             if !matches!(effect, Effect::Restart { .. }) {
                 self.books.due = now.due;
+            }
+            if !matches!(effect, Effect::Hook { .. }) {
+                self.books.hooks_due = now.hooks_due;
             }
             if !matches!(effect, Effect::PostStart { .. }) {
                 self.books.post_start_due = now.post_start_due;
@@ -78,6 +81,9 @@ impl World {
                 }
                 let id = it.id.clone();
                 self.serves_anew(release, &container.service);
+                if since.is_none() {
+                    self.books.hooks_due = told(release).into_iter().collect();
+                }
                 self.begins(&container.service, &id);
             }
             Effect::PostStart { container } => {
@@ -148,7 +154,10 @@ impl World {
                 }
             }
             Effect::DropInvalidIndexes { .. } => self.half_done = None,
-            Effect::Hook { .. } | Effect::Smoke | Effect::Bake { .. } => {}
+            Effect::Hook { index, service, .. } => {
+                self.books.hooks_due.remove(&(*index, ServiceName::new(service.as_str())));
+            }
+            Effect::Smoke | Effect::Bake { .. } => {}
             Effect::MarkLive => self.books.live = Some(release.digest.clone()),
         }
         Ok(())

@@ -1,0 +1,74 @@
+//! `rollout.onTakeover` of the manifest: whoever asks for names seldom is told that they have changed hands.
+//!
+//! Who has yet to be told is on record from before a container begins to serve until the hook has run there, so that a crash in between
+//! loses none, on the way there and on the way back: each runs at least once.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use evenkeel_core::name::ServiceName;
+use evenkeel_core::plan::{Told, told};
+use evenkeel_core::status::Reason;
+
+use super::run::{Run, fact};
+use super::{Context, Failure};
+use crate::engine::{EngineError, Exec};
+
+/// What a hook asks for takes effect a moment after its command has ended: a proxy that is told to reload still sends requests
+/// where it did before, until its new workers have begun. What it knows may be stopped only then.
+const HOOK_SETTLES: Duration = Duration::from_millis(500);
+
+/// Who has yet to be told.
+pub(super) fn due(context: &Context) -> Result<BTreeSet<Told>, Failure> {
+    let newest = context.ledger.newest_fact(&context.app, fact::HOOKS_DUE)?;
+    Ok(newest.and_then(|(_, value)| serde_json::from_value(value).ok()).unwrap_or_default())
+}
+
+impl Run<'_> {
+    /// A container is about to serve, or to serve at another address.
+    pub(super) fn all_have_to_be_told(&self) -> Result<(), Failure> {
+        self.set_told(&told(self.target).into_iter().collect())
+    }
+
+    fn set_told(&self, now: &BTreeSet<Told>) -> Result<(), Failure> {
+        if due(self.context)? == *now { Ok(()) } else { self.set_fact(fact::HOOKS_DUE, now) }
+    }
+
+    /// A hook names a service of the project, or a container of the host.
+    pub(super) async fn hook(
+        &self,
+        index: usize,
+        service: &str,
+        command: &[String],
+    ) -> Result<Option<String>, Failure> {
+        let serving = self.context.ledger.serving(&self.context.app)?;
+        let target = serving.get(service).map_or_else(|| service.to_owned(), ToString::to_string);
+        let exec = Exec { command: command.to_vec(), ..Exec::default() };
+        let outcome = self.context.engine.exec(&target, exec).await.map_err(|error| match error {
+            // What the manifest names is no service, and nobody here makes it: it must not wait for that with both sides half way.
+            EngineError::Refused { .. } if !self.target.project.services.contains_key(service) => {
+                Failure::release(
+                    Reason::ProbeFailed,
+                    format!("hook `{}` in {service}: {error}", command.join(" ")),
+                )
+            }
+            error => error.into(),
+        })?;
+        if outcome.exit_code == 0 {
+            tokio::time::sleep(HOOK_SETTLES).await;
+            let mut left = due(self.context)?;
+            left.remove(&(index, ServiceName::new(service)));
+            self.set_told(&left)?;
+            return Ok(None);
+        }
+        Err(Failure::release(
+            Reason::ProbeFailed,
+            format!(
+                "hook `{}` in {service} exited with {}: {}",
+                command.join(" "),
+                outcome.exit_code,
+                outcome.stderr.trim()
+            ),
+        ))
+    }
+}
