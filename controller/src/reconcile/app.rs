@@ -49,6 +49,8 @@ pub(super) struct Handle {
     /// Serialises reconciling with what operators do to the database.
     pub(super) turn: tokio::sync::Mutex<()>,
     pub(super) parked: CancellationToken,
+    /// Since when a way back has not been able to go on.
+    pub(super) waits_since: Mutex<Option<tokio::time::Instant>>,
     /// Time that the current pass has spent on a rollout: not part of what a look costs.
     pub(super) rolling: Mutex<Duration>,
 }
@@ -102,6 +104,7 @@ impl Handle {
             watched: Mutex::default(),
             turn: tokio::sync::Mutex::new(()),
             parked: start.parked,
+            waits_since: Mutex::default(),
             rolling: Mutex::default(),
         })
     }

@@ -341,7 +341,9 @@ pub(super) async fn record(handle: &Arc<Handle>, order: &Order<'_>, end: End) ->
             handle.hold(Reason::ProbeFailed, &message)?;
             Next::Retry(first)
         }
-        End::Transient { reason, message } | End::Blocked { reason, message } => {
+        End::Transient { reason, message }
+        | End::Waits { reason, message }
+        | End::Blocked { reason, message } => {
             handle.condition(reason, &message);
             Next::Retry(first)
         }
@@ -377,6 +379,7 @@ fn message(end: &End) -> Option<String> {
         End::Reverted { message, .. }
         | End::Blocked { message, .. }
         | End::Transient { message, .. }
+        | End::Waits { message, .. }
         | End::RevertFailed(message)
         | End::Degraded(message)
         | End::Cancelled(message)

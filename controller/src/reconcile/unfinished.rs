@@ -1,17 +1,22 @@
 //! What an earlier process or pass has begun, and what goes on before anything else is decided.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use evenkeel_core::name::RolloutId;
 use evenkeel_core::release::Release;
 use evenkeel_core::status::Outcome;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::app::{Handle, Next};
 use super::follow::cancel_when_superseded;
 use super::pass::{record, watched};
 use crate::ledger::OpenRollout;
-use crate::rollout::{Failure, Order, fence_is_up, resume_as_revert, run, sweep};
+use crate::rollout::{End, Failure, Order, fence_is_up, resume_as_revert, run, sweep};
+
+/// How long a way back that cannot go on keeps a newer commit waiting.
+const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
 /// Goes on with a rollout that is being put back, or that keeps users waiting. `None` where there is none: what is wanted decides. So it
 /// does over a repair, which has nothing to go back to.
@@ -47,7 +52,27 @@ async fn finish_revert(handle: &Arc<Handle>, open: &OpenRollout) -> Result<Next,
     let why = open.reverting.clone().unwrap_or_default();
     let revert = Box::pin(resume_as_revert(&order, &why));
     let end = watched(revert, handle.keep_owning(&order)).await;
+    let end = handle.while_nothing_newer_is_wanted(end, &order);
     Ok(again(record(handle, &order, end).await?))
+}
+
+impl Handle {
+    /// What is in the way of a way back may never go away by itself: then a newer commit is the way out, and is let in after a while.
+    fn while_nothing_newer_is_wanted(&self, end: End, order: &Order<'_>) -> End {
+        let mut waits_since = self.waits_since.lock().unwrap_or_else(PoisonError::into_inner);
+        let End::Waits { message, .. } = &end else {
+            *waits_since = None;
+            return end;
+        };
+        let since = *waits_since.get_or_insert_with(Instant::now);
+        let is_newer = self.tip.borrow().revision != order.release.revision;
+        if is_newer && since.elapsed() >= LONGEST_WAIT {
+            return End::RevertFailed(format!(
+                "{message}\nThe branch has another commit, which is gone to from here."
+            ));
+        }
+        end
+    }
 }
 
 /// What is wanted is decided only after it.

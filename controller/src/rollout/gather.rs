@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use evenkeel_core::compose::{MountSource, PullPolicy, newer};
 use evenkeel_core::container::label;
-use evenkeel_core::name::{ContainerId, ReleaseDigest, RolloutId, ServiceName};
+use evenkeel_core::name::{ContainerId, ImageId, ReleaseDigest, RolloutId, ServiceName};
+use evenkeel_core::observed::Image;
 use evenkeel_core::plan::{DatabaseFacts, Facts, Hints, KnownScripts, Observed, backstage, final_name};
 use evenkeel_core::release::{ImageSource, Outputs, Release, is_another};
 use evenkeel_core::tags::polled;
@@ -35,13 +36,14 @@ impl Gathered {
     ) -> Result<Self, Failure> {
         let ledger = &context.ledger;
         let mut outputs = ledger.outputs(&context.app, &release.digest)?;
-        let observed = observe(context, release).await?;
+        let mut observed = observe(context, release).await?;
         let record = ledger.app(&context.app)?;
         let live = match &record.live_release {
             Some(digest) => ledger.release(&context.app, digest)?,
             None => None,
         };
         note_images(context, release, live.as_ref(), &observed, &mut outputs).await?;
+        observed.recorded = recorded(context, release, &outputs, &observed).await?;
         let restarts_due = super::dependents::due(context)?;
         let hooks_due = super::on_takeover::due(context)?;
         let post_start_due = super::hooks::due(context)?;
@@ -219,6 +221,24 @@ async fn claimed(context: &Context, name: &str) -> Result<Option<String>, Failur
         }
     }
     Ok(None)
+}
+
+/// The images on record whose name leads to another one by now, where the engine still has them.
+async fn recorded(
+    context: &Context,
+    release: &Release,
+    outputs: &Outputs,
+    observed: &Observed,
+) -> Result<BTreeMap<ImageId, Image>, Failure> {
+    let mut recorded = BTreeMap::new();
+    for (service, source) in &release.images {
+        let Some(id) = outputs.images.get(service) else { continue };
+        let is_another = observed.images.get(source.reference()).is_some_and(|named| named.id != *id);
+        if is_another && let Some(image) = context.engine.image(id.as_str()).await? {
+            recorded.insert(id.clone(), image);
+        }
+    }
+    Ok(recorded)
 }
 
 /// The ids of images that are there already are outputs too: with them a moved tag is noticed.

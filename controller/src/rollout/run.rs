@@ -98,6 +98,13 @@ pub(crate) enum End {
     Degraded(String),
     /// Left open, to go on later.
     Parked(String),
+    /// The way back cannot go on for now: left open, to be tried again as long as nothing newer is wanted.
+    Waits {
+        /// The word.
+        reason: Reason,
+        /// Why the release is put back, and what is in the way.
+        message: String,
+    },
     /// Left open, to be tried again.
     Transient {
         /// The word.
@@ -353,12 +360,15 @@ async fn revert(order: &Order<'_>, lock: Option<Box<dyn Held>>, verdict: Verdict
         {
             End::RevertFailed(format!("{message}\nputting it back failed: {why}"))
         }
-        // What a preflight misses (a database that is just starting, a network) may come back.
+        // What a preflight misses (a database that is just starting, a network) may come back; a name may be free again.
         Err(
-            Failure::Transient { message: why, .. }
+            Failure::Transient { reason: Reason::PreflightFailed, message: why }
             | Failure::Blocked { reason: Reason::PreflightFailed, message: why }
             | Failure::Release { reason: Reason::PreflightFailed, message: why },
-        ) => End::Transient { reason, message: format!("{message}\nputting it back waits: {why}") },
+        ) => End::Waits { reason, message: format!("{message}\nputting it back waits: {why}") },
+        Err(Failure::Transient { message: why, .. }) => {
+            End::Transient { reason, message: format!("{message}\nputting it back waits: {why}") }
+        }
         Err(Failure::Release { message: why, .. } | Failure::Blocked { message: why, .. }) => {
             End::RevertFailed(format!("{message}\nputting it back failed: {why}"))
         }
@@ -482,12 +492,20 @@ impl Run<'_> {
         self.set_fact(fact::BEFORE, &before(&gathered.facts(self.target, self.id)))
     }
 
-    /// The way back of a first release.
+    /// The way back of a first release. Afterwards nobody looks after what stood before: it is left only once it is seen to stand.
     async fn undo(&self) -> Result<(), Failure> {
-        let gathered = self.look().await?;
         let before: Vec<Before> = self.fact(fact::BEFORE)?.unwrap_or_default();
-        let plan = undo(&gathered.facts(self.target, self.id), &before);
-        self.execute("revert", &plan).await?;
+        let mut last: Option<Plan> = None;
+        for _ in 0..PLANS {
+            let gathered = self.look().await?;
+            let plan = undo(&gathered.facts(self.target, self.id), &before);
+            // What had to be started and has ended again was like that before.
+            if plan.is_empty() || last.as_ref() == Some(&plan) {
+                break;
+            }
+            self.execute("revert", &plan).await?;
+            last = Some(plan);
+        }
         let (ledger, app) = (&self.context.ledger, &self.context.app);
         let database = self.target.database_service();
         let stays = |service: &ServiceName| {
@@ -534,7 +552,7 @@ pub(crate) fn outcome(end: &End) -> Option<Outcome> {
         End::Reverted { .. } => Some(Outcome::Reverted),
         End::RevertFailed(_) => Some(Outcome::RevertFailed),
         End::Cancelled(_) | End::Blocked { .. } | End::Degraded(_) => Some(Outcome::Cancelled),
-        End::Parked(_) | End::Transient { .. } => None,
+        End::Parked(_) | End::Transient { .. } | End::Waits { .. } => None,
     }
 }
 

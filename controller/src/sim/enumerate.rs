@@ -14,6 +14,8 @@ use super::stories::{Story, all};
 
 /// Failures that are shown in full.
 const SHOWN: usize = 60;
+/// After so many failures an ordinary run tells no further stories.
+const ENOUGH: usize = 5;
 
 /// Every effect that a step can have.
 const EFFECTS: [&str; 31] = [
@@ -104,6 +106,9 @@ fn tell_all(stories: &[Story], then: impl AsyncFn(&Reference<'_>, &mut Figures) 
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     let work = || {
         while let Some(story) = stories.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if !full() && total.lock().unwrap().failures.len() >= ENOUGH {
+                return;
+            }
             let figures = block_on(async {
                 match Reference::tell(story).await {
                     Err(why) => {

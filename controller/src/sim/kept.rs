@@ -39,7 +39,7 @@ impl Process {
     }
 
     /// Passes, each when the one before asks for it, until something holds.
-    async fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+    pub(super) async fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
         for _ in 0..30 {
             if holds(self) {
                 return;
@@ -50,7 +50,7 @@ impl Process {
         assert!(holds(self), "{}", told(self, &format!("not {what}: {:?}", self.driver.conditions())));
     }
 
-    fn says(&self, reason: Reason) -> String {
+    pub(super) fn says(&self, reason: Reason) -> String {
         let conditions = self.driver.conditions().into_iter();
         conditions.filter(|it| it.reason == reason).map(|it| it.message).collect()
     }

@@ -1,10 +1,16 @@
 //! Somebody does something to containers while a rollout goes on, at any moment: it comes to the same end, and no release is blamed.
 
+use std::time::Duration;
+
+use evenkeel_core::name::ContainerId;
+use evenkeel_core::status::Outcome;
+use tokio::time::sleep;
+
 use super::branch::reached;
 use super::enumerate::{block_on, chosen, full};
-use super::process::Circumstances;
+use super::process::{Circumstances, Process};
 use super::reference::Reference;
-use super::stage::{ended, told};
+use super::stage::{Stage, ended, history, told};
 use super::stories::Story;
 use super::world::World;
 
@@ -86,4 +92,37 @@ fn whoever_removes_or_restarts_what_is_being_made_puts_no_blame_on_a_release() {
     }
     println!("somebody meddled {tried} times, {} other ends", failures.len());
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+/// A name that the way back needs is somebody else's: it waits, until something newer is wanted.
+#[test]
+fn a_way_back_that_cannot_go_on_does_not_keep_a_newer_commit_out() {
+    let story = Story::of("a name is taken").runs_already();
+    let story = story.and(|commit| commit.code = "script a\nfault smoke\n");
+    let story = story.and(|commit| commit.code = "script a\nmended\n");
+    block_on(async {
+        let stage = Stage::set(&story);
+        let mut beginning = stage.beginning().await;
+        let mut stranger = beginning.world.containers[0].clone();
+        stranger.seen.id = ContainerId::new("f".repeat(64));
+        stranger.seen.name = "shop-worker-1-r2-back".to_owned();
+        stranger.seen.labels.clear();
+        stranger.seen.mounts.clear();
+        stranger.seen.networks.clear();
+        beginning.world.containers.push(stranger);
+        let process = stage.start(&beginning, 1, Circumstances::default());
+        let goes_back = |it: &Process| history(it)[0].steps.iter().any(|step| step.stage == "revert");
+        process.until("putting back", goes_back).await;
+        for _ in 0..5 {
+            process.driver.pass("look").await;
+            sleep(Duration::from_secs(60)).await;
+        }
+        assert_eq!(history(&process)[0].outcome, None, "{}", told(&process, "it waits"));
+        process.driver.follow(&stage.revisions[2]);
+        process.settle().await.unwrap_or_else(|why| panic!("{}", told(&process, &why)));
+        process.settle().await.unwrap_or_else(|why| panic!("{}", told(&process, &why)));
+        let outcomes: Vec<_> = history(&process).iter().take(2).filter_map(|it| it.outcome).collect();
+        assert_eq!(outcomes, [Outcome::Succeeded, Outcome::RevertFailed], "{}", told(&process, ""));
+        process.idle(3).await.unwrap_or_else(|why| panic!("{}", told(&process, &why)));
+    });
 }

@@ -6,7 +6,7 @@ use super::Told;
 use crate::compose::{MountSource, Service, start_order};
 use crate::container::label;
 use crate::database::{Difference, SchemaWord, Scripts};
-use crate::name::{ContainerId, ReleaseDigest, RolloutId, SchemaRevision, ServiceName};
+use crate::name::{ContainerId, ImageId, ReleaseDigest, RolloutId, SchemaRevision, ServiceName};
 use crate::observed::{Container, Image, NetworkState, State};
 use crate::release::{Outputs, RehearsedFrom, Release};
 
@@ -21,6 +21,8 @@ pub struct Observed {
     pub volumes: BTreeSet<String>,
     /// Images by the reference that they were looked up with.
     pub images: BTreeMap<String, Image>,
+    /// Images on record that those names no longer lead to.
+    pub recorded: BTreeMap<ImageId, Image>,
     /// Whether the files that containers mount are in the data directory.
     pub materialised: bool,
     /// Who else, outside the project, holds a host port that it publishes: port and protocol to container name.
@@ -147,9 +149,13 @@ impl<'a> Facts<'a> {
         class(self.desired, name, service, self.image(name))
     }
 
-    /// The image of a service, where the engine has it.
+    /// The image of a service, where the engine has it: the one on record, though its name may lead to another one by now.
     pub fn image(&self, name: &ServiceName) -> Option<&'a Image> {
-        self.observed.images.get(self.desired.images.get(name)?.reference())
+        let named = self.observed.images.get(self.desired.images.get(name)?.reference())?;
+        match self.outputs.images.get(name) {
+            Some(id) if named.id != *id => self.observed.recorded.get(id),
+            _ => Some(named),
+        }
     }
 
     /// Whether any container has to be proven, or any migration run, in private.

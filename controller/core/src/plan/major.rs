@@ -96,13 +96,15 @@ struct Writer<'f> {
     wrote: BTreeSet<String>,
 }
 
-/// The service itself, and those that no longer write where they did: it may be what they are called now.
+/// The service itself, and those that no longer write where they did: it may be what they are called now. What it has gone on with
+/// itself since is its own.
 fn writers<'f>(facts: &Facts<'f>, work: &Work<'f>) -> Vec<Writer<'f>> {
     let is =
         |it: &&Container| facts.serving.values().any(|id| it.id == *id) || it.label(label::ROLE).is_none();
     let there = facts.observed.containers.iter().filter(is).filter_map(|it| Some((it.service()?, it)));
     let there: BTreeMap<ServiceName, &Container> = there.collect();
     let live = facts.live.into_iter().flat_map(|live| live.project.services.keys());
+    let own: BTreeSet<String> = work.current.map(written).unwrap_or_default();
     let names: BTreeSet<&ServiceName> = there.keys().chain(live).filter(|name| **name != work.name).collect();
     let others = names.into_iter().map(|name| {
         let mut other = writer(facts, name, there.get(name).copied());
@@ -110,6 +112,7 @@ fn writers<'f>(facts: &Facts<'f>, work: &Work<'f>) -> Vec<Writer<'f>> {
         for data in stays.into_iter().flat_map(|it| sources(&facts.desired.project, it, &[])) {
             other.wrote.remove(&data.source);
         }
+        other.wrote.retain(|source| !own.contains(source));
         other
     });
     [writer(facts, &work.name, work.current)].into_iter().chain(others).collect()

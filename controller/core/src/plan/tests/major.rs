@@ -225,6 +225,31 @@ fn a_service_with_another_name_is_told_by_its_volume() {
     );
 }
 
+/// What is left of the one before says nothing once the service has gone on with the data.
+#[test]
+fn the_remains_of_a_former_writer_say_nothing() {
+    let mut world = World::default();
+    let first = release(SPEC_DB, &with("cloud:28", "files:/files"), "code-1");
+    world.knows(&first, Code { scripts: "a", ..Code::default() });
+    deploy(&mut world, &first, 1);
+    world.notes = Notes::default();
+    let serves = world.of(&ServiceName::new("files")).next().unwrap().clone();
+    let mut former = crate::observed::Container {
+        id: crate::name::ContainerId::new("f".repeat(64)),
+        name: "shop-cloud-1".to_owned(),
+        image: "cloud:27".to_owned(),
+        state: crate::observed::State::Exited,
+        ..serves
+    };
+    former.labels = [(label::COMPOSE_PROJECT, "shop"), (label::COMPOSE_SERVICE, "cloud")]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into();
+    world.observed.containers.push(former);
+    assert!(next(&mut world, SPEC_DB, &with("cloud:28.1", "files:/files")).is_ok());
+    let why = refused(&mut world, SPEC_DB, &with("cloud:29", "files:/files"));
+    assert!(why.contains("was written by cloud:28"), "{why}");
+}
+
 #[test]
 fn a_database_with_another_name_is_told_by_its_volume() {
     let (mut world, _) = runs("postgres:15");
