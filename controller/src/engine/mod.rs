@@ -335,6 +335,9 @@ pub(crate) trait Engine: Send + Sync {
     /// Kills and removes it, with its anonymous volumes if asked. Named volumes are never touched.
     async fn remove(&self, id: &str, anonymous_volumes: bool) -> Result<(), EngineError>;
 
+    /// Removes one that has never run, with nothing else. Where it runs by now, that is refused.
+    async fn withdraw(&self, id: &str) -> Result<(), EngineError>;
+
     /// Waits until it has exited; its exit code.
     async fn wait(&self, id: &str) -> Result<i64, EngineError>;
 

@@ -225,7 +225,6 @@ impl Daemon {
         {
             handle.view.lock().unwrap_or_else(PoisonError::into_inner).source.clone_from(&conditions);
         }
-        followed.polls.send_modify(|count| *count += 1);
     }
 }
 

@@ -184,12 +184,17 @@ impl Handle {
     }
 
     /// Whether what is live can be looked after as if nothing else had been tried: no other rollout has touched what serves and is to go
-    /// on, nothing was left that could not be put back, and the schema is the one that it needs.
+    /// on, nothing was left that could not be put back, and the schema is the one that it needs. What was begun for where its tags lead
+    /// goes on as well, whatever it has done to the schema.
     async fn is_untouched(&self, asked: &Asked<'_>, live: &Release) -> Result<bool, Failure> {
         let is_open = self.context.ledger.open_rollout(&self.name)?.is_some();
         let is_own = is_open && self.begun_for_another(asked)?.is_none();
         if self.could_not_put_back()? || is_own && !self.only_made_ready()? {
             return Ok(false);
+        }
+        let begun = self.begun_for_another(asked)?;
+        if begun.is_some_and(|begun| begun.revision == live.revision && begun.release != live.digest) {
+            return Ok(true);
         }
         let gathered = Gathered::look(&self.context, live, Hints::default(), None).await?;
         Ok(!schema_move(&gathered.facts(live, RolloutId(0))).moves())

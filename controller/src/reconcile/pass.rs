@@ -405,7 +405,10 @@ async fn succeeded(handle: &Arc<Handle>, order: &Order<'_>) -> Result<(), Failur
 }
 
 /// The release of the branch's tip; `None` where it cannot be read, which is on record as a condition.
-async fn desired_release(handle: &Arc<Handle>, live: Option<&Release>) -> Result<Option<Release>, Failure> {
+pub(super) async fn desired_release(
+    handle: &Arc<Handle>,
+    live: Option<&Release>,
+) -> Result<Option<Release>, Failure> {
     let tip = handle.tip.borrow().clone();
     let Some(manifest) = &tip.manifest else {
         handle.condition(

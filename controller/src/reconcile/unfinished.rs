@@ -10,8 +10,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::app::{Handle, Next};
+use super::choose::{Choice, choose};
 use super::follow::cancel_when_superseded;
-use super::pass::{record, watched};
+use super::pass::{desired_release, record, watched};
 use crate::ledger::OpenRollout;
 use crate::rollout::{End, Failure, Order, fence_is_up, resume_as_revert, run, sweep};
 
@@ -45,33 +46,69 @@ async fn finish_fence(handle: &Arc<Handle>, open: &OpenRollout) -> Result<Next, 
     Ok(again(record(handle, &order, end).await?))
 }
 
-/// Goes on putting back what a crash interrupted.
+/// Goes on putting back what a crash interrupted, or what was in the way of that.
 async fn finish_revert(handle: &Arc<Handle>, open: &OpenRollout) -> Result<Next, Failure> {
     let Some(unfinished) = Unfinished::of(handle, open).await? else { return Ok(Next::Again) };
     let order = unfinished.order(handle);
     let why = open.reverting.clone().unwrap_or_default();
     let revert = Box::pin(resume_as_revert(&order, &why));
     let end = watched(revert, handle.keep_owning(&order)).await;
-    let end = handle.while_nothing_newer_is_wanted(end, &order);
+    let end = while_nothing_newer_is_wanted(handle, end, &order).await;
     Ok(again(record(handle, &order, end).await?))
 }
 
-impl Handle {
-    /// What is in the way of a way back may never go away by itself: then a newer commit is the way out, and is let in after a while.
-    fn while_nothing_newer_is_wanted(&self, end: End, order: &Order<'_>) -> End {
-        let mut waits_since = self.waits_since.lock().unwrap_or_else(PoisonError::into_inner);
-        let End::Waits { message, .. } = &end else {
-            *waits_since = None;
-            return end;
-        };
-        let since = *waits_since.get_or_insert_with(Instant::now);
-        let is_newer = self.tip.borrow().revision != order.release.revision;
-        if is_newer && since.elapsed() >= LONGEST_WAIT {
-            return End::RevertFailed(format!(
-                "{message}\nThe branch has another commit, which is gone to from here."
-            ));
+/// What is in the way of a way back may never go away by itself: then a newer commit is the way out, and is let in after a while.
+async fn while_nothing_newer_is_wanted(handle: &Arc<Handle>, end: End, order: &Order<'_>) -> End {
+    let End::Waits { message, .. } = &end else {
+        handle.waits_no_more();
+        return end;
+    };
+    let waits = handle
+        .waits_since
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .get_or_insert_with(Instant::now)
+        .elapsed();
+    let Some(live) = order.previous.as_ref().filter(|_| waits >= LONGEST_WAIT) else { return end };
+    // Where the tags of what is live led elsewhere, the branch has waited for another reason all the time.
+    if order.release.revision == live.revision {
+        return end;
+    }
+    let wanted = wanted(handle, live).await.unwrap_or_else(|failure| {
+        tracing::warn!(app = %handle.name, %failure, "whether something newer is wanted is not known");
+        None
+    });
+    match wanted.filter(|wanted| wanted.digest != order.release.digest && wanted.digest != live.digest) {
+        None => end,
+        Some(wanted) => {
+            handle.waits_no_more();
+            let commit = wanted.revision.short();
+            End::RevertFailed(format!(
+                "{message}\nThe branch has commit {commit} by now, which is gone to from here."
+            ))
         }
-        end
+    }
+}
+
+/// What would be gone to now; `None` where that is nothing, or cannot be read.
+async fn wanted(handle: &Arc<Handle>, live: &Release) -> Result<Option<Release>, Failure> {
+    let Some(desired) = desired_release(handle, Some(live)).await? else { return Ok(None) };
+    let ledger = &handle.context.ledger;
+    let quarantine = ledger.quarantined(&handle.name)?;
+    let chosen = choose(&Choice {
+        desired: &desired,
+        live: Some(live),
+        quarantine: &quarantine,
+        suspended: ledger.app(&handle.name)?.suspended,
+        stuck: None,
+        now: ledger.now(),
+    });
+    Ok(chosen.target.cloned())
+}
+
+impl Handle {
+    fn waits_no_more(&self) {
+        *self.waits_since.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 

@@ -15,11 +15,8 @@ impl Run<'_> {
     pub(super) async fn done(&self, effect: &Effect) -> Result<bool, Failure> {
         let engine = &self.context.engine;
         Ok(match effect {
-            Effect::Build { image, .. } => {
-                engine.image(image).await?.is_some() && self.images_recorded(image)?
-            }
-            Effect::Pull { reference, .. } => {
-                engine.image(reference).await?.is_some() && self.images_recorded(reference)?
+            Effect::Build { image: reference, .. } | Effect::Pull { reference, .. } => {
+                engine.image(reference).await?.is_some() && self.images_are_there(reference).await?
             }
             Effect::CreateNetwork { name, .. } | Effect::CreateBackstage { name } => {
                 engine.network(name).await?.is_some()
@@ -99,10 +96,16 @@ impl Run<'_> {
         Ok(self.maybe_find(subject).await?.is_some_and(|container| container.name == subject.name))
     }
 
-    fn images_recorded(&self, reference: &str) -> Result<bool, Failure> {
+    /// Whether what the reference meant for the release is on record, and still there: its name may lead to another image by now.
+    async fn images_are_there(&self, reference: &str) -> Result<bool, Failure> {
         let outputs = self.context.ledger.outputs(&self.context.app, &self.target.digest)?;
-        let mut users = self.target.images.iter().filter(|(_, source)| source.reference() == reference);
-        Ok(users.all(|(service, _)| outputs.images.contains_key(service)))
+        for (service, _) in self.target.images.iter().filter(|(_, source)| source.reference() == reference) {
+            let Some(id) = outputs.images.get(service) else { return Ok(false) };
+            if self.context.engine.image(id.as_str()).await?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// A running container counts as started only once the ledger knows that it serves, where starting makes it serve.

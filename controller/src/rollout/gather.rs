@@ -45,13 +45,13 @@ impl Gathered {
         note_images(context, release, live.as_ref(), &observed, &mut outputs).await?;
         observed.recorded = recorded(context, release, &outputs, &observed).await?;
         let restarts_due = super::dependents::due(context)?;
-        let hooks_due = super::on_takeover::due(context)?;
+        let untold = super::on_takeover::untold(context)?;
         let post_start_due = super::hooks::due(context)?;
         let serving = ledger.serving(&context.app)?;
         let database =
             super::database::facts(context, release, &outputs, &observed, &serving, &hints, rollout).await?;
         // That look may have put a migration on record that was done.
-        let hints = Hints { applied: applied(context)?, post_start_due, restarts_due, hooks_due, ..hints };
+        let hints = Hints { applied: applied(context)?, post_start_due, restarts_due, untold, ..hints };
         let containers = ledger.containers(&context.app)?;
         let vetted = containers.iter().filter_map(|it| Some((it.id.clone(), it.config.clone()?)));
         Ok(Self {

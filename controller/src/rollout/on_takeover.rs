@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use evenkeel_core::name::ServiceName;
-use evenkeel_core::plan::{Told, told};
+use evenkeel_core::plan::{is_last, told};
 use evenkeel_core::status::Reason;
 
 use super::run::{Run, fact};
@@ -19,19 +19,19 @@ use crate::engine::{EngineError, Exec};
 const HOOK_SETTLES: Duration = Duration::from_millis(500);
 
 /// Who has yet to be told.
-pub(super) fn due(context: &Context) -> Result<BTreeSet<Told>, Failure> {
-    let newest = context.ledger.newest_fact(&context.app, fact::HOOKS_DUE)?;
+pub(super) fn untold(context: &Context) -> Result<BTreeSet<ServiceName>, Failure> {
+    let newest = context.ledger.newest_fact(&context.app, fact::UNTOLD)?;
     Ok(newest.and_then(|(_, value)| serde_json::from_value(value).ok()).unwrap_or_default())
 }
 
 impl Run<'_> {
-    /// A container is about to serve, or to serve at another address.
+    /// A container is about to serve, or to serve at another address, or under another name.
     pub(super) fn all_have_to_be_told(&self) -> Result<(), Failure> {
-        self.set_told(&told(self.target).into_iter().collect())
+        self.set_untold(&told(self.target))
     }
 
-    fn set_told(&self, now: &BTreeSet<Told>) -> Result<(), Failure> {
-        if due(self.context)? == *now { Ok(()) } else { self.set_fact(fact::HOOKS_DUE, now) }
+    fn set_untold(&self, now: &BTreeSet<ServiceName>) -> Result<(), Failure> {
+        if untold(self.context)? == *now { Ok(()) } else { self.set_fact(fact::UNTOLD, now) }
     }
 
     /// A hook names a service of the project, or a container of the host.
@@ -56,9 +56,12 @@ impl Run<'_> {
         })?;
         if outcome.exit_code == 0 {
             tokio::time::sleep(HOOK_SETTLES).await;
-            let mut left = due(self.context)?;
-            left.remove(&(index, ServiceName::new(service)));
-            self.set_told(&left)?;
+            let name = ServiceName::new(service);
+            if is_last(self.target, index, &name) {
+                let mut left = untold(self.context)?;
+                left.remove(&name);
+                self.set_untold(&left)?;
+            }
             return Ok(None);
         }
         Err(Failure::release(

@@ -49,12 +49,16 @@ impl Run<'_> {
             }
             Effect::Rename { container, to } => {
                 let id = self.find(container).await?.id;
+                if self.is_serving(&container.service, &id)? {
+                    self.all_have_to_be_told()?;
+                }
                 self.rename(&id, to).await?;
                 Ok(None)
             }
             Effect::HandOver { from, aside, to } => {
                 // Found first, so that nothing stands between the two.
                 let (old, new) = (self.find(from).await?.id, self.find(to).await?.id);
+                self.all_have_to_be_told()?;
                 self.rename(&old, aside).await?;
                 self.rename(&new, &from.name).await?;
                 Ok(None)

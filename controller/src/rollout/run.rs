@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use evenkeel_core::compose::RestartPolicy;
 use evenkeel_core::name::{RolloutId, ServiceName};
 use evenkeel_core::plan::{
-    Before, Direction, Effect, Hints, Plan, Stage, Strategy, Subject, adopted, before, inherited, make, undo,
-    unrecorded, vetted,
+    Before, Direction, Effect, Hints, Plan, Stage, Step, Strategy, Subject, adopted, before, inherited, make,
+    undo, unrecorded, vetted,
 };
 use evenkeel_core::release::Release;
 use evenkeel_core::status::{Outcome, Phase, Reason, StepRecord};
@@ -53,7 +54,7 @@ pub(super) mod fact {
     /// The services that have yet to be restarted with what they depend on; the newest rollout's word counts.
     pub(crate) const RESTARTS_DUE: &str = "restartsDue";
     /// Whom `onTakeover` has yet to tell; the newest rollout's word counts.
-    pub(crate) const HOOKS_DUE: &str = "hooksDue";
+    pub(crate) const UNTOLD: &str = "untold";
 }
 
 /// What is asked for.
@@ -201,6 +202,11 @@ impl Run<'_> {
             gathered.known.insert(id);
         }
         for (service, id) in unrecorded(&gathered.facts(self.target, self.id)) {
+            // On the way back, say: what stood before may only have to be started again.
+            if gathered.serving.contains_key(&service) {
+                self.all_have_to_be_told()?;
+                gathered.hints.untold = super::on_takeover::untold(self.context)?;
+            }
             ledger.set_serving(app, &service, &id)?;
             gathered.serving.insert(service, id);
         }
@@ -498,8 +504,11 @@ impl Run<'_> {
         let mut last: Option<Plan> = None;
         for _ in 0..PLANS {
             let gathered = self.look().await?;
-            let plan = undo(&gathered.facts(self.target, self.id), &before);
-            // What had to be started and has ended again was like that before.
+            let mut plan = undo(&gathered.facts(self.target, self.id), &before);
+            if last.is_some() {
+                plan.steps.retain(|step| !starts_a_job(step, &before));
+            }
+            // What was started and has ended again was like that before.
             if plan.is_empty() || last.as_ref() == Some(&plan) {
                 break;
             }
@@ -521,6 +530,12 @@ impl Run<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a step starts something that nobody starts again once it has ended.
+fn starts_a_job(step: &Step, before: &[Before]) -> bool {
+    let Effect::Start { container } = &step.effect else { return false };
+    before.iter().any(|was| was.container.id == container.id && was.restart == RestartPolicy::No)
 }
 
 enum Then {

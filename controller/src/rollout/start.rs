@@ -27,7 +27,7 @@ impl Run<'_> {
         self.begins(&container)?;
         let started = self.set_running(&container).await;
         if matches!(started, Err(Failure::Transient { reason: Reason::EngineUnreachable, .. })) {
-            self.take_back(&container).await;
+            self.take_back(subject, &container).await;
         }
         started?;
         if serves {
@@ -37,18 +37,25 @@ impl Run<'_> {
     }
 
     /// A start that got no answer may be carried out at any time, beside whoever serves by then and writes to the same volume. What has
-    /// never run cannot begin any more once it is gone.
-    async fn take_back(&self, container: &Container) {
-        let (engine, id) = (&self.context.engine, &container.id);
-        let removed = async {
+    /// never run cannot begin any more once it is gone; it is made again. Where nobody else is left of its service it stays: it may have
+    /// volumes by now that nothing else names.
+    async fn take_back(&self, subject: &Subject, container: &Container) {
+        let (engine, ledger, id) = (&self.context.engine, &self.context.ledger, &container.id);
+        let withdrawn = async {
+            let Some(before) = ledger.serving(&self.context.app)?.remove(&subject.service) else {
+                return Ok(());
+            };
+            if before == *id || engine.container(before.as_str()).await?.is_none() {
+                return Ok(());
+            }
             if engine.container(id.as_str()).await?.is_some_and(|now| now.state == State::Created) {
-                engine.remove(id.as_str(), false).await?;
-                self.context.ledger.forget_container(id)?;
+                engine.withdraw(id.as_str()).await?;
+                ledger.forget_container(id)?;
                 self.is_gone(container)?;
             }
             Ok::<(), Failure>(())
         };
-        if let Err(failure) = removed.await {
+        if let Err(failure) = withdrawn.await {
             tracing::warn!(app = %self.context.app, container = container.name, %failure, "it may start yet");
         }
     }

@@ -238,6 +238,17 @@ impl Engine for Machine {
         .await
     }
 
+    async fn withdraw(&self, id: &str) -> Result<(), EngineError> {
+        self.gone_is_fine("withdraw", id, |world, place| {
+            if world.containers[place].since.is_some() {
+                return Err("it runs".to_owned());
+            }
+            world.remove(place);
+            Ok(())
+        })
+        .await
+    }
+
     async fn wait(&self, id: &str) -> Result<i64, EngineError> {
         loop {
             let runs = |it: &Instance| it.since.is_some() || it.seen.state == State::Restarting;

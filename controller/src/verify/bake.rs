@@ -79,16 +79,25 @@ pub(crate) async fn bake(
     let began = Instant::now();
     let mut held = Duration::ZERO;
     let mut last = Instant::now();
-    // What has just ended may begin again, or not: the window does not close on it.
-    while began.elapsed().saturating_sub(held) < baking.window || judgements.values().any(Judgement::is_down)
+    let mut saw = true;
+    // What has just ended may begin again, or not, and nobody may be able to look: the window does not close on that.
+    while began.elapsed().saturating_sub(held) < baking.window
+        || !saw
+        || judgements.values().any(Judgement::is_down)
     {
         tokio::select! {
             () = cancel.cancelled() => return Err(VerifyError::Cancelled("something newer is wanted".to_owned())),
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
         let looked = look(reach, baking, &mut judgements, &old, began).await;
+        saw = !matches!(looked, Err(Verdict::Inconclusive(_)));
         match looked {
             Ok(()) => urls(reach, baking, &mut url_failures).await?,
+            // A log that cannot be read says nothing of the containers.
+            Err(Verdict::Wait(why)) => {
+                held += last.elapsed();
+                said(&format!("the bake waits: {why}"));
+            }
             Err(Verdict::Failed(why)) => return Err(VerifyError::Failed(why)),
             Err(Verdict::Gone) => {
                 return Err(VerifyError::Gone(
@@ -101,7 +110,7 @@ pub(crate) async fn bake(
                 held += last.elapsed();
                 said(&format!("the bake waits: {why}"));
             }
-            Err(_) => {}
+            Err(Verdict::Healthy) => {}
         }
         last = Instant::now();
         said(&format!("{} of {} s", began.elapsed().saturating_sub(held).as_secs(), baking.window.as_secs()));
@@ -157,7 +166,7 @@ async fn patterns(reach: &Reach<'_>, baking: &Baking<'_>, old: &Logs<'_>) -> Res
     let mut new = Logs::new();
     for (subject, since) in baking.subjects.iter().filter_map(|it| Some((it, it.new_since?))) {
         let found = count(reach, baking, &subject.id, since).await;
-        let found = found.map_err(|error| Verdict::Inconclusive(error.to_string()))?;
+        let found = found.map_err(|error| Verdict::Wait(error.to_string()))?;
         new.entry(subject.service.base()).or_default().add(found);
     }
     let none = Logged::default();

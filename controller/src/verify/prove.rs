@@ -89,7 +89,8 @@ async fn prove_one(
         }
         tokio::select! {
             () = cancel.cancelled() => return Err(VerifyError::Cancelled("something newer is wanted".to_owned())),
-            () = tokio::time::sleep(interval) => {}
+            // Whether it stays exited is seen soon, however seldom its probe is.
+            () = tokio::time::sleep(if judgement.is_down() { interval.min(CHECK_EVERY) } else { interval }) => {}
         }
     }
 }

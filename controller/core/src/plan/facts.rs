@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Told;
 use crate::compose::{MountSource, Service, start_order};
 use crate::container::label;
 use crate::database::{Difference, SchemaWord, Scripts};
@@ -95,7 +94,7 @@ pub struct Hints {
     /// Services that have yet to be restarted, because what they depend on has been replaced or restarted.
     pub restarts_due: BTreeSet<ServiceName>,
     /// Whom `rollout.onTakeover` has yet to tell that names have changed hands.
-    pub hooks_due: BTreeSet<Told>,
+    pub untold: BTreeSet<ServiceName>,
     /// Services that a repair leaves as they are: they have been tried too often lately.
     pub held: BTreeSet<ServiceName>,
 }

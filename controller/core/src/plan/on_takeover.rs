@@ -1,30 +1,32 @@
 //! `rollout.onTakeover` of the manifest: whoever asks for names seldom is told that they have changed hands.
 
+use std::collections::BTreeSet;
+
 use super::Effect;
-use crate::manifest::Hook;
 use crate::name::ServiceName;
 use crate::release::Release;
 
-/// A hook and one of the containers that it runs in: its place in the manifest, and the service.
-pub type Told = (usize, ServiceName);
+/// Everybody who is told when a release takes over: of a service with several containers each, and containers of the host by their names.
+pub fn told(release: &Release) -> BTreeSet<ServiceName> {
+    hooks(release).into_iter().map(|(name, _)| name).collect()
+}
 
-/// Everybody who is told when a release takes over, in order: of a service with several containers each.
-pub fn told(release: &Release) -> Vec<Told> {
-    let mut told = Vec::new();
-    for (index, hook) in hooks(release).iter().enumerate() {
+/// Whether nobody has more to say to somebody once the hook of that place in the manifest has run there.
+pub fn is_last(release: &Release, place: usize, name: &ServiceName) -> bool {
+    let later = |effect: &Effect| matches!(effect, Effect::Hook { index, .. } if *index > place);
+    !hooks(release).iter().any(|(other, effect)| other == name && later(effect))
+}
+
+/// The steps that tell them, in the manifest's order.
+pub(super) fn hooks(release: &Release) -> Vec<(ServiceName, Effect)> {
+    let mut hooks = Vec::new();
+    for (index, hook) in release.manifest.spec.rollout.on_takeover.iter().enumerate() {
         let first = ServiceName::new(&*hook.service);
         let further: Vec<ServiceName> = release.project.further(&first).cloned().collect();
-        told.extend([first].into_iter().chain(further).map(|name| (index, name)));
+        hooks.extend([first].into_iter().chain(further).map(|name| {
+            let effect = Effect::Hook { index, service: name.to_string(), command: hook.exec.clone() };
+            (name, effect)
+        }));
     }
-    told
-}
-
-/// The step that tells one of them; `None` where the manifest has no such hook.
-pub(super) fn telling(release: &Release, (index, name): &Told) -> Option<Effect> {
-    let command = hooks(release).get(*index)?.exec.clone();
-    Some(Effect::Hook { index: *index, service: name.to_string(), command })
-}
-
-fn hooks(release: &Release) -> &[Hook] {
-    &release.manifest.spec.rollout.on_takeover
+    hooks
 }

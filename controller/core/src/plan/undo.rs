@@ -38,7 +38,7 @@ pub fn undo(facts: &Facts<'_>, before: &[Before]) -> Plan {
         .partition(|container| of_database(container));
     let databases: Vec<&Container> = databases.into_iter().filter(|_| came_back).collect();
     for container in made.iter().filter(|container| active(container)) {
-        push(Effect::Stop { container: subject(facts, container) }, "its release failed");
+        stop(facts, container, "its release failed", &mut push);
     }
     if let Some((from, to)) = migrated(facts) {
         let with = facts.desired.digest.clone();
@@ -52,7 +52,7 @@ pub fn undo(facts: &Facts<'_>, before: &[Before]) -> Plan {
         );
     }
     for container in databases.iter().filter(|container| active(container)) {
-        push(Effect::Stop { container: subject(facts, container) }, "what ran before needs its volume");
+        stop(facts, container, "what ran before needs its volume", &mut push);
     }
     for container in made.into_iter().chain(databases) {
         push(Effect::Remove { container: subject(facts, container) }, "its release failed");
@@ -74,6 +74,16 @@ pub fn undo(facts: &Facts<'_>, before: &[Before]) -> Plan {
     }
     let steps = with_hooks(facts, steps);
     Plan { stage: Stage::Deploy, strategy: Strategy::None, steps, gaps: Vec::new(), notes: Vec::new() }
+}
+
+/// For good: what is only stopped comes back with the engine, to a schema or a volume that is not its own any more.
+fn stop(facts: &Facts<'_>, container: &Container, why: &str, push: &mut impl FnMut(Effect, &str)) {
+    let it = subject(facts, container);
+    if container.restart != RestartPolicy::No {
+        let effect = Effect::SetRestart { container: it.clone(), policy: RestartPolicy::No };
+        push(effect, "it must not come back by itself");
+    }
+    push(Effect::Stop { container: it }, why);
 }
 
 fn in_start_order<'a>(facts: &Facts<'_>, before: &'a [Before]) -> Vec<&'a Before> {

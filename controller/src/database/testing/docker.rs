@@ -237,6 +237,10 @@ impl Engine for Docker {
         docker(&["rm", "-fv", id]).await.map(drop)
     }
 
+    async fn withdraw(&self, id: &str) -> Result<(), EngineError> {
+        docker(&["rm", id]).await.map(drop)
+    }
+
     async fn wait(&self, id: &str) -> Result<i64, EngineError> {
         Ok(docker(&["wait", id]).await?.parse().unwrap())
     }

@@ -49,6 +49,15 @@ impl Docker {
         }
     }
 
+    /// Removes without force, which the engine refuses where it runs.
+    pub(super) async fn withdraw_container(&self, id: &str) -> Result<(), EngineError> {
+        let client = self.client().await?;
+        let options = RemoveContainerOptions { v: false, force: false, link: false };
+        let id = segment(id);
+        let removed = client.remove_container(&id, Some(options));
+        errors::gone_is_fine(self.ask(format!("withdraw container {id}"), removed).await)
+    }
+
     /// Kills and removes. "Already in progress" is as good as gone: the engine does not give a removal up.
     pub(super) async fn remove_container(
         &self,

@@ -193,6 +193,10 @@ impl Engine for Docker {
         self.remove_container(id, anonymous_volumes).await
     }
 
+    async fn withdraw(&self, id: &str) -> Result<(), EngineError> {
+        self.withdraw_container(id).await
+    }
+
     async fn wait(&self, id: &str) -> Result<i64, EngineError> {
         self.wait_container(id).await
     }

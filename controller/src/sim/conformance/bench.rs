@@ -253,6 +253,10 @@ impl Bench {
         self.tell(format!("remove {what}"), &self.engine.remove(self.id(what).as_str(), true).await);
     }
 
+    pub(super) async fn withdraw(&self, what: &str) {
+        self.tell(format!("withdraw {what}"), &self.engine.withdraw(self.id(what).as_str()).await);
+    }
+
     pub(super) async fn rename(&self, what: &str, to: &str) {
         let result = self.engine.rename(self.id(what).as_str(), &self.name(to)).await;
         self.tell(format!("rename {what} to {to}"), &result);

@@ -21,6 +21,7 @@ pub(super) const ALL: &[Scenario] = scenarios![
     what_cannot_be_created,
     a_project_is_listed,
     commands_in_it,
+    one_that_is_withdrawn,
 ];
 
 async fn from_creation_to_removal(bench: &Bench) {
@@ -55,6 +56,18 @@ async fn exec(bench: &Bench, what: &str) {
     if let Ok(outcome) = result {
         bench.note(format!("it ends with {}", outcome.exit_code));
     }
+}
+
+async fn one_that_is_withdrawn(bench: &Bench) {
+    let spec = bench.spec("web", &[]).await;
+    bench.create(&spec).await;
+    bench.withdraw("web").await;
+    bench.see("web").await;
+    bench.withdraw("web").await;
+    bench.create(&spec).await;
+    bench.start("web").await;
+    bench.withdraw("web").await;
+    bench.see("web").await;
 }
 
 async fn what_is_not_there(bench: &Bench) {

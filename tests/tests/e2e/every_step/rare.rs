@@ -6,7 +6,7 @@ use evenkeel_tests::docker::docker;
 use super::*;
 
 /// Containers that somebody else made are attached to the network of candidates; one more has its image from a registry, mounts a
-/// file of the repository, and wants to be restarted with the application.
+/// file of the repository, has a hook of its own, and wants to be restarted with the application.
 #[test]
 fn of_a_stack_that_is_taken_over_and_grows() {
     let world = World::with(Options { bake: 2, ..Options::default() });
@@ -15,7 +15,7 @@ fn of_a_stack_that_is_taken_over_and_grows() {
     let registry = Registry::start();
     let listener = format!(
         "  listener:\n    image: {}\n    restart: unless-stopped\n    volumes: [\"./settings.ini:/etc/settings.ini:ro\"]\n    \
-         depends_on: {{convertik-api: {{condition: service_healthy, restart: true}}}}\n\nnetworks:\n",
+         post_start: [{{command: [sh, -c, 'echo started >> /tmp/started']}}]\n    depends_on: {{convertik-api: {{condition: service_healthy, restart: true}}}}\n\nnetworks:\n",
         registry.take("redis:7", "listener:1")
     );
     world.repo.write("settings.ini", "greeting = hello\n");
@@ -24,13 +24,17 @@ fn of_a_stack_that_is_taken_over_and_grows() {
     });
     let mut stage = Stage { rows, ..Stage::of(world, None) };
     let gauntlet = Gauntlet::new(&stage.controller);
-    stage.kill(gauntlet, &commit, |now| ["materialise", "pull", "attach"].contains(&now.step.as_str()));
+    stage.kill(gauntlet, &commit, |now| {
+        ["materialise", "pull", "attach", "post-start"].contains(&now.step.as_str())
+    });
     stage.ends(&commit, "1.0.0", "0001");
 
     let commit = stage.world.commit_version("1.0.1");
     let gauntlet = Gauntlet::new(&stage.controller);
-    stage.kill(gauntlet, &commit, |now| now.step == "restart");
+    stage.kill(gauntlet, &commit, |now| ["restart", "post-start"].contains(&now.step.as_str()));
     stage.ends(&commit, "1.0.1", "0001");
+    let listener = format!("{}-listener-1", stage.world.names.app);
+    assert!(docker(&["exec", &listener, "cat", "/tmp/started"]).lines().count() > 1, "once for each start");
 }
 
 /// Somebody changed what runs while the controller was away.

@@ -25,6 +25,7 @@ impl<'a, 'f> Deployment<'a, 'f> {
                 }
                 Action::Keep(repairs) => {
                     self.make_way(work);
+                    self.hooks_due |= repairs.iter().any(|step| matches!(step.effect, Effect::Rename { .. }));
                     self.steps.extend(repairs.iter().cloned());
                 }
                 Action::Replace(_) => {}

@@ -1,8 +1,8 @@
 //! Names and ports change hands; what served before is set aside.
 
-use super::super::on_takeover::telling;
+use super::super::on_takeover::hooks;
 use super::super::service::{Work, active};
-use super::super::{Class, Effect, Role, Step, Subject, Told, told};
+use super::super::{Class, Effect, Role, Step, Subject, told};
 use super::Deployment;
 use crate::compose::RestartPolicy;
 use crate::name::{ContainerId, ServiceName};
@@ -265,7 +265,7 @@ impl<'a, 'f> Deployment<'a, 'f> {
         let (project, facts) = (&self.facts.desired.project, self.facts);
         // Of a service, or a number, that comes again the one before may still be on record.
         let is_there = |id: &ContainerId| facts.observed.containers.iter().any(|it| it.id == *id);
-        let runs = |(_, name): &Told| {
+        let runs = |name: &ServiceName| {
             !project.services.contains_key(name) || facts.serving.get(name).is_some_and(is_there)
         };
         self.hooks_due = stopping.is_empty() || !told(facts.desired).iter().all(runs);
@@ -277,13 +277,12 @@ impl<'a, 'f> Deployment<'a, 'f> {
     /// Hooks that are still due, also of a process that was interrupted before they had run.
     pub(super) fn last_hooks(&mut self) {
         let restarted = self.works.iter().any(|work| work.replaced() && work.class != Class::Candidate);
-        let (all, left) = (self.hooks_due || restarted, &self.facts.hints.hooks_due);
-        self.hooks(|it| all || left.contains(it));
+        let (all, untold) = (self.hooks_due || restarted, &self.facts.hints.untold);
+        self.hooks(|it| all || untold.contains(it));
     }
 
-    fn hooks(&mut self, due: impl Fn(&Told) -> bool) {
-        let release = self.facts.desired;
-        for effect in told(release).iter().filter(|it| due(it)).filter_map(|it| telling(release, it)) {
+    fn hooks(&mut self, due: impl Fn(&ServiceName) -> bool) {
+        for (_, effect) in hooks(self.facts.desired).into_iter().filter(|(name, _)| due(name)) {
             self.push(effect, "rollout.onTakeover");
         }
     }

@@ -224,7 +224,7 @@ pub(super) fn nothing_to_do(world: &mut World, release: &Release) {
         let whole = !runs || !world.has_hooks(service, id) || world.hooked.contains(id);
         assert!(whole, "{service} serves, and its hooks have not run since it was started");
     }
-    assert!(world.books.hooks_due.is_empty(), "not told: {:?}", world.books.hooks_due);
+    assert!(world.books.untold.is_empty(), "not told: {:?}", world.books.untold);
     let notes = std::mem::take(&mut world.notes);
     let seen = world.look(release, false);
     let facts = seen.facts(release, RolloutId(0));

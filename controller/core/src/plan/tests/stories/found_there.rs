@@ -164,7 +164,8 @@ fn adopted_container_comes_back() {
     let next = release(SPEC, API_PORT, "code-2");
     world.knows(&next, Code::default());
     forward(&next, 2).failing(|effect| matches!(effect, Effect::Bake { .. })).run(&mut world);
-    insta::assert_snapshot!(told(&forward(&next, 2).undo(&mut world).lines), @r"
+    insta::assert_snapshot!(told(&forward(&next, 2).undo(&mut world).lines), @"
+    set-restart shop-api-1 — it must not come back by itself
     stop shop-api-1 — its release failed
     remove shop-api-1 — its release failed
     rename shop-api-1-000000000001-old to shop-api-1 — as it was before

@@ -69,7 +69,7 @@ impl World {
         if !private || self.books.serving.get(&subject.service) == Some(&id) {
             self.serves_anew(release, &subject.service);
             if self.books.serving.get(&subject.service) != Some(&id) {
-                self.books.hooks_due = told(release).into_iter().collect();
+                self.books.untold = told(release);
             }
             self.books.serving.insert(subject.service.clone(), id);
         }
@@ -140,7 +140,7 @@ impl World {
             let id = container.id.clone();
             if self.books.serving.get(&subject.service) != Some(&id) {
                 self.serves_anew(release, &subject.service);
-                self.books.hooks_due = told(release).into_iter().collect();
+                self.books.untold = told(release);
             }
             self.books.serving.insert(subject.service.clone(), id);
         }

@@ -7,7 +7,7 @@ use super::{Revisions, World};
 use crate::database::Rehearsal;
 use crate::name::{ImageId, ReleaseDigest, RolloutId, ServiceName};
 use crate::observed::{Container, HealthStatus, Image, Joined, NetworkState, State};
-use crate::plan::{Direction, Effect, Subject, told};
+use crate::plan::{Direction, Effect, Subject, is_last, told};
 use crate::release::{RehearsedFrom, Release};
 use crate::spec::Pool;
 
@@ -30,7 +30,7 @@ impl World {
                 self.books.due = now.due;
             }
             if !matches!(effect, Effect::Hook { .. }) {
-                self.books.hooks_due = now.hooks_due;
+                self.books.untold = now.untold;
             }
             if !matches!(effect, Effect::PostStart { .. }) {
                 self.books.post_start_due = now.post_start_due;
@@ -82,7 +82,7 @@ impl World {
                 let id = it.id.clone();
                 self.serves_anew(release, &container.service);
                 if since.is_none() {
-                    self.books.hooks_due = told(release).into_iter().collect();
+                    self.books.untold = told(release);
                 }
                 self.begins(&container.service, &id);
             }
@@ -109,6 +109,7 @@ impl World {
                     self.find(&Subject { name: name.clone(), ..subject.clone() }, rollout)
                         .is_some_and(|place| self.observed.containers[place].name == *name)
                 });
+                self.books.untold = told(release);
                 if !moved {
                     self.rename(rollout, from, aside)?;
                     self.rename(rollout, to, &from.name)?;
@@ -155,7 +156,10 @@ impl World {
             }
             Effect::DropInvalidIndexes { .. } => self.half_done = None,
             Effect::Hook { index, service, .. } => {
-                self.books.hooks_due.remove(&(*index, ServiceName::new(service.as_str())));
+                let name = ServiceName::new(service.as_str());
+                if is_last(release, *index, &name) {
+                    self.books.untold.remove(&name);
+                }
             }
             Effect::Smoke | Effect::Bake { .. } => {}
             Effect::MarkLive => self.books.live = Some(release.digest.clone()),

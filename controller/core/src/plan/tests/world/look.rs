@@ -54,7 +54,7 @@ impl World {
             applied: self.books.applied.clone().into_iter().collect(),
             post_start_due: self.books.post_start_due.clone(),
             restarts_due: self.books.due.clone(),
-            hooks_due: self.books.hooks_due.clone(),
+            untold: self.books.untold.clone(),
             held: self.held.clone(),
         };
         let mut observed = self.observed.clone();

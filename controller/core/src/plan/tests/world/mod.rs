@@ -12,7 +12,7 @@ use super::releases::scripts;
 use crate::container::label;
 use crate::name::{ContainerId, ReleaseDigest, RolloutId, SchemaRevision, ServiceName};
 use crate::observed::Container;
-use crate::plan::{Before, HalfDone, Observed, Subject, Told};
+use crate::plan::{Before, HalfDone, Observed, Subject};
 use crate::release::{Outputs, Release};
 
 type Revisions = BTreeSet<SchemaRevision>;
@@ -45,7 +45,7 @@ pub(super) struct Books {
     /// Services that have yet to be restarted with what they depend on.
     pub(super) due: BTreeSet<ServiceName>,
     /// Whom `onTakeover` has yet to tell.
-    pub(super) hooks_due: BTreeSet<Told>,
+    pub(super) untold: BTreeSet<ServiceName>,
     /// Containers whose `post_start` has yet to run.
     pub(super) post_start_due: BTreeSet<ContainerId>,
 }
