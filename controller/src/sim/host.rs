@@ -151,9 +151,11 @@ impl Engine for Machine {
     }
 
     async fn create(&self, spec: &ContainerSpec) -> Result<ContainerId, EngineError> {
-        let making = spec.clone();
-        let id =
-            self.later(format!("create container {}", spec.name), move |world| world.create(&making)).await?;
+        let (making, action) = (spec.clone(), format!("create container {}", spec.name));
+        if self.look(|world| world.is_full) {
+            return Err(trouble(&action, Trouble::NoSpace));
+        }
+        let id = self.later(action, move |world| world.create(&making)).await?;
         for endpoint in spec.endpoints.iter().skip(1) {
             if let Err(error) = self.connect(id.as_str(), endpoint).await {
                 self.remove(id.as_str(), true).await?;

@@ -273,10 +273,11 @@ mod docker {
             std::fs::write(file, "x").unwrap();
         }
         std::fs::write(directory.path().join(".dockerignore"), patterns).unwrap();
-        // An image without any content cannot be made into a container.
-        std::fs::write(directory.path().join("Dockerfile"), "FROM scratch\nCOPY . /x/\nCMD [\"x\"]\n")
-            .unwrap();
         let name = format!("source-ignore-{}", std::process::id());
+        // An image without any content cannot be made into a container; and what another process builds of the same files, and removes,
+        // must not be what this one finds in the cache.
+        let dockerfile = format!("FROM scratch\nLABEL by={name}\nCOPY . /x/\nCMD [\"x\"]\n");
+        std::fs::write(directory.path().join("Dockerfile"), dockerfile).unwrap();
         docker(directory.path(), &["build", "-q", "-t", &name, "."]);
         docker(directory.path(), &["create", "--name", &name, &name]);
         docker(directory.path(), &["cp", &format!("{name}:/x"), "out"]);

@@ -52,6 +52,8 @@ pub(super) struct World {
     pub(super) pulls: Vec<String>,
     /// Nothing can be pulled.
     pub(super) registries_are_away: bool,
+    /// The engine has no room for another container.
+    pub(super) is_full: bool,
     /// Who looks after a project, on record.
     pub(super) owners: BTreeMap<ProjectName, Owner>,
     /// Sessions of migrations.
