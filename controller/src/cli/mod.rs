@@ -69,7 +69,7 @@ pub(crate) enum Command {
     Sync(sync::Sync),
     /// Try a quarantined release again
     Retry(act::Act),
-    /// Roll nothing out until resumed; reverts and repairs go on
+    /// Roll nothing out until resumed; the way back of what failed and repairs go on
     Suspend(act::Act),
     /// End a suspension
     Resume(act::Act),

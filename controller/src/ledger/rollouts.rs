@@ -88,6 +88,17 @@ impl Ledger {
         })
     }
 
+    /// Whether a release has been live: a rollout of it succeeded, or began from it.
+    pub(crate) fn has_been_live(&self, app: &AppName, release: &ReleaseDigest) -> Result<bool, LedgerError> {
+        self.read(|tx| {
+            tx.prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM rollouts
+                 WHERE app = ?1 AND (release = ?2 AND outcome = ?3 OR previous = ?2))",
+            )?
+            .query_row(params![app.as_str(), release.as_str(), Word(Outcome::Succeeded)], |row| row.get(0))
+        })
+    }
+
     /// The newest rollouts, of one application or of all, with their steps; the newest first.
     pub(crate) fn history(
         &self,

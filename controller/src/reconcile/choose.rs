@@ -4,20 +4,28 @@ use evenkeel_core::release::Release;
 use evenkeel_core::status::{Condition, Quarantined, Reason};
 use jiff::Timestamp;
 
+use super::app::Handle;
+use super::view::stuck;
+use crate::ledger::LedgerError;
+
 /// What is known when choosing.
-pub(super) struct Choice<'a> {
+struct Choice<'c, 'a> {
     /// What the branch asks for.
-    pub(super) desired: &'a Release,
+    desired: &'a Release,
     /// What is live.
-    pub(super) live: Option<&'a Release>,
+    live: Option<&'a Release>,
     /// Releases that are not tried again.
-    pub(super) quarantine: &'a [Quarantined],
+    quarantine: &'c [Quarantined],
     /// Since when it is suspended.
-    pub(super) suspended: Option<Timestamp>,
+    suspended: Option<Timestamp>,
     /// The rollout that could not be put back, by release and message.
-    pub(super) stuck: Option<&'a str>,
+    stuck: Option<&'c str>,
+    /// Whether the desired release has been live before: the branch goes back to it.
+    comes_back: bool,
+    /// Whether a rollout of it has begun.
+    begun: bool,
     /// Now.
-    pub(super) now: Timestamp,
+    now: Timestamp,
 }
 
 /// What to do.
@@ -32,8 +40,34 @@ pub(super) struct Chosen<'a> {
     pub(super) quarantined: bool,
 }
 
-/// Chooses. Windows and quarantine hold new releases back; what is live is kept in repair all the same.
-pub(super) fn choose<'a>(choice: &Choice<'a>) -> Chosen<'a> {
+impl Handle {
+    /// Chooses between what the branch asks for and what is live, by what is on record.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub(super) fn choose<'a>(
+        &self,
+        desired: &'a Release,
+        live: Option<&'a Release>,
+    ) -> Result<Chosen<'a>, LedgerError> {
+        let ledger = &self.context.ledger;
+        let stuck = stuck(ledger, &self.name, desired)?;
+        Ok(choose(&Choice {
+            desired,
+            live,
+            quarantine: &ledger.quarantined(&self.name)?,
+            suspended: ledger.app(&self.name)?.suspended,
+            stuck: stuck.as_deref(),
+            comes_back: ledger.has_been_live(&self.name, &desired.digest)?,
+            begun: ledger.open_rollout(&self.name)?.is_some_and(|open| open.release == desired.digest),
+            now: ledger.now(),
+        }))
+    }
+}
+
+/// Chooses. Windows and quarantine hold new releases back; what is live is kept in repair all the same. A window holds nothing back that
+/// was live before, and nothing that has begun.
+fn choose<'a>(choice: &Choice<'_, 'a>) -> Chosen<'a> {
     let mut chosen = Chosen::of(Some(choice.desired));
     let is_live = choice.live.is_some_and(|live| live.digest == choice.desired.digest);
     if let Some(message) = choice.stuck {
@@ -57,7 +91,8 @@ pub(super) fn choose<'a>(choice: &Choice<'a>) -> Chosen<'a> {
         return chosen;
     }
     let windows = &choice.desired.manifest.spec.windows;
-    if let Some(until) = evenkeel_core::manifest::denied(windows, choice.now).filter(|_| !is_live) {
+    let is_new = !is_live && !choice.comes_back && !choice.begun;
+    if let Some(until) = evenkeel_core::manifest::denied(windows, choice.now).filter(|_| is_new) {
         let message = format!("a window of the manifest holds new releases back until {until}");
         chosen.condition(Reason::WindowClosed, message, choice.now);
         chosen.look_again = Some(until);

@@ -127,7 +127,9 @@ impl Control for Daemon {
         let handle = self.handle(&app)?;
         self.ledger.set_suspended(&app, true).map_err(ledger)?;
         handle.trigger("operator: suspend");
-        Ok(format!("{app} is suspended: nothing new is rolled out; reverts and repairs go on"))
+        Ok(format!(
+            "{app} is suspended: nothing new is rolled out; the way back of what failed and repairs go on"
+        ))
     }
 
     async fn resume(&self, app: AppName) -> Result<String, ControlError> {

@@ -11,7 +11,7 @@ use evenkeel_core::tags::{Pins, polled, read_with};
 use jiff::Timestamp;
 
 use super::app::{Handle, LOOK_EVERY, Next};
-use super::choose::{Choice, Chosen, choose};
+use super::choose::Chosen;
 use super::drift::held;
 use super::pass::{Asked, go, supersede};
 use crate::ledger::OpenRollout;
@@ -126,16 +126,7 @@ async fn look_after(
     if followed.is_some() {
         ledger.put_release(wanted)?;
     }
-    let quarantine = ledger.quarantined(&handle.name)?;
-    let stuck = super::view::stuck(ledger, &handle.name, wanted)?;
-    let chosen = choose(&Choice {
-        desired: wanted,
-        live: Some(live),
-        quarantine: &quarantine,
-        suspended: ledger.app(&handle.name)?.suspended,
-        stuck: stuck.as_deref(),
-        now: ledger.now(),
-    });
+    let chosen = handle.choose(wanted, Some(live))?;
     for condition in &chosen.conditions {
         handle.holds_too(condition.reason, &condition.message);
     }
@@ -193,7 +184,9 @@ impl Handle {
             return Ok(false);
         }
         let begun = self.begun_for_another(asked)?;
-        if begun.is_some_and(|begun| begun.revision == live.revision && begun.release != live.digest) {
+        if begun.is_some_and(|begun| begun.revision == live.revision && begun.release != live.digest)
+            && self.where_its_tags_lead(live).await?.is_some()
+        {
             return Ok(true);
         }
         let gathered = Gathered::look(&self.context, live, Hints::default(), None).await?;

@@ -13,7 +13,7 @@ use evenkeel_core::status::{Condition, Outcome, Phase, Reason};
 use tokio_util::sync::CancellationToken;
 
 use super::app::{Handle, LOOK_EVERY, Next};
-use super::choose::{Choice, Chosen, choose};
+use super::choose::Chosen;
 use super::drift::{Look, notice};
 use super::{desired, kept, unfinished};
 use crate::ledger::OpenRollout;
@@ -69,17 +69,7 @@ async fn pass(handle: &Arc<Handle>, reason: &str) -> Result<Next, Failure> {
     };
     ledger.put_release(&desired)?;
     handle.watch([&desired].into_iter().chain(&live));
-    let quarantine = ledger.quarantined(&handle.name)?;
-    let record = ledger.app(&handle.name)?;
-    let stuck = super::view::stuck(ledger, &handle.name, &desired)?;
-    let chosen = choose(&Choice {
-        desired: &desired,
-        live: live.as_ref(),
-        quarantine: &quarantine,
-        suspended: record.suspended,
-        stuck: stuck.as_deref(),
-        now: ledger.now(),
-    });
+    let chosen = handle.choose(&desired, live.as_ref())?;
     handle.saw(&desired, &chosen.conditions);
     handle.owns(chosen.target.unwrap_or(&desired)).await?;
     let asked = Asked { revision: &desired.revision, release: Some(&desired) };

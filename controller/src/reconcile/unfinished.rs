@@ -4,17 +4,17 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use evenkeel_core::name::RolloutId;
+use evenkeel_core::plan::{Hints, make};
 use evenkeel_core::release::Release;
 use evenkeel_core::status::Outcome;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::app::{Handle, Next};
-use super::choose::{Choice, choose};
 use super::follow::cancel_when_superseded;
 use super::pass::{desired_release, record, watched};
 use crate::ledger::OpenRollout;
-use crate::rollout::{End, Failure, Order, fence_is_up, resume_as_revert, run, sweep};
+use crate::rollout::{End, Failure, Gathered, Order, fence_is_up, resume_as_revert, run, sweep};
 
 /// How long a way back that cannot go on keeps a newer commit waiting.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
@@ -70,10 +70,6 @@ async fn while_nothing_newer_is_wanted(handle: &Arc<Handle>, end: End, order: &O
         .get_or_insert_with(Instant::now)
         .elapsed();
     let Some(live) = order.previous.as_ref().filter(|_| waits >= LONGEST_WAIT) else { return end };
-    // Where the tags of what is live led elsewhere, the branch has waited for another reason all the time.
-    if order.release.revision == live.revision {
-        return end;
-    }
     let wanted = wanted(handle, live).await.unwrap_or_else(|failure| {
         tracing::warn!(app = %handle.name, %failure, "whether something newer is wanted is not known");
         None
@@ -90,20 +86,13 @@ async fn while_nothing_newer_is_wanted(handle: &Arc<Handle>, end: End, order: &O
     }
 }
 
-/// What would be gone to now; `None` where that is nothing, or cannot be read.
+/// What would be gone to now, and can be; `None` where that is nothing, or cannot be read.
 async fn wanted(handle: &Arc<Handle>, live: &Release) -> Result<Option<Release>, Failure> {
     let Some(desired) = desired_release(handle, Some(live)).await? else { return Ok(None) };
-    let ledger = &handle.context.ledger;
-    let quarantine = ledger.quarantined(&handle.name)?;
-    let chosen = choose(&Choice {
-        desired: &desired,
-        live: Some(live),
-        quarantine: &quarantine,
-        suspended: ledger.app(&handle.name)?.suspended,
-        stuck: None,
-        now: ledger.now(),
-    });
-    Ok(chosen.target.cloned())
+    let Some(target) = handle.choose(&desired, Some(live))?.target else { return Ok(None) };
+    let gathered = Gathered::look(&handle.context, target, Hints::default(), None).await?;
+    let is_possible = make(&gathered.facts(target, RolloutId(0))).is_ok();
+    Ok(is_possible.then(|| target.clone()))
 }
 
 impl Handle {

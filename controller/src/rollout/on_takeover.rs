@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use evenkeel_core::name::ServiceName;
-use evenkeel_core::plan::{is_last, told};
+use evenkeel_core::plan::{Effect, hooks, is_last, told};
 use evenkeel_core::status::Reason;
 
 use super::run::{Run, fact};
@@ -32,6 +32,23 @@ impl Run<'_> {
 
     fn set_untold(&self, now: &BTreeSet<ServiceName>) -> Result<(), Failure> {
         if untold(self.context)? == *now { Ok(()) } else { self.set_fact(fact::UNTOLD, now) }
+    }
+
+    /// After the way back of a first release nothing is live that would have them told later. What fails here puts nothing back further.
+    pub(super) async fn tell_who_is_left(&self) -> Result<(), Failure> {
+        let untold = untold(self.context)?;
+        let serving = self.context.ledger.serving(&self.context.app)?;
+        let project = &self.target.project;
+        for (name, effect) in hooks(self.target).into_iter().filter(|(name, _)| untold.contains(name)) {
+            let Effect::Hook { index, service, command } = effect else { continue };
+            if project.services.contains_key(&name) && !serving.contains_key(&name) {
+                continue;
+            }
+            if let Err(failure) = self.hook(index, &service, &command).await {
+                tracing::warn!(app = %self.context.app, service, %failure, "what stood before serves again, and this was not told");
+            }
+        }
+        self.set_untold(&BTreeSet::new())
     }
 
     /// A hook names a service of the project, or a container of the host.

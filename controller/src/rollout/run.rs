@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use evenkeel_core::compose::RestartPolicy;
 use evenkeel_core::name::{RolloutId, ServiceName};
+use evenkeel_core::observed::Container;
 use evenkeel_core::plan::{
     Before, Direction, Effect, Hints, Plan, Stage, Step, Strategy, Subject, adopted, before, inherited, make,
     undo, unrecorded, vetted,
@@ -498,6 +499,16 @@ impl Run<'_> {
         self.set_fact(fact::BEFORE, &before(&gathered.facts(self.target, self.id)))
     }
 
+    /// Whether a step starts again what has run to its end.
+    fn starts_a_job(&self, step: &Step, gathered: &Gathered) -> bool {
+        let Effect::Start { container } = &step.effect else { return false };
+        let has_ended = |it: &Container| {
+            Some(&it.id) == container.id.as_ref() && it.restart == RestartPolicy::No && it.exit_code == 0
+        };
+        let service = self.target.project.services.get(&container.service);
+        service.is_some_and(|service| service.one_shot) || gathered.observed.containers.iter().any(has_ended)
+    }
+
     /// The way back of a first release. Afterwards nobody looks after what stood before: it is left only once it is seen to stand.
     async fn undo(&self) -> Result<(), Failure> {
         let before: Vec<Before> = self.fact(fact::BEFORE)?.unwrap_or_default();
@@ -506,7 +517,7 @@ impl Run<'_> {
             let gathered = self.look().await?;
             let mut plan = undo(&gathered.facts(self.target, self.id), &before);
             if last.is_some() {
-                plan.steps.retain(|step| !starts_a_job(step, &before));
+                plan.steps.retain(|step| !self.starts_a_job(step, &gathered));
             }
             // What was started and has ended again was like that before.
             if plan.is_empty() || last.as_ref() == Some(&plan) {
@@ -528,14 +539,8 @@ impl Run<'_> {
                 ledger.set_serving(app, &was.container.service, id)?;
             }
         }
-        Ok(())
+        self.tell_who_is_left().await
     }
-}
-
-/// Whether a step starts something that nobody starts again once it has ended.
-fn starts_a_job(step: &Step, before: &[Before]) -> bool {
-    let Effect::Start { container } = &step.effect else { return false };
-    before.iter().any(|was| was.container.id == container.id && was.restart == RestartPolicy::No)
 }
 
 enum Then {

@@ -45,7 +45,8 @@ impl Run<'_> {
             let Some(before) = ledger.serving(&self.context.app)?.remove(&subject.service) else {
                 return Ok(());
             };
-            if before == *id || engine.container(before.as_str()).await?.is_none() {
+            let is_left = engine.container(before.as_str()).await?.is_some_and(|it| !it.given_up());
+            if before == *id || !is_left {
                 return Ok(());
             }
             if engine.container(id.as_str()).await?.is_some_and(|now| now.state == State::Created) {

@@ -33,5 +33,6 @@ mod repairs;
 mod replicas;
 mod stage;
 mod stories;
+mod windows;
 mod wire;
 mod world;

@@ -154,6 +154,14 @@ fn image_is_there(facts: &Facts<'_>, work: &Work<'_>) -> Result<(), Blocked> {
     if work.service.pull_policy != PullPolicy::Never || facts.image(&work.name).is_some() {
         return Ok(());
     }
+    let leads_elsewhere = facts.observed.images.contains_key(reference);
+    if let Some(id) = facts.outputs.images.get(&work.name).filter(|_| leads_elsewhere) {
+        return Err(blocked(format!(
+            "the engine no longer has image {}, which {reference} meant for this release and does not mean any more, and `pull_policy: never` \
+             of service {} says that it is not to be pulled; bring that image back (`docker load`), or choose another policy",
+            id, work.name
+        )));
+    }
     Err(blocked(format!(
         "the engine has no image {reference}, and `pull_policy: never` of service {} says that it is not to be pulled; bring it there \
          (`docker pull`, `docker load`), or choose another policy",

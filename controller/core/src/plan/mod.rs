@@ -28,7 +28,7 @@ pub use explain::differences;
 pub use facts::*;
 pub use lint::lint;
 pub use make::{Blocked, make, waiting_for};
-pub use on_takeover::{is_last, told};
+pub use on_takeover::{hooks, is_last, told};
 pub use schema::{SchemaMove, schema_move};
 pub use service::final_name;
 pub use step::*;

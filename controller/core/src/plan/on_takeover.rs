@@ -17,8 +17,8 @@ pub fn is_last(release: &Release, place: usize, name: &ServiceName) -> bool {
     !hooks(release).iter().any(|(other, effect)| other == name && later(effect))
 }
 
-/// The steps that tell them, in the manifest's order.
-pub(super) fn hooks(release: &Release) -> Vec<(ServiceName, Effect)> {
+/// What tells them, and whom each; in the manifest's order.
+pub fn hooks(release: &Release) -> Vec<(ServiceName, Effect)> {
     let mut hooks = Vec::new();
     for (index, hook) in release.manifest.spec.rollout.on_takeover.iter().enumerate() {
         let first = ServiceName::new(&*hook.service);

@@ -167,6 +167,23 @@ fn history_is_newest_first_with_steps_and_seconds() {
 }
 
 #[test]
+fn what_succeeded_or_was_gone_from_has_been_live() {
+    let (_dir, ledger) = fresh();
+    let has_been = |name| ledger.has_been_live(&app(), &release(name).digest).unwrap();
+    let roll = |to: char, from: char, outcome| {
+        ledger.put_release(&release(to)).unwrap();
+        let (to, revision, from) = (release(to).digest, revision(to), release(from).digest);
+        let id = ledger.begin_rollout(&app(), &to, &revision, "x", Some(&from)).unwrap();
+        ledger.finish_rollout(id, outcome, None).unwrap();
+    };
+    ledger.put_release(&release('a')).unwrap();
+    assert!(!has_been('a'));
+    roll('b', 'a', Outcome::Succeeded);
+    roll('c', 'b', Outcome::Reverted);
+    assert_eq!(['a', 'b', 'c'].map(has_been), [true, true, false]);
+}
+
+#[test]
 fn facts_and_applied_migrations_come_back() {
     let (_dir, ledger) = fresh();
     let digest = release('a').digest;

@@ -84,7 +84,7 @@ impl<'a, 'f> Deployment<'a, 'f> {
             self.lift_fence(work);
         } else if let Action::Keep(repairs) = &work.action {
             self.make_way(work);
-            self.steps.extend(repairs.iter().cloned());
+            self.put_right(repairs);
         }
     }
 
@@ -104,7 +104,7 @@ impl<'a, 'f> Deployment<'a, 'f> {
                         | Effect::Prove { .. }
                 )
             };
-            self.steps.extend(repairs.iter().filter(moves).cloned());
+            self.put_right(repairs.iter().filter(moves));
         }
         self.push(Effect::Prove { containers: vec![container] }, why);
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::super::service::{Action, Work, active};
-use super::super::{Class, Effect};
+use super::super::{Class, Effect, Step};
 use super::Deployment;
 use crate::name::ServiceName;
 use crate::observed::Container;
@@ -25,12 +25,19 @@ impl<'a, 'f> Deployment<'a, 'f> {
                 }
                 Action::Keep(repairs) => {
                     self.make_way(work);
-                    self.hooks_due |= repairs.iter().any(|step| matches!(step.effect, Effect::Rename { .. }));
-                    self.steps.extend(repairs.iter().cloned());
+                    self.put_right(repairs);
                 }
                 Action::Replace(_) => {}
             }
             self.tag(work);
+        }
+    }
+
+    /// What puts a container right that stays.
+    pub(super) fn put_right<'s>(&mut self, repairs: impl IntoIterator<Item = &'s Step>) {
+        for step in repairs {
+            self.hooks_due |= matches!(step.effect, Effect::Rename { .. });
+            self.steps.push(step.clone());
         }
     }
 

@@ -278,7 +278,9 @@ impl<'a, 'f> Deployment<'a, 'f> {
     pub(super) fn last_hooks(&mut self) {
         let restarted = self.works.iter().any(|work| work.replaced() && work.class != Class::Candidate);
         let (all, untold) = (self.hooks_due || restarted, &self.facts.hints.untold);
-        self.hooks(|it| all || untold.contains(it));
+        // Who is left alone may not run; that it has yet to be told stays on record.
+        let alone = self.facts.left_alone();
+        self.hooks(|it| (all || untold.contains(it)) && !alone.contains(it));
     }
 
     fn hooks(&mut self, due: impl Fn(&ServiceName) -> bool) {

@@ -132,7 +132,9 @@ impl Find<'_, '_> {
         let (desired, images) = (self.facts.desired, &self.facts.observed.images);
         let Some(source) = desired.images.get(&work.name) else { return };
         let Some(id) = self.facts.outputs.images.get(&work.name) else { return };
-        if !images.values().any(|image| image.id == *id) && work.current.is_none() {
+        let is_there =
+            images.values().any(|image| image.id == *id) || self.facts.observed.recorded.contains_key(id);
+        if !is_there && work.current.is_none() {
             return self.push(Kind::ImageRemoved, source.reference(), "the engine does not have it any more");
         }
         let ImageSource::Build { name, .. } = source else { return };
