@@ -32,8 +32,13 @@ const MODERN: [&str; 4] = ["requires BuildKit", "requires buildkit", "unknown fl
 
 /// The builders' words about a layer that was there when the build began: somebody removed an image that shares it, or
 /// pruned, in the middle of the build.
-const LOST: [&str; 4] =
-    ["No such image: sha256:", "layer does not exist", "unknown parent image ID", "unknown layer"];
+const LOST: [&str; 5] = [
+    "No such image: sha256:",
+    "unable to find image \"sha256:",
+    "layer does not exist",
+    "unknown parent image ID",
+    "unknown layer",
+];
 /// How the builders begin to tell of a `RUN` step that failed: what follows is the step's own text.
 const RAN: [&str; 3] = ["The command '", "executor failed running", "process \""];
 /// How often a build is begun that others take layers away from.
