@@ -24,7 +24,7 @@ pub(super) async fn follow(daemon: Arc<Daemon>, followed: Arc<Followed>) {
     let is_local = followed.source.local_directory().is_some();
     loop {
         let polled = poll(&daemon, &followed).await;
-        let is_told = polled.is_ok();
+        let answered = polled.is_ok();
         match polled {
             Ok(tip) => {
                 followed.forget(Reason::SourceUnreachable);
@@ -49,7 +49,7 @@ pub(super) async fn follow(daemon: Arc<Daemon>, followed: Arc<Followed>) {
         }
         daemon.source_looked_at(&followed);
         // Whoever wants to know where the branch is waits as long as that is in doubt.
-        if !(is_told && doubt.is_open()) {
+        if !(answered && doubt.is_open()) {
             followed.polls.send_modify(|count| *count += 1);
         }
         tokio::select! {

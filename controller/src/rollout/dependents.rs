@@ -5,13 +5,12 @@ use std::collections::BTreeSet;
 use evenkeel_core::compose::restarted_with;
 use evenkeel_core::name::ServiceName;
 
-use super::run::{Run, fact};
+use super::run::{Run, fact, newest};
 use super::{Context, Failure};
 
 /// The services that have yet to be restarted.
 pub(super) fn due(context: &Context) -> Result<BTreeSet<ServiceName>, Failure> {
-    let newest = context.ledger.newest_fact(&context.app, fact::RESTARTS_DUE)?;
-    Ok(newest.and_then(|(_, value)| serde_json::from_value(value).ok()).unwrap_or_default())
+    newest(context, fact::RESTARTS_DUE)
 }
 
 impl Run<'_> {

@@ -16,7 +16,7 @@ use evenkeel_core::release::Release;
 use evenkeel_core::status::Reason;
 
 use super::database::{redacted, redacted_of};
-use super::run::{Run, fact};
+use super::run::{Run, fact, newest};
 use super::{Context, Failure};
 use crate::engine::{EngineError, Exec};
 use crate::verify::{tail, words};
@@ -28,8 +28,7 @@ const LONGEST_STOP: Duration = Duration::from_secs(60);
 
 /// The containers whose `post_start` has not run to its end since they were started.
 pub(super) fn due(context: &Context) -> Result<BTreeSet<ContainerId>, Failure> {
-    let newest = context.ledger.newest_fact(&context.app, fact::POST_START_DUE)?;
-    Ok(newest.and_then(|(_, value)| serde_json::from_value(value).ok()).unwrap_or_default())
+    newest(context, fact::POST_START_DUE)
 }
 
 /// The program alone: its arguments may hold secrets.

@@ -10,7 +10,7 @@ use evenkeel_core::name::ServiceName;
 use evenkeel_core::plan::{Effect, hooks, is_last, told};
 use evenkeel_core::status::Reason;
 
-use super::run::{Run, fact};
+use super::run::{Run, fact, newest};
 use super::{Context, Failure};
 use crate::engine::{EngineError, Exec};
 
@@ -20,8 +20,7 @@ const HOOK_SETTLES: Duration = Duration::from_millis(500);
 
 /// Who has yet to be told.
 pub(super) fn untold(context: &Context) -> Result<BTreeSet<ServiceName>, Failure> {
-    let newest = context.ledger.newest_fact(&context.app, fact::UNTOLD)?;
-    Ok(newest.and_then(|(_, value)| serde_json::from_value(value).ok()).unwrap_or_default())
+    newest(context, fact::UNTOLD)
 }
 
 impl Run<'_> {
@@ -45,6 +44,7 @@ impl Run<'_> {
                 continue;
             }
             if let Err(failure) = self.hook(index, &service, &command).await {
+                let failure = failure.redacted(self.target);
                 tracing::warn!(app = %self.context.app, service, %failure, "what stood before serves again, and this was not told");
             }
         }

@@ -58,6 +58,15 @@ pub(super) mod fact {
     pub(crate) const UNTOLD: &str = "untold";
 }
 
+/// What the newest rollout that says anything of it has put on record: what one leaves, the next one does.
+pub(super) fn newest<T: serde::de::DeserializeOwned + Default>(
+    context: &Context,
+    key: &str,
+) -> Result<T, Failure> {
+    let newest = context.ledger.newest_fact(&context.app, key)?;
+    Ok(newest.and_then(|(_, value)| serde_json::from_value(value).ok()).unwrap_or_default())
+}
+
 /// What is asked for.
 pub(crate) struct Order<'a> {
     /// The application's surroundings.

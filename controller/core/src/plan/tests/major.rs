@@ -19,8 +19,13 @@ fn spec(options: &str) -> String {
 
 /// A stack that runs, with a database from an image.
 fn runs(image: &str) -> (World, Release) {
+    live(&stack(image))
+}
+
+/// What a Compose file asks for runs.
+fn live(compose: &str) -> (World, Release) {
     let mut world = World::default();
-    let first = release(SPEC_DB, &stack(image), "code-1");
+    let first = release(SPEC_DB, compose, "code-1");
     world.knows(&first, Code { scripts: "a", ..Code::default() });
     deploy(&mut world, &first, 1);
     world.notes = Notes::default();
@@ -129,11 +134,7 @@ fn a_repair_is_refused_only_for_the_server_that_runs() {
 /// What is made from PostgreSQL's image, such as whatever takes backups, has its `PG_MAJOR`, and none of its data.
 #[test]
 fn only_the_servers_own_directory_is_its_data() {
-    let mut world = World::default();
-    let first = release(SPEC_DB, &with("dumps:a", "files:/backups"), "code-1");
-    world.knows(&first, Code { scripts: "a", ..Code::default() });
-    deploy(&mut world, &first, 1);
-    world.notes = Notes::default();
+    let (mut world, _) = live(&with("dumps:a", "files:/backups"));
     let is = |it: &&mut crate::observed::Container| it.service() == Some(ServiceName::new("files"));
     world.observed.containers.iter_mut().find(is).unwrap().environment = vec![Secret::new("PG_MAJOR=15")];
     let there = release(SPEC_DB, &with("dumps:b", "files:/backups"), "code-2");
@@ -152,11 +153,7 @@ fn with(image: &str, volume: &str) -> String {
 
 /// Whether the next image of such a service is refused.
 fn is_refused(spec: &str, volume: &str, old: &str, new: &str) -> bool {
-    let mut world = World::default();
-    let first = release(SPEC_DB, &with(old, volume), "code-1");
-    world.knows(&first, Code { scripts: "a", ..Code::default() });
-    deploy(&mut world, &first, 1);
-    world.notes = Notes::default();
+    let (mut world, _) = live(&with(old, volume));
     next(&mut world, spec, &with(new, volume)).is_err()
 }
 
@@ -197,11 +194,7 @@ fn what_holds_no_data_of_the_services_own_is_no_matter() {
 fn a_service_with_another_name_is_told_by_its_volume() {
     let renamed = |tag: &str| with(tag, "files:/files").replace("  files: {image", "  store: {image");
     let is_refused = |spec: &str, next_file: &str, by_hand: fn(&mut World)| {
-        let mut world = World::default();
-        let first = release(SPEC_DB, &with("cloud:28", "files:/files"), "code-1");
-        world.knows(&first, Code { scripts: "a", ..Code::default() });
-        deploy(&mut world, &first, 1);
-        world.notes = Notes::default();
+        let (mut world, _) = live(&with("cloud:28", "files:/files"));
         by_hand(&mut world);
         next(&mut world, spec, next_file).err().map(|blocked| blocked.message)
     };
@@ -228,11 +221,7 @@ fn a_service_with_another_name_is_told_by_its_volume() {
 /// What is left of the one before says nothing once the service has gone on with the data.
 #[test]
 fn the_remains_of_a_former_writer_say_nothing() {
-    let mut world = World::default();
-    let first = release(SPEC_DB, &with("cloud:28", "files:/files"), "code-1");
-    world.knows(&first, Code { scripts: "a", ..Code::default() });
-    deploy(&mut world, &first, 1);
-    world.notes = Notes::default();
+    let (mut world, _) = live(&with("cloud:28", "files:/files"));
     let serves = world.of(&ServiceName::new("files")).next().unwrap().clone();
     let mut former = crate::observed::Container {
         id: crate::name::ContainerId::new("f".repeat(64)),
