@@ -1,4 +1,4 @@
-//! The table of kinds. The section of `docs/operations.md` and the end-to-end test walk it.
+//! The table of kinds. `docs/drift.md` is made from it, and the end-to-end test walks it.
 
 use super::Healing::{By, Reported};
 use super::{Entry, Kind};
