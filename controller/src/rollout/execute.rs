@@ -20,12 +20,23 @@ pub(super) enum Made {
 impl Run<'_> {
     /// Carries out every step of a plan, or stops at the first that fails.
     pub(super) async fn execute(&self, stage: &str, plan: &Plan) -> Result<(), Failure> {
+        self.execute_and_tell(stage, plan, &mut 0).await
+    }
+
+    /// The same; the step begun last is the one `reached`, by its place.
+    pub(super) async fn execute_and_tell(
+        &self,
+        stage: &str,
+        plan: &Plan,
+        reached: &mut usize,
+    ) -> Result<(), Failure> {
         let ledger = &self.context.ledger;
         self.room_behind_fence(plan).await?;
         let number = ledger.put_plan(self.id, stage, plan)?;
         // The process may have ended between the last start and its record.
         self.pause_ends(plan, &plan.steps)?;
         for (index, step) in plan.steps.iter().enumerate() {
+            *reached = index;
             self.interruption(step)?;
             self.room(step)?;
             let phase = if self.reverting() { Phase::Reverting } else { phase(&step.effect) };

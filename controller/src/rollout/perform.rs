@@ -13,10 +13,13 @@ use evenkeel_core::status::{Phase, Reason};
 
 use super::Failure;
 use super::failure::verification;
-use super::run::{Run, fact};
+use super::run::{Run, fact, newest};
 use crate::engine::{EngineError, NetworkSpec, VolumeSpec};
 use crate::source::Releases;
 use crate::verify::{ProofSubject, Reach, prove};
+
+/// Volumes without a name of its own, by service and by their place in its containers.
+type Volumes = BTreeMap<ServiceName, BTreeMap<String, String>>;
 
 impl Run<'_> {
     /// Makes the effect; what it found out, for the journal.
@@ -68,7 +71,7 @@ impl Run<'_> {
             Effect::Tag { image, tag, .. } => self.tag(image, tag).await,
             Effect::Backup { .. } => self.backup().await,
             Effect::Migrate { direction, with, from, to } => self.migrate(*direction, with, from, to).await,
-            Effect::Restore { .. } => self.restore().await,
+            Effect::Restore { to } => self.restore(to).await,
             Effect::DropInvalidIndexes { indexes } => self.drop_invalid_indexes(indexes).await,
             Effect::Hook { index, service, command } => self.hook(*index, service, command).await,
             Effect::Smoke => self.smoke().await,
@@ -261,19 +264,26 @@ impl Run<'_> {
 
     /// Anonymous volumes go from container to container, as with Compose: what is in them is the service's.
     async fn carry_over(&self, subject: &Subject, spec: &mut ContainerSpec) -> Result<(), Failure> {
-        let Some(old) = self.context.ledger.serving(&self.context.app)?.remove(&subject.service) else {
-            return Ok(());
-        };
-        let Some(old) = self.context.engine.container(old.as_str()).await? else { return Ok(()) };
         let image = self.context.engine.image(&spec.image).await?;
-        for target in anonymous_volumes(&spec.service, image.as_ref()) {
-            let Some((volume, ..)) =
-                old.mounts.iter().find(|(source, at, _)| *at == target && !source.starts_with('/'))
-            else {
-                continue;
-            };
-            spec.binds.push(format!("{volume}:{target}"));
-            spec.anonymous.retain(|anonymous| *anonymous != target);
+        let targets = anonymous_volumes(&spec.service, image.as_ref());
+        if targets.is_empty() {
+            return Ok(());
+        }
+        let mut volumes: Volumes = newest(self.context, fact::ANONYMOUS_VOLUMES)?;
+        let serving = self.context.ledger.serving(&self.context.app)?.remove(&subject.service);
+        let Some(serving) = serving else { return Ok(()) };
+        // Whoever had them may be gone: it makes room before its successor has shown that it starts.
+        if let Some(old) = self.context.engine.container(serving.as_str()).await? {
+            let mounts = old.mounts.into_iter().filter(|(source, ..)| !source.starts_with('/'));
+            let here = mounts.map(|(volume, at, _)| (at, volume)).filter(|(at, _)| targets.contains(at));
+            volumes.insert(subject.service.clone(), here.collect());
+            self.set_fact(fact::ANONYMOUS_VOLUMES, &volumes)?;
+        }
+        for (target, volume) in volumes.remove(&subject.service).unwrap_or_default() {
+            if targets.contains(&target) {
+                spec.binds.push(format!("{volume}:{target}"));
+                spec.anonymous.retain(|anonymous| *anonymous != target);
+            }
         }
         Ok(())
     }

@@ -32,6 +32,8 @@ pub(super) mod fact {
     pub(crate) const VERDICT: &str = "verdict";
     /// The older code cannot run on the newer schema.
     pub(crate) const FORCE_FENCED: &str = "forceFenced";
+    /// The schema could not be taken down behind the older code, which serves.
+    pub(crate) const STAYS_UP: &str = "staysUp";
     /// The id of the backup to go back to.
     pub(crate) const BACKUP: &str = "backup";
     /// Whether that was taken behind the fence.
@@ -40,6 +42,8 @@ pub(super) mod fact {
     pub(crate) const FINGERPRINT: &str = "fingerprint";
     /// The migration that was begun last.
     pub(crate) const MIGRATING: &str = "migrating";
+    /// The move that a restored backup takes back.
+    pub(crate) const RESTORING: &str = "restoring";
     /// When what writes was stopped, Unix milliseconds.
     pub(crate) const PAUSED_AT: &str = "pausedAt";
     /// For how long it was, in milliseconds.
@@ -48,6 +52,8 @@ pub(super) mod fact {
     pub(crate) const BEFORE: &str = "before";
     /// The old container of every service that was taken over.
     pub(crate) const OLD: &str = "old";
+    /// The volumes without a name that were carried over, by service and by their place in it; the newest rollout's word counts.
+    pub(crate) const ANONYMOUS_VOLUMES: &str = "anonymousVolumes";
     /// When the release began to serve, Unix seconds, by service.
     pub(crate) const SERVES_SINCE: &str = "servesSince";
     /// The containers whose `post_start` has not run to its end since they were started; the newest rollout's word counts.
@@ -181,6 +187,7 @@ impl Run<'_> {
         Ok(Hints {
             reverting: self.reverting(),
             force_fenced: self.fact(fact::FORCE_FENCED)?.unwrap_or(false),
+            stays_up: self.fact(fact::STAYS_UP)?.unwrap_or(false),
             taken_over: self.fact(fact::TAKEN_OVER)?.unwrap_or(false),
             was_fenced: self.fact(fact::FENCED)?.unwrap_or(false),
             held: self.held.clone(),
@@ -476,28 +483,43 @@ impl Run<'_> {
         if plan.strategy == Strategy::Fenced && plan.steps.iter().any(|step| moves_up(&step.effect)) {
             self.set_fact(fact::FENCED, &true)?;
         }
-        let result = self.execute(stage, plan).await;
+        let (outages, mut reached) = (self.context.engine.outages(), 0);
+        let result = self.execute_and_tell(stage, plan, &mut reached).await;
         match result {
             Ok(()) if plan.stage == Stage::Deploy => Ok(Then::Finished),
             Ok(()) => Ok(Then::PlanAgain),
-            Err(Failure::Release { message, .. }) if self.older_code_on_newer_schema(plan)? => {
-                tracing::warn!(app = %self.context.app, message, "the older code cannot run on the newer schema: fencing");
-                self.set_fact(fact::FORCE_FENCED, &true)?;
-                Ok(Then::PlanAgain)
+            Err(Failure::Release { reason, message }) if self.context.engine.outages() == outages => {
+                self.on_newer_schema(plan, reached, Failure::Release { reason, message })
             }
             Err(failure) => Err(failure),
         }
     }
 
-    /// Whether what failed was older code proven on a newer schema: then the schema has to go down first, behind a fence.
-    fn older_code_on_newer_schema(&self, plan: &Plan) -> Result<bool, Failure> {
-        let goes_down = plan
-            .steps
-            .iter()
-            .any(|step| matches!(&step.effect, Effect::Migrate { direction: Direction::Down, .. }));
+    /// Older code is proven on a newer schema that only adds, before that is taken down. Where it cannot run there, the schema has to
+    /// go down first, behind a fence; where it serves already, and the schema cannot be taken down, the additions disturb nobody.
+    fn on_newer_schema(&self, plan: &Plan, reached: usize, failure: Failure) -> Result<Then, Failure> {
+        let goes_down =
+            |step: &Step| matches!(&step.effect, Effect::Migrate { direction: Direction::Down, .. });
+        let failed = plan.steps.get(reached);
+        if plan.strategy != Strategy::Online || !plan.steps.iter().any(goes_down) {
+            return Err(failure);
+        }
+        if failed.is_some_and(goes_down) && self.reverting() {
+            tracing::warn!(app = %self.context.app, %failure, "the schema cannot be taken down: its additions stay");
+            self.set_fact(fact::STAYS_UP, &true)?;
+            return Ok(Then::PlanAgain);
+        }
+        let is_proof = |effect: &Effect| {
+            matches!(effect, Effect::Start { .. } | Effect::PostStart { .. } | Effect::Prove { .. })
+        };
         let forced = self.fact::<bool>(fact::FORCE_FENCED)?.unwrap_or(false);
         let taken_over = self.fact::<bool>(fact::TAKEN_OVER)?.unwrap_or(false) && !self.reverting();
-        Ok(goes_down && plan.strategy == Strategy::Online && !forced && !taken_over)
+        if !failed.is_some_and(|step| is_proof(&step.effect)) || forced || taken_over {
+            return Err(failure);
+        }
+        tracing::warn!(app = %self.context.app, %failure, "the older code cannot run on the newer schema: fencing");
+        self.set_fact(fact::FORCE_FENCED, &true)?;
+        Ok(Then::PlanAgain)
     }
 
     /// What stood before the first step, for the way back where no earlier release is known.
@@ -524,7 +546,7 @@ impl Run<'_> {
         let mut last: Option<Plan> = None;
         for _ in 0..PLANS {
             let gathered = self.look().await?;
-            let mut plan = undo(&gathered.facts(self.target, self.id), &before);
+            let mut plan = undo(&gathered.facts(self.target, self.id), &before)?;
             if last.is_some() {
                 plan.steps.retain(|step| !self.starts_a_job(step, &gathered));
             }

@@ -50,8 +50,8 @@ pub struct DatabaseFacts {
     pub blocked: Option<(crate::status::Reason, String)>,
     /// A migration of this rollout stopped midway: what differs from before.
     pub half_done: Option<HalfDone>,
-    /// Whether a backup of this rollout, taken behind its fence, is there.
-    pub fenced_backup: bool,
+    /// The revisions in the backup of this rollout that was taken behind its fence, where there is one.
+    pub fenced_backup: Option<BTreeSet<SchemaRevision>>,
 }
 
 /// What a migration left behind that did not finish.
@@ -83,6 +83,8 @@ pub struct Hints {
     pub reverting: bool,
     /// The older code has shown that it cannot run on the newer schema.
     pub force_fenced: bool,
+    /// The schema could not be taken down to where the older code, which serves, had it.
+    pub stays_up: bool,
     /// The new code has served users in this rollout.
     pub taken_over: bool,
     /// The migration of this rollout was fenced.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::way_down::{WayDown, way_down};
-use super::{Facts, Strategy, revisions};
+use super::{Blocked, Facts, Strategy, revisions};
 use crate::database::SchemaWord;
 use crate::manifest::{Mode, OnRevert};
 use crate::name::{ReleaseDigest, SchemaRevision};
@@ -82,7 +82,7 @@ pub fn schema_move(facts: &Facts<'_>) -> SchemaMove {
             ),
         );
     }
-    if let Some(mended) = mend(facts, current, heads) {
+    if let Some(mended) = mend(facts) {
         return mended;
     }
     if current == heads {
@@ -94,21 +94,22 @@ pub fn schema_move(facts: &Facts<'_>) -> SchemaMove {
     down(facts, current, heads)
 }
 
-/// A migration that stopped midway is mended first.
-fn mend(
-    facts: &Facts<'_>,
-    current: &BTreeSet<SchemaRevision>,
-    heads: &BTreeSet<SchemaRevision>,
-) -> Option<SchemaMove> {
+/// A migration that stopped midway is mended first, wherever it began.
+pub(super) fn mend(facts: &Facts<'_>) -> Option<SchemaMove> {
     let database = facts.database?;
     let half = database.half_done.as_ref()?;
-    if !facts.hints.reverting || current != heads {
+    if !facts.hints.reverting {
         return None;
     }
-    if facts.hints.was_fenced && database.fenced_backup {
-        return Some(SchemaMove::Restore { to: heads.clone() });
+    if let Some(to) = &database.fenced_backup {
+        return Some(SchemaMove::Restore { to: to.clone() });
     }
     if half.additive {
+        // Once its invalid indexes are gone, nothing of it is left to do.
+        let wanted = facts.outputs.scripts.as_ref().map(|scripts| &scripts.heads);
+        if half.invalid_indexes.is_empty() && wanted != database.current.as_ref() {
+            return None;
+        }
         let note = format!(
             "{} additions of the failed migration stay; the old code runs on them",
             half.differences.len()
@@ -154,10 +155,16 @@ fn down(facts: &Facts<'_>, from: &BTreeSet<SchemaRevision>, to: &BTreeSet<Schema
     if on_revert(facts) == OnRevert::Keep {
         return SchemaMove::Keep(format!("the schema stays at {}: onRevert is keep", revisions(from)));
     }
+    if way.additive && facts.hints.stays_up {
+        return SchemaMove::Keep(format!(
+            "the schema stays at {}: its downgrade failed, and its additions disturb nobody",
+            revisions(from)
+        ));
+    }
     let strategy =
         if way.additive && !facts.hints.force_fenced { Strategy::Online } else { Strategy::Fenced };
     if !way.exact {
-        return inexact(facts, &way, from, to);
+        return inexact(facts, &way, from);
     }
     SchemaMove::Down { with: way.with.clone(), from: from.clone(), to: to.clone(), strategy }
 }
@@ -189,30 +196,34 @@ fn no_way_down(
 }
 
 /// The downgrade does not lead back exactly.
-fn inexact(
-    facts: &Facts<'_>,
-    way: &WayDown<'_>,
-    from: &BTreeSet<SchemaRevision>,
-    to: &BTreeSet<SchemaRevision>,
-) -> SchemaMove {
+fn inexact(facts: &Facts<'_>, way: &WayDown<'_>, from: &BTreeSet<SchemaRevision>) -> SchemaMove {
     if way.additive {
         return SchemaMove::Keep(format!(
             "the schema stays at {}: its downgrade does not lead back exactly, and its additions disturb nobody",
             revisions(from)
         ));
     }
-    let untouched = facts.hints.reverting && !facts.hints.taken_over;
-    if untouched && facts.database.is_some_and(|database| database.fenced_backup) {
-        return SchemaMove::Restore { to: to.clone() };
+    if let Some(held) = restorable(facts).filter(|held| *held != from) {
+        return SchemaMove::Restore { to: held.clone() };
     }
-    SchemaMove::Blocked(
-        Reason::RevertFailed,
-        format!(
-            "the downgrade from {} does not lead back exactly, and the older code cannot run on it; nothing more is done. \
-             `evenkeel backup list` shows what can be restored, and from when",
-            revisions(from)
-        ),
-    )
+    let Blocked { reason, message } = no_way_back(from);
+    SchemaMove::Blocked(reason, message)
+}
+
+/// Nothing leads down to where the older code could run.
+pub(super) fn no_way_back(from: &BTreeSet<SchemaRevision>) -> Blocked {
+    let message = format!(
+        "the downgrade from {} does not lead back exactly, and the older code cannot run on it; nothing more is done. \
+         `evenkeel backup list` shows what can be restored, and from when",
+        revisions(from)
+    );
+    Blocked { reason: Reason::RevertFailed, message }
+}
+
+/// What the backup behind this rollout's fence holds, as long as nobody has written since.
+pub(super) fn restorable<'a>(facts: &Facts<'a>) -> Option<&'a BTreeSet<SchemaRevision>> {
+    let untouched = facts.hints.reverting && !facts.hints.taken_over;
+    facts.database.filter(|_| untouched)?.fenced_backup.as_ref()
 }
 
 fn on_revert(facts: &Facts<'_>) -> OnRevert {

@@ -1,16 +1,14 @@
 //! The way back where there is no earlier release to go to: whatever stood before is put back as it was.
 
-use std::collections::BTreeSet;
-
 use serde::{Deserialize, Serialize};
 
 use super::deploy::to_restart;
 use super::hooks::with_hooks;
-use super::schema::{SchemaMove, schema_move};
+use super::schema::{SchemaMove, mend, no_way_back, restorable, schema_move};
 use super::service::active;
-use super::{Effect, Facts, Plan, Stage, Step, Strategy, Subject};
+use super::{Blocked, Effect, Facts, Plan, Stage, Step, Strategy, Subject, revisions};
 use crate::compose::{RestartPolicy, start_order};
-use crate::name::{SchemaRevision, ServiceName};
+use crate::name::ServiceName;
 use crate::observed::Container;
 use crate::release::ImageSource;
 
@@ -27,8 +25,13 @@ pub struct Before {
 
 /// Undoes a first release that failed. Where its database stood in no container before, the new one stays: it holds the volume,
 /// and the next release needs it.
-pub fn undo(facts: &Facts<'_>, before: &[Before]) -> Plan {
+///
+/// # Errors
+/// When the schema cannot be brought to where what stood before knew it, or to what only adds to that: then it is not started.
+pub fn undo(facts: &Facts<'_>, before: &[Before]) -> Result<Plan, Blocked> {
     let mut steps = Vec::new();
+    let mut notes = Vec::new();
+    let way = if before.iter().any(|was| was.running) { way_back(facts)? } else { sweep_only(facts) };
     let mut push = |effect: Effect, why: &str| steps.push(Step { effect, why: why.to_owned() });
     let database = facts.desired.database_service();
     let of_database = |container: &Container| container.instance(&facts.desired.project).as_ref() == database;
@@ -40,16 +43,34 @@ pub fn undo(facts: &Facts<'_>, before: &[Before]) -> Plan {
     for container in made.iter().filter(|container| active(container)) {
         stop(facts, container, "its release failed", &mut push);
     }
-    if let Some((from, to)) = migrated(facts) {
-        let with = facts.desired.digest.clone();
-        // Users have reached the new code: what they wrote goes with what the downgrade takes away.
-        if facts.hints.taken_over {
-            push(Effect::Backup { at: from.clone() }, "users may have written since the release took over");
+    match way {
+        SchemaMove::Down { with, from, to, .. } => {
+            // Users have reached the new code: what they wrote goes with what the downgrade takes away.
+            if facts.hints.taken_over {
+                push(
+                    Effect::Backup { at: from.clone() },
+                    "users may have written since the release took over",
+                );
+            }
+            push(
+                Effect::Migrate { direction: super::Direction::Down, with, from, to },
+                "the release that moved the schema failed, and nobody writes to it any more",
+            );
         }
-        push(
-            Effect::Migrate { direction: super::Direction::Down, with, from, to },
-            "the release that moved the schema failed, and nobody writes to it any more",
-        );
+        SchemaMove::Restore { to } => {
+            push(
+                Effect::Restore { to },
+                "the release that changed the schema failed, and nobody wrote since",
+            );
+        }
+        SchemaMove::Sweep { indexes, note } => {
+            if !indexes.is_empty() {
+                push(Effect::DropInvalidIndexes { indexes }, "the failed migration left them invalid");
+            }
+            notes.push(note);
+        }
+        SchemaMove::Keep(note) => notes.push(note),
+        _ => {}
     }
     for container in databases.iter().filter(|container| active(container)) {
         stop(facts, container, "what ran before needs its volume", &mut push);
@@ -73,7 +94,7 @@ pub fn undo(facts: &Facts<'_>, before: &[Before]) -> Plan {
         }
     }
     let steps = with_hooks(facts, steps);
-    Plan { stage: Stage::Deploy, strategy: Strategy::None, steps, gaps: Vec::new(), notes: Vec::new() }
+    Ok(Plan { stage: Stage::Deploy, strategy: Strategy::None, steps, gaps: Vec::new(), notes })
 }
 
 /// For good: what is only stopped comes back with the engine, to a schema or a volume that is not its own any more.
@@ -129,15 +150,57 @@ fn made_by_rollout<'a>(
     })
 }
 
-type Revisions = BTreeSet<SchemaRevision>;
+/// What is done to the schema for what stood before: only what this rollout did to it is taken back.
+fn way_back(facts: &Facts<'_>) -> Result<SchemaMove, Blocked> {
+    match mend(facts) {
+        Some(SchemaMove::Blocked(reason, message)) => Err(Blocked { reason, message }),
+        Some(mended) => Ok(mended),
+        None => moved_back(facts),
+    }
+}
 
-/// From where to where a schema is taken down: only one that this ledger moved, and whose downgrade leads back exactly.
-fn migrated(facts: &Facts<'_>) -> Option<(Revisions, Revisions)> {
-    let current = facts.database?.current.clone().filter(|current| !current.is_empty())?;
-    let rehearsed = facts.outputs.rehearsal.as_ref()?;
-    let ours =
-        facts.hints.applied.contains(&current) && rehearsed.from != current && rehearsed.rehearsal.exact;
-    (ours && schema_move(facts) == SchemaMove::Stay).then(|| (current, rehearsed.from.clone()))
+/// Where nothing stood before, nothing has to fit the schema.
+fn sweep_only(facts: &Facts<'_>) -> SchemaMove {
+    match mend(facts) {
+        Some(sweep @ SchemaMove::Sweep { .. }) => sweep,
+        _ => moved_back(facts)
+            .ok()
+            .filter(|it| matches!(it, SchemaMove::Down { .. }))
+            .unwrap_or(SchemaMove::Stay),
+    }
+}
+
+/// A schema that this ledger moved is taken down where the rehearsal led back exactly, left where it only added, and else comes from
+/// the backup behind the fence.
+fn moved_back(facts: &Facts<'_>) -> Result<SchemaMove, Blocked> {
+    let Some(current) = facts.database.and_then(|it| it.current.clone()).filter(|it| !it.is_empty()) else {
+        return Ok(SchemaMove::Stay);
+    };
+    let Some(rehearsed) = facts.outputs.rehearsal.as_ref() else { return Ok(SchemaMove::Stay) };
+    let ours = facts.hints.applied.contains(&current) && rehearsed.from != current;
+    if !ours || schema_move(facts) != SchemaMove::Stay {
+        return Ok(SchemaMove::Stay);
+    }
+    let (from, to) = (current, rehearsed.from.clone());
+    if rehearsed.rehearsal.exact {
+        let with = facts.desired.digest.clone();
+        return Ok(SchemaMove::Down { with, from, to, strategy: Strategy::None });
+    }
+    if rehearsed.rehearsal.additive {
+        return Ok(SchemaMove::Keep(format!(
+            "the schema stays at {}: its downgrade does not lead back exactly, and its additions disturb nobody",
+            revisions(&from)
+        )));
+    }
+    match restorable(facts) {
+        Some(held) => Ok(SchemaMove::Restore { to: held.clone() }),
+        // It was never stopped for the migration, because the manifest says that it runs on both.
+        None if !facts.hints.was_fenced => Ok(SchemaMove::Keep(format!(
+            "the schema stays at {}: what stood before ran on it",
+            revisions(&from)
+        ))),
+        None => Err(no_way_back(&from)),
+    }
 }
 
 fn subject(facts: &Facts<'_>, container: &Container) -> Subject {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use evenkeel_core::database::fingerprint::{additive, compare};
-use evenkeel_core::database::{Fingerprint, SchemaWord, classify};
-use evenkeel_core::name::{ContainerId, RolloutId, ServiceName};
+use evenkeel_core::database::{Backup, Fingerprint, SchemaWord, classify};
+use evenkeel_core::name::{ContainerId, RolloutId, SchemaRevision, ServiceName};
 use evenkeel_core::plan::{DatabaseFacts, HalfDone, Hints, Observed, revisions};
 use evenkeel_core::release::{Outputs, Release};
 use evenkeel_core::status::Reason;
@@ -49,7 +49,7 @@ pub(in crate::rollout) async fn facts(
         facts.half_done = half_done(context, rollout, &seen, &now)?;
         facts.fingerprint = now.digest();
     }
-    facts.fenced_backup = hints.was_fenced && fact_of::<String>(context, rollout, fact::BACKUP)?.is_some();
+    facts.fenced_backup = if hints.was_fenced { backup_revisions(context, rollout)? } else { None };
     facts.server_major = u32::try_from(seen.server_version / 10_000).ok();
     facts.current = Some(seen.current.revisions);
     Ok(Some(facts))
@@ -65,6 +65,17 @@ fn fact_of<T: serde::de::DeserializeOwned>(
     Ok(value.and_then(|value| serde_json::from_value(value).ok()))
 }
 
+/// What the backup of a rollout holds.
+fn backup_revisions(
+    context: &Context,
+    rollout: Option<RolloutId>,
+) -> Result<Option<BTreeSet<SchemaRevision>>, Failure> {
+    let Some(id) = fact_of::<String>(context, rollout, fact::BACKUP)? else { return Ok(None) };
+    let record = context.ledger.backups(&context.app)?.into_iter().find(|backup| backup.id == id);
+    let backup = record.and_then(|record| serde_json::from_value::<Backup>(record.json).ok());
+    Ok(backup.map(|backup| backup.revisions))
+}
+
 /// A migration that reached its end before the process could note it is noted now, also where its rollout is over by now. One
 /// that another task is making at this moment is left to that one.
 fn believe(context: &Context, asking: Option<RolloutId>, seen: &Observation) -> Result<(), Failure> {
@@ -72,6 +83,9 @@ fn believe(context: &Context, asking: Option<RolloutId>, seen: &Observation) -> 
         return Ok(());
     };
     let Ok(begun) = serde_json::from_value::<Begun>(begun) else { return Ok(()) };
+    // A backup that was put back since took the whole move back.
+    let restored = fact_of::<Begun>(context, Some(rollout), fact::RESTORING)?;
+    let begun = restored.filter(|_| !begun.puts_back).unwrap_or(begun);
     let open = context.ledger.open_rollout(&context.app)?.map(|open| open.id);
     if open == Some(rollout) && asking != Some(rollout) {
         return Ok(());

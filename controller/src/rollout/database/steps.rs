@@ -274,22 +274,57 @@ impl Run<'_> {
         Ok(ledger.record_applied(&self.context.app, &applied, &seen.system_identifier)?)
     }
 
-    pub(in crate::rollout) async fn restore(&self) -> Result<Option<String>, Failure> {
+    /// Puts the backup back that was taken behind this rollout's fence.
+    pub(in crate::rollout) async fn restore(
+        &self,
+        to: &BTreeSet<SchemaRevision>,
+    ) -> Result<Option<String>, Failure> {
         let Some(id) = self.fact::<String>(fact::BACKUP)? else {
             return Err(Failure::release(Reason::RevertFailed, "the rollout has no backup to restore"));
         };
         let (target, _helper) = self.context.equipped(self.target, self.database().await?).await?;
         self.locked(&target).await?;
+        let taken_back = self.taken_back()?;
+        if let Some(move_back) = &taken_back {
+            self.set_fact(fact::RESTORING, move_back)?;
+        }
         let (engine, databases) = (self.context.engine.as_ref(), self.context.databases.as_ref());
         let (store, tag) = (self.context.store(), self.id.to_string());
         let restored = databases.restore(engine, &store, &target, &id, &tag).await?;
         let seen = databases.observe(&target).await?;
-        self.context.ledger.set_schema(
-            &self.context.app,
-            &seen.current.revisions,
-            &seen.system_identifier,
-        )?;
+        if seen.current.revisions != *to {
+            let (is, wanted) = (revisions(&seen.current.revisions), revisions(to));
+            return Err(Failure::release(
+                Reason::RevertFailed,
+                format!("backup {id} was put back, and the schema is at {is} and not at {wanted}"),
+            ));
+        }
+        match &taken_back {
+            Some(Begun { with, from, .. }) => self.migrated(Direction::Down, with, from, &seen)?,
+            None => {
+                let ledger = &self.context.ledger;
+                ledger.set_schema(&self.context.app, &seen.current.revisions, &seen.system_identifier)?;
+            }
+        }
         Ok(Some(format!("backup {id} is in place; what was there is kept as database {}", restored.kept_as)))
+    }
+
+    /// The move that a backup takes back: this rollout's own, where evenkeel had brought the schema to where that began.
+    fn taken_back(&self) -> Result<Option<Begun>, Failure> {
+        if let Some(before) = self.fact(fact::RESTORING)? {
+            return Ok(Some(before));
+        }
+        let applied = self.context.ledger.applied(&self.context.app)?;
+        let [.., before, last] = applied.as_slice() else { return Ok(None) };
+        let is_own = last.rollout == self.id && last.direction == Direction::Up && before.to == last.from;
+        Ok(is_own.then(|| Begun {
+            direction: Direction::Down,
+            with: last.release.clone(),
+            from: last.to.clone(),
+            to: last.from.clone(),
+            failed: false,
+            puts_back: true,
+        }))
     }
 
     pub(in crate::rollout) async fn drop_invalid_indexes(

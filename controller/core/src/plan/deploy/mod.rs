@@ -47,6 +47,9 @@ pub(super) fn deploy(facts: &Facts<'_>, works: &[Work<'_>], schema: &SchemaMove)
     plan.repair(matches!(schema, SchemaMove::Up { .. }) || strategy(schema) == Strategy::Fenced);
     plan.replace_database(schema);
     plan.move_schema(schema);
+    if is_half_way(facts, schema) {
+        return plan.finish(Stage::Prepare, schema);
+    }
     plan.prove_candidates();
     plan.restart_others();
     plan.take_over();
@@ -58,13 +61,18 @@ pub(super) fn deploy(facts: &Facts<'_>, works: &[Work<'_>], schema: &SchemaMove)
     plan.watch();
     plan.retire();
     plan.remove_orphans();
-    Plan {
-        stage: Stage::Deploy,
-        strategy: strategy(schema),
-        steps: with_hooks(facts, plan.steps),
-        gaps: plan.gaps,
-        notes: plan.notes,
-    }
+    plan.finish(Stage::Deploy, schema)
+}
+
+/// Whether a mended schema has further to go: the failed migration began above the release that is gone back to.
+fn is_half_way(facts: &Facts<'_>, schema: &SchemaMove) -> bool {
+    let ends = match schema {
+        SchemaMove::Restore { to } => Some(to),
+        SchemaMove::Sweep { .. } => facts.database.and_then(|database| database.current.as_ref()),
+        _ => None,
+    };
+    let wanted = facts.outputs.scripts.as_ref().map(|scripts| &scripts.heads);
+    ends.is_some() && ends != wanted
 }
 
 fn strategy(schema: &SchemaMove) -> Strategy {
@@ -96,6 +104,11 @@ struct Deployment<'a, 'f> {
 }
 
 impl<'a, 'f> Deployment<'a, 'f> {
+    fn finish(self, stage: Stage, schema: &SchemaMove) -> Plan {
+        let steps = with_hooks(self.facts, self.steps);
+        Plan { stage, strategy: strategy(schema), steps, gaps: self.gaps, notes: self.notes }
+    }
+
     fn push(&mut self, effect: Effect, why: impl Into<String>) {
         self.steps.push(Step { effect, why: why.into() });
     }

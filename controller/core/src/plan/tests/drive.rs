@@ -9,9 +9,10 @@ use crate::plan::{
 use crate::release::Release;
 
 /// How a drive ended.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[expect(dead_code, reason = "shown when a test fails")]
 pub(super) enum End {
+    #[default]
     Finished,
     Stopped,
     Failed(String),
@@ -41,10 +42,17 @@ pub(super) fn back(release: &Release, rollout: i64) -> Drive<'_> {
 }
 
 /// What was done, a line a step; and how it ended.
+#[derive(Default)]
 pub(super) struct Log {
     pub(super) lines: Vec<String>,
     pub(super) end: End,
     pub(super) steps: usize,
+    /// The step begun last.
+    reached: Option<Effect>,
+}
+
+fn goes_down(effect: &Effect) -> bool {
+    matches!(effect, Effect::Migrate { direction: Direction::Down, .. })
 }
 
 impl Drive<'_> {
@@ -65,7 +73,7 @@ impl Drive<'_> {
     }
 
     pub(super) fn run(&self, world: &mut World) -> Log {
-        let mut log = Log { lines: Vec::new(), end: End::Finished, steps: 0 };
+        let mut log = Log::default();
         log.end = self.advance(world, &mut log).unwrap_or_else(|end| end);
         log
     }
@@ -98,7 +106,8 @@ impl Drive<'_> {
             log.lines.push(head(&plan));
             match self.carry_out(world, &plan, log) {
                 Ok(()) if plan.stage == Stage::Deploy => return Ok(End::Finished),
-                Err(End::Failed(_)) if self.older_code_on_newer_schema(world, &plan) => {
+                Err(End::Failed(_)) if self.cannot_go_down(&plan, log) => world.notes.stays_up = true,
+                Err(End::Failed(_)) if self.older_code_on_newer_schema(world, &plan, log) => {
                     world.notes.force_fenced = true
                 }
                 Ok(()) => {}
@@ -119,6 +128,7 @@ impl Drive<'_> {
                 return Err(End::Stopped);
             }
             log.lines.push(line(step));
+            log.reached = Some(step.effect.clone());
             log.steps += 1;
             if (self.fails)(&step.effect) {
                 return Err(End::Failed(line(step)));
@@ -150,9 +160,16 @@ impl Drive<'_> {
         assert_eq!(writer, None, "runs while the schema moves behind a fence\n{}", log.lines.join("\n"));
     }
 
-    fn older_code_on_newer_schema(&self, world: &World, plan: &Plan) -> bool {
-        let down = |step: &Step| matches!(step.effect, Effect::Migrate { direction: Direction::Down, .. });
-        plan.steps.iter().any(down)
+    fn cannot_go_down(&self, plan: &Plan, log: &Log) -> bool {
+        plan.strategy == Strategy::Online && self.reverting && log.reached.as_ref().is_some_and(goes_down)
+    }
+
+    fn older_code_on_newer_schema(&self, world: &World, plan: &Plan, log: &Log) -> bool {
+        let is_proof = |effect: &Effect| {
+            matches!(effect, Effect::Start { .. } | Effect::PostStart { .. } | Effect::Prove { .. })
+        };
+        plan.steps.iter().any(|step| goes_down(&step.effect))
+            && log.reached.as_ref().is_some_and(is_proof)
             && plan.strategy == Strategy::Online
             && !world.notes.force_fenced
             && (self.reverting || !world.notes.taken_over)
@@ -167,10 +184,13 @@ impl Drive<'_> {
 
     /// The way back of a first release.
     pub(super) fn undo(&self, world: &mut World) -> Log {
-        let mut log = Log { lines: Vec::new(), end: End::Finished, steps: 0 };
+        let mut log = Log::default();
         let seen = world.look(self.release, true);
         let before = world.notes.before.clone().unwrap_or_default();
-        let plan = undo(&seen.facts(self.release, self.id()), &before);
+        let plan = match undo(&seen.facts(self.release, self.id()), &before) {
+            Ok(plan) => plan,
+            Err(blocked) => return Log { end: End::Blocked(blocked), ..log },
+        };
         let undone = self.carry_out(world, &plan, &mut log);
         if undone.is_ok() {
             let database = self.release.database_service();

@@ -17,5 +17,6 @@ mod replicas;
 mod scale;
 mod stories;
 mod tags;
+mod way_back;
 mod ways_down;
 mod world;

@@ -16,16 +16,16 @@ use crate::release::Release;
 /// A manifest that names nothing but the Compose file.
 const PLAIN: &str = "\n  compose: {files: [compose.yaml]}\n";
 
-fn code(scripts: &'static str, additive: bool, exact: bool) -> Code {
+pub(in crate::plan::tests) fn code(scripts: &'static str, additive: bool, exact: bool) -> Code {
     Code { scripts, additive, exact, ..Code::default() }
 }
 
 /// Every container name holds an id: what the steps say is the same on every run.
-pub(super) fn told(lines: &[String]) -> String {
+pub(in crate::plan::tests) fn told(lines: &[String]) -> String {
     lines.join("\n")
 }
 
-fn first(spec: &str, compose: &str, has: Code) -> (World, Release, String) {
+pub(in crate::plan::tests) fn first(spec: &str, compose: &str, has: Code) -> (World, Release, String) {
     let mut world = World::default();
     let release = release(spec, compose, "code-1");
     world.knows(&release, has);

@@ -49,6 +49,7 @@ impl World {
         let hints = Hints {
             reverting,
             force_fenced: self.notes.force_fenced,
+            stays_up: self.notes.stays_up,
             taken_over: self.notes.taken_over,
             was_fenced: self.notes.fenced,
             applied: self.books.applied.clone().into_iter().collect(),
@@ -111,7 +112,7 @@ impl World {
             server_major: self.server_major,
             fingerprint: self.fingerprint(),
             half_done: self.half_done.clone(),
-            fenced_backup: hints.was_fenced && self.notes.backup.is_some(),
+            fenced_backup: self.notes.backup.clone().filter(|_| hints.was_fenced),
             ..DatabaseFacts::default()
         })
     }

@@ -1,0 +1,184 @@
+//! The way back of a schema where the plain one is closed: half done, begun elsewhere, or with nobody to go back to.
+
+use super::drive::{End, back, deploy, forward, nothing_to_do};
+use super::releases::{SPEC_DB, STACK, release};
+use super::stories::{code, first, told};
+use super::world::{Books, Code, Notes, World};
+use crate::plan::{Effect, HalfDone};
+use crate::release::Release;
+
+/// What a migration that stopped half way left.
+fn wreck(additive: bool, index: Option<&str>) -> HalfDone {
+    HalfDone {
+        differences: Vec::new(),
+        invalid_indexes: index.map(str::to_owned).into_iter().collect(),
+        additive,
+    }
+}
+
+/// A is live; B moved the schema and served when something newer came. The world, A, and C, which fails.
+fn overtaken(c: Code) -> (World, Release, Release) {
+    let (mut world, a, _) = first(SPEC_DB, STACK, code("a", true, true));
+    let b = release(SPEC_DB, STACK, "code-2");
+    world.knows(&b, code("a b", true, true));
+    world.notes = Notes::default();
+    let there = forward(&b, 2).failing(|effect| matches!(effect, Effect::Bake { .. })).run(&mut world);
+    assert!(matches!(there.end, End::Failed(_)), "{}", there.lines.join("\n"));
+    let next = release(SPEC_DB, STACK, "code-3");
+    world.knows(&next, c);
+    world.notes = Notes::default();
+    (world, a, next)
+}
+
+/// The backup of the release that failed is of where its migration began, and that is not where the older code had the schema.
+#[test]
+fn a_backup_goes_back_to_where_it_was_made_and_the_way_goes_on_from_there() {
+    let (mut world, a, c) = overtaken(Code { broken: true, ..code("a b c", false, false) });
+    let there = forward(&c, 3).run(&mut world);
+    assert!(matches!(there.end, End::Failed(_)), "{}", there.lines.join("\n"));
+    let log = back(&a, 3).run(&mut world);
+    assert!(matches!(log.end, End::Finished), "{:?}\n{}", log.end, log.lines.join("\n"));
+    insta::assert_snapshot!(schema_lines(&log.lines), @"
+    prepare:
+      restore at b — the migration failed halfway, and nobody wrote since the backup
+    deploy, online:
+      start shop-api-1-000000000002-old — it is stopped (exit code 0)
+      start shop-worker-1-000000000003-old — it is stopped (exit code 0)
+      backup at b — behind the newer code's stop: all that it wrote is in it
+      migrate b → a — the older code serves; the newer image is the only one that has the script
+    ");
+    assert_eq!(world.schema, super::releases::scripts("a").heads);
+    nothing_to_do(&mut world, &a);
+}
+
+/// The same where the migration stopped half way, so that the revision says nothing of it.
+#[test]
+fn a_wreck_above_the_older_code_is_mended_before_the_schema_goes_down() {
+    let (mut world, a, c) = overtaken(code("a b c", false, true));
+    let fails = |effect: &Effect| matches!(effect, Effect::Migrate { .. });
+    forward(&c, 3).failing(fails).run(&mut world);
+    world.half_done = Some(wreck(false, None));
+    let log = back(&a, 3).run(&mut world);
+    assert!(matches!(log.end, End::Finished), "{:?}\n{}", log.end, log.lines.join("\n"));
+    insta::assert_snapshot!(schema_lines(&log.lines), @"
+    prepare:
+      restore at b — the migration failed halfway, and nobody wrote since the backup
+    deploy, online:
+      start shop-api-1-000000000002-old — it is stopped (exit code 0)
+      start shop-worker-1-000000000003-old — it is stopped (exit code 0)
+      backup at b — behind the newer code's stop: all that it wrote is in it
+      migrate b → a — the older code serves; the newer image is the only one that has the script
+    ");
+    nothing_to_do(&mut world, &a);
+}
+
+/// Left-overs that only add are swept first, and then the schema goes down.
+#[test]
+fn additions_above_the_older_code_are_swept_before_the_schema_goes_down() {
+    let (mut world, a, c) = overtaken(code("a b c", true, true));
+    let fails = |effect: &Effect| matches!(effect, Effect::Migrate { .. });
+    forward(&c, 3).failing(fails).run(&mut world);
+    world.half_done = Some(wreck(true, Some("notes_index")));
+    let log = back(&a, 3).run(&mut world);
+    assert!(matches!(log.end, End::Finished), "{:?}\n{}", log.end, log.lines.join("\n"));
+    insta::assert_snapshot!(schema_lines(&log.lines), @"
+    prepare:
+      drop-invalid-indexes notes_index — the failed migration left them invalid
+    deploy, online:
+      start shop-api-1-r3-back — in private: no user reaches it there
+      start shop-api-1-r3-back-stand-in — in private
+      start shop-worker-1 — it takes its place
+      backup at b — behind the newer code's stop: all that it wrote is in it
+      migrate b → a — the older code serves; the newer image is the only one that has the script
+    ");
+    nothing_to_do(&mut world, &a);
+}
+
+/// The older code serves by then, and has shown that it runs on the additions.
+#[test]
+fn a_downgrade_that_fails_behind_the_older_code_leaves_it_serving() {
+    let (mut world, a, _) = first(SPEC_DB, STACK, code("a", true, true));
+    let b = release(SPEC_DB, STACK, "code-2");
+    world.knows(&b, code("a b", true, true));
+    world.notes = Notes::default();
+    forward(&b, 2).failing(|effect| matches!(effect, Effect::Bake { .. })).run(&mut world);
+    let log = back(&a, 2).failing(|effect| matches!(effect, Effect::Migrate { .. })).run(&mut world);
+    assert!(matches!(log.end, End::Finished), "{:?}\n{}", log.end, log.lines.join("\n"));
+    let fences = log.lines.iter().filter(|line| line.contains("fence"));
+    assert_eq!(fences.collect::<Vec<_>>(), Vec::<&String>::new());
+    assert_eq!(world.schema, super::releases::scripts("a b").heads);
+}
+
+/// A stack that somebody else made, and its first release, which fails.
+fn adopted(next: Code) -> (World, Release) {
+    let (mut world, ..) = first(SPEC_DB, STACK, code("a", true, true));
+    for container in &mut world.observed.containers {
+        container.labels.retain(|name, _| !name.starts_with("evenkeel."));
+    }
+    world.books = Books::default();
+    world.notes = Notes::default();
+    let release = release(SPEC_DB, STACK, "code-2");
+    world.knows(&release, next);
+    (world, release)
+}
+
+#[test]
+fn a_first_release_that_changed_the_schema_is_undone_with_its_backup() {
+    let (mut world, next) = adopted(Code { broken: true, ..code("a b", false, false) });
+    let there = forward(&next, 2).run(&mut world);
+    assert!(matches!(there.end, End::Failed(_)), "{}", there.lines.join("\n"));
+    let log = forward(&next, 2).undo(&mut world);
+    insta::assert_snapshot!(told(&log.lines), @"
+    set-restart shop-api-1-r2 — it must not come back by itself
+    stop shop-api-1-r2 — its release failed
+    restore at a — the release that changed the schema failed, and nobody wrote since
+    remove shop-api-1-r2 — its release failed
+    set-restart shop-api-1 — as it was before
+    start shop-api-1 — as it was before
+    set-restart shop-worker-1 — as it was before
+    start shop-worker-1 — as it was before
+    ");
+    assert_eq!(world.schema, super::releases::scripts("a").heads);
+}
+
+#[test]
+fn a_first_release_whose_migration_stopped_half_way_is_undone_with_its_backup() {
+    let (mut world, next) = adopted(code("a b", false, true));
+    let fails = |effect: &Effect| matches!(effect, Effect::Migrate { .. });
+    forward(&next, 2).failing(fails).run(&mut world);
+    world.half_done = Some(wreck(false, None));
+    let log = forward(&next, 2).undo(&mut world);
+    insta::assert_snapshot!(schema_lines(&log.lines), @"
+    restore at a — the release that changed the schema failed, and nobody wrote since
+    start shop-api-1 — as it was before
+    start shop-worker-1 — as it was before
+    ");
+}
+
+/// Users have written to the new code: neither the backup nor the older code is right, so what serves stays.
+#[test]
+fn what_stood_before_is_not_started_on_a_schema_that_is_not_its_own() {
+    let (mut world, next) = adopted(code("a b", false, false));
+    forward(&next, 2).failing(|effect| matches!(effect, Effect::Bake { .. })).run(&mut world);
+    let containers = world.observed.containers.clone();
+    let log = forward(&next, 2).undo(&mut world);
+    let End::Blocked(blocked) = &log.end else { panic!("{:?}\n{}", log.end, log.lines.join("\n")) };
+    assert_eq!(blocked.reason, crate::status::Reason::RevertFailed);
+    assert_eq!(world.observed.containers, containers);
+}
+
+/// What is done to the schema, in which plan.
+fn schema_lines(lines: &[String]) -> String {
+    let words = ["prepare", "deploy", "restore", "migrate", "drop", "backup", "start"];
+    let is_told = |line: &&String| words.iter().any(|word| line.trim_start().starts_with(word));
+    lines.iter().filter(is_told).cloned().collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_release_after_all_that_finds_nothing_in_its_way() {
+    let (mut world, next) = adopted(Code { broken: true, ..code("a b", false, false) });
+    forward(&next, 2).run(&mut world);
+    forward(&next, 2).undo(&mut world);
+    world.knows(&next, code("a b", false, true));
+    deploy(&mut world, &next, 3);
+}
