@@ -115,6 +115,10 @@ impl Work {
             }
             Self::Down(count) => {
                 let keep = database.applied.len().saturating_sub(*count);
+                let stays = database.applied[keep..].iter().find(|script| script.stays_on_rows);
+                if let Some(script) = stays.filter(|_| !database.rows.is_empty()) {
+                    return Err(format!("migration {} failed", script.revision));
+                }
                 for script in database.applied.split_off(keep) {
                     if script.inexact {
                         database.left.insert(format!("{}_left", script.revision));

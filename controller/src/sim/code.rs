@@ -55,6 +55,8 @@ pub(super) struct Script {
     pub(super) fails: bool,
     /// It fails where there are rows, so in no rehearsal; it leaves nothing.
     pub(super) fails_on_rows: bool,
+    /// Its downgrade fails where there are rows, so in no rehearsal; it leaves everything.
+    pub(super) stays_on_rows: bool,
     /// It fails where there are rows, and leaves an invalid index.
     pub(super) half: bool,
 }
@@ -133,6 +135,7 @@ impl Script {
             inexact: has("inexact"),
             fails: has("fails"),
             fails_on_rows: has("fails-on-rows"),
+            stays_on_rows: has("stays-on-rows"),
             half: has("half"),
         }
     }

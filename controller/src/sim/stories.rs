@@ -402,6 +402,16 @@ fn failures() -> Vec<Story> {
         )
         .adopts()
         .fails_anew(),
+        story(
+            "adoption with a migration that only a backup takes back, and code that fails its probe",
+            &[FIRST],
+            "script a\nscript b breaking inexact\nfault probe\n",
+        )
+        .adopts()
+        .fails_anew(),
+        story("adoption with a migration that stops half way", &[FIRST], "script a\nscript b breaking half\n")
+            .adopts()
+            .fails_anew(),
         story("build fails", &[FIRST], "script a\nfault build\n").fails(),
         story("rehearsal fails", &[FIRST], "script a\nscript b fails\n").fails(),
         story("migration fails on rows", &[FIRST], "script a\nscript b fails-on-rows\n").fails(),
@@ -423,6 +433,12 @@ fn failures() -> Vec<Story> {
             "code fails its probe on a migration that only a backup takes back",
             &[FIRST],
             "script a\nscript b breaking inexact\nfault probe\n",
+        )
+        .fails(),
+        story(
+            "code fails its bake on an additive migration that cannot be taken back",
+            &[FIRST],
+            "script a\nscript b stays-on-rows\nfault late\n",
         )
         .fails(),
         story("code fails its smoke check", &[FIRST], "script a\nfault smoke\n").fails(),

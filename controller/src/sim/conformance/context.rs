@@ -43,6 +43,9 @@ pub(super) fn write(path: &Path, code: &str) {
     tar.finish().unwrap();
 }
 
+/// Fails where there are rows.
+const NONE_WITH_ROWS: &str = "SELECT 1 / (1 - LEAST(count(*), 1)) FROM public.entries";
+
 /// A migration's script, as the tool has it. One that is barred waits, with its locks held, until somebody removes the bar.
 fn migration(script: &Script, before: Option<&str>, waits: bool) -> String {
     let name = &script.revision;
@@ -65,7 +68,11 @@ fn migration(script: &Script, before: Option<&str>, waits: bool) -> String {
         None => "DROP TABLE public.entries".to_owned(),
         Some(_) => format!("ALTER TABLE public.entries DROP COLUMN {name}"),
     };
-    let _ = writeln!(text, "\ndef downgrade():\n    op.execute(\"{down}\")");
+    let _ = writeln!(text, "\ndef downgrade():");
+    if script.stays_on_rows {
+        let _ = writeln!(text, "    op.execute(\"{NONE_WITH_ROWS}\")");
+    }
+    let _ = writeln!(text, "    op.execute(\"{down}\")");
     if script.inexact {
         let _ = writeln!(text, "    op.execute(\"ALTER TABLE public.entries ADD COLUMN {name}_left text\")");
     }
@@ -79,7 +86,7 @@ fn up(script: &Script, first: bool, waits: bool) -> Vec<String> {
         statements.push("SELECT 1 / 0".to_owned());
     }
     if script.fails_on_rows {
-        statements.push("SELECT 1 / (1 - LEAST(count(*), 1)) FROM public.entries".to_owned());
+        statements.push(NONE_WITH_ROWS.to_owned());
     }
     match (first, script.breaking) {
         _ if script.half => {}

@@ -180,6 +180,7 @@ async fn a_killed_client_that_is_waited_for(bench: &Bench) {
 
 const HALF: &str = "script a\nscript b half\n";
 const ROWS: &str = "script a\nscript b fails-on-rows\n";
+const STAYS: &str = "script a\nscript b stays-on-rows\n";
 
 async fn one_that_fails_half_way(bench: &Bench) {
     bench.network("home", true).await;
@@ -196,6 +197,10 @@ async fn one_that_fails_half_way(bench: &Bench) {
     let indexes: Vec<String> = left.invalid_indexes().into_iter().collect();
     bench.tell("drop what is invalid", &bench.databases.drop_indexes(&target, &indexes).await);
     bench.tell("drop it again", &bench.databases.drop_indexes(&target, &indexes).await);
+    migrate(bench, "tool", STAYS, &["upgrade", "b"]).await;
+    let b = stands(bench, &target, &a).await;
+    migrate(bench, "tool", STAYS, &["downgrade", "a"]).await;
+    stands(bench, &target, &b).await;
     stands(bench, &target, &a).await;
     let tables = left.objects().keys().filter(|key| key.kind == Kind::Table).count();
     bench.note(format!("{tables} table"));
