@@ -12,6 +12,7 @@ use evenkeel_core::spec::{Making, Pool, answers, serving_endpoints};
 use evenkeel_core::status::{Phase, Reason};
 
 use super::Failure;
+use super::database::redacted;
 use super::failure::verification;
 use super::run::{Run, fact};
 use crate::engine::{EngineError, NetworkSpec, VolumeSpec};
@@ -307,7 +308,8 @@ impl Run<'_> {
         let network = backstage(&self.target.project.name);
         let reach = self.reach(&network);
         let phase = if self.reverting() { Phase::Reverting } else { Phase::Proving };
-        let said = |line: &str| self.context.say(phase, line);
+        // A healthcheck and a probed address print what they like.
+        let said = |line: &str| self.context.say(phase, redacted(self.target, line));
         let rollout = &self.target.manifest.spec.rollout;
         let cancel = self.cancel_unless_users_wait();
         prove(&reach, &proofs, rollout, &cancel, &said)
@@ -353,7 +355,8 @@ impl Run<'_> {
             min_healthy: Duration::ZERO,
             ..self.target.manifest.spec.rollout.clone()
         };
-        prove(&reach, &proofs, &rollout, &self.parked, &|_| {}).await.map_err(|error| error.to_string())
+        let proven = prove(&reach, &proofs, &rollout, &self.parked, &|_| {}).await;
+        proven.map_err(|error| redacted(self.target, &error.to_string()))
     }
 
     /// From here on it serves. A network that it is on without its names is left and joined again.
