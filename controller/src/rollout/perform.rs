@@ -1,7 +1,6 @@
 //! Performs one effect.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use evenkeel_core::compose::RestartPolicy;
 use evenkeel_core::container::{ContainerSpec, Endpoint, label};
@@ -322,41 +321,13 @@ impl Run<'_> {
         Reach { engine: self.context.engine.as_ref(), wire: self.context.wire.as_ref(), network }
     }
 
-    fn proof(&self, service: &ServiceName, container: &Container) -> ProofSubject {
+    pub(super) fn proof(&self, service: &ServiceName, container: &Container) -> ProofSubject {
         ProofSubject {
             id: container.id.to_string(),
             name: container.name.clone(),
             probe: self.target.options(service).probe,
             one_shot: self.target.project.services.get(service).is_some_and(|service| service.one_shot),
         }
-    }
-
-    /// Whether what serves after a revert works.
-    pub(super) async fn previous_works(&self) -> Result<(), String> {
-        let serving = self.context.ledger.serving(&self.context.app).map_err(|error| error.to_string())?;
-        let mut proofs = Vec::new();
-        for (service, id) in &serving {
-            let one_shot = self.target.project.services.get(service).is_none_or(|service| service.one_shot);
-            if one_shot {
-                continue;
-            }
-            let container =
-                self.context.engine.container(id.as_str()).await.map_err(|error| error.to_string())?;
-            let container = container.ok_or_else(|| format!("the container of {service} is gone"))?;
-            let mut proof = self.proof(service, &container);
-            if let Some(probe) = &mut proof.probe {
-                probe.start_timeout = probe.start_timeout.min(Duration::from_secs(15));
-            }
-            proofs.push(proof);
-        }
-        let network = backstage(&self.target.project.name);
-        let reach = self.reach(&network);
-        let rollout = evenkeel_core::manifest::Rollout {
-            min_healthy: Duration::ZERO,
-            ..self.target.manifest.spec.rollout.clone()
-        };
-        let proven = prove(&reach, &proofs, &rollout, &self.parked, &|_| {}).await;
-        proven.map_err(|error| redacted(self.target, &error.to_string()))
     }
 
     /// From here on it serves. A network that it is on without its names is left and joined again.
