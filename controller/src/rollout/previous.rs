@@ -10,7 +10,7 @@ use super::failure::verification;
 use super::run::Run;
 use super::{End, Failure};
 use crate::engine::EngineError;
-use crate::verify::{VerifyError, prove};
+use crate::verify::{VerifyError, from_outside, prove};
 
 /// How long what serves again may take to show that it works.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -24,6 +24,7 @@ impl Run<'_> {
         self.previous_serves().await.map_err(|failure| failure.redacted(self.target))
     }
 
+    /// Its containers, and then the addresses at which it is reached.
     async fn previous_serves(&self) -> Result<(), Failure> {
         let mut proofs = Vec::new();
         for (service, id) in &self.context.ledger.serving(&self.context.app)? {
@@ -46,7 +47,11 @@ impl Run<'_> {
         let spec = &self.target.manifest.spec;
         let rollout = Rollout { min_healthy: Duration::ZERO, ..spec.rollout.clone() };
         let proven = prove(&reach, &proofs, &rollout, &self.parked, &|_| {}).await;
-        proven.map_err(|error| verification(error, Reason::ProbeFailed))
+        proven.map_err(|error| verification(error, Reason::ProbeFailed))?;
+        // A certificate, a name or the uplink: that fails every release alike.
+        let urls = spec.probes.iter().chain(spec.smoke.iter().filter_map(|check| check.url.as_ref()));
+        let answered = from_outside(reach.wire, urls, PATIENCE, &self.parked).await;
+        answered.map_err(|error| verification(error, Reason::ProbeFailed))
     }
 }
 
