@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use evenkeel_core::name::ReleaseDigest;
+use evenkeel_core::plan::{Move, explain};
 use evenkeel_core::release::{ImageSource, Release};
 
 use super::app::Handle;
@@ -20,7 +21,10 @@ pub(super) async fn retain(handle: &Handle, live: &Release) -> Result<(), Failur
     let releases = ledger.releases(&handle.name)?;
     let quarantined: BTreeSet<ReleaseDigest> =
         ledger.quarantined(&handle.name)?.into_iter().map(|entry| entry.release).collect();
-    let stays = |digest: &ReleaseDigest| *digest == live.digest || quarantined.contains(digest);
+    let explain_schema = explain_schema(handle, live)?;
+    let stays = |digest: &ReleaseDigest| {
+        *digest == live.digest || quarantined.contains(digest) || explain_schema.contains(digest)
+    };
     let doomed: Vec<ReleaseDigest> = releases
         .iter()
         .skip(KEEP)
@@ -51,6 +55,20 @@ pub(super) async fn retain(handle: &Handle, live: &Release) -> Result<(), Failur
         ledger.remove_release(&handle.name, &digest)?;
     }
     Ok(())
+}
+
+/// Those without which nobody could tell how the schema came to where it stands, nor take it down again.
+fn explain_schema(handle: &Handle, live: &Release) -> Result<BTreeSet<ReleaseDigest>, Failure> {
+    let ledger = &handle.context.ledger;
+    let Some(schema) = ledger.app(&handle.name)?.schema else { return Ok(BTreeSet::new()) };
+    let scripts = ledger.outputs(&handle.name, &live.digest)?.scripts;
+    let applied = ledger.applied(&handle.name)?;
+    let moves: Vec<Move<'_>> = applied
+        .iter()
+        .map(|it| Move { release: &it.release, direction: it.direction, from: &it.from, to: &it.to })
+        .collect();
+    let heads = scripts.as_ref().map(|scripts| &scripts.heads);
+    Ok(explain(&moves, &schema, heads).into_iter().cloned().collect())
 }
 
 fn built(release: &Release) -> Vec<String> {

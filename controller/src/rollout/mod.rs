@@ -18,6 +18,7 @@ mod outside;
 mod overtaken;
 mod perform;
 mod prepare;
+mod previous;
 mod run;
 mod smoke;
 mod start;

@@ -1,7 +1,6 @@
 //! Performs one effect.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use evenkeel_core::compose::RestartPolicy;
 use evenkeel_core::container::{ContainerSpec, Endpoint, label};
@@ -12,6 +11,7 @@ use evenkeel_core::spec::{Making, Pool, answers, serving_endpoints};
 use evenkeel_core::status::{Phase, Reason};
 
 use super::Failure;
+use super::database::redacted;
 use super::failure::verification;
 use super::run::{Run, fact, newest};
 use crate::engine::{EngineError, NetworkSpec, VolumeSpec};
@@ -317,7 +317,8 @@ impl Run<'_> {
         let network = backstage(&self.target.project.name);
         let reach = self.reach(&network);
         let phase = if self.reverting() { Phase::Reverting } else { Phase::Proving };
-        let said = |line: &str| self.context.say(phase, line);
+        // A healthcheck and a probed address print what they like.
+        let said = |line: &str| self.context.say(phase, redacted(self.target, line));
         let rollout = &self.target.manifest.spec.rollout;
         let cancel = self.cancel_unless_users_wait();
         prove(&reach, &proofs, rollout, &cancel, &said)
@@ -330,40 +331,13 @@ impl Run<'_> {
         Reach { engine: self.context.engine.as_ref(), wire: self.context.wire.as_ref(), network }
     }
 
-    fn proof(&self, service: &ServiceName, container: &Container) -> ProofSubject {
+    pub(super) fn proof(&self, service: &ServiceName, container: &Container) -> ProofSubject {
         ProofSubject {
             id: container.id.to_string(),
             name: container.name.clone(),
             probe: self.target.options(service).probe,
             one_shot: self.target.project.services.get(service).is_some_and(|service| service.one_shot),
         }
-    }
-
-    /// Whether what serves after a revert works.
-    pub(super) async fn previous_works(&self) -> Result<(), String> {
-        let serving = self.context.ledger.serving(&self.context.app).map_err(|error| error.to_string())?;
-        let mut proofs = Vec::new();
-        for (service, id) in &serving {
-            let one_shot = self.target.project.services.get(service).is_none_or(|service| service.one_shot);
-            if one_shot {
-                continue;
-            }
-            let container =
-                self.context.engine.container(id.as_str()).await.map_err(|error| error.to_string())?;
-            let container = container.ok_or_else(|| format!("the container of {service} is gone"))?;
-            let mut proof = self.proof(service, &container);
-            if let Some(probe) = &mut proof.probe {
-                probe.start_timeout = probe.start_timeout.min(Duration::from_secs(15));
-            }
-            proofs.push(proof);
-        }
-        let network = backstage(&self.target.project.name);
-        let reach = self.reach(&network);
-        let rollout = evenkeel_core::manifest::Rollout {
-            min_healthy: Duration::ZERO,
-            ..self.target.manifest.spec.rollout.clone()
-        };
-        prove(&reach, &proofs, &rollout, &self.parked, &|_| {}).await.map_err(|error| error.to_string())
     }
 
     /// From here on it serves. A network that it is on without its names is left and joined again.

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::clear_away::degraded;
 use super::database::{CONNECT_AGAIN, CONNECT_TRIES};
+use super::previous::end_of_the_way_back;
 use super::{Context, Failure, Gathered, leads_back};
 use crate::database::Held;
 use crate::ledger::Ledger;
@@ -437,19 +438,13 @@ async fn start_what_served(order: &Order<'_>) -> Result<(), Failure> {
 
 /// When the previous release fails too, the fault is not the new one's.
 async fn reverted(run: &Run<'_>, order: &Order<'_>, verdict: Verdict, message: String) -> End {
-    let Verdict { reason, at_fault } = verdict;
+    let outages = run.context.engine.outages();
     let works = match &order.previous {
         Some(_) => run.previous_works().await,
         None => Ok(()),
     };
-    match works {
-        Ok(()) => End::Reverted { reason, message, at_fault },
-        Err(why) => End::Reverted {
-            reason,
-            message: format!("{message}\nthe previous release does not work either: {why}"),
-            at_fault: false,
-        },
-    }
+    let works = excused(run.context, outages, works);
+    end_of_the_way_back(verdict.reason, verdict.at_fault, message, works)
 }
 
 impl Run<'_> {

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::VerifyError;
+use super::outside::URL_FAILURES;
 use super::probe::{Reach, probe_once, url_once};
 use super::prove::{limits, tail};
 use crate::engine::EngineError;
@@ -58,7 +59,6 @@ pub(crate) struct Baking<'a> {
 type Logs<'a> = BTreeMap<&'a str, Logged>;
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-const URL_FAILURES: u32 = 3;
 
 /// Watches for the window.
 ///
@@ -233,7 +233,7 @@ fn measures<'a>(baking: &Baking<'a>) -> impl Iterator<Item = Measure<'a>> {
 
 async fn urls(reach: &Reach<'_>, baking: &Baking<'_>, failures: &mut [u32]) -> Result<(), VerifyError> {
     for (probe, failures) in baking.urls.iter().zip(failures) {
-        match url_once(reach, probe).await {
+        match url_once(reach.wire, probe).await {
             Ok(()) => *failures = 0,
             Err(why) => {
                 *failures += 1;

@@ -1,12 +1,14 @@
 //! Whether what runs works: probes, the proof of a candidate, the bake, smoke checks.
 
 mod bake;
+mod outside;
 mod probe;
 mod prove;
 mod smoke;
 mod wire;
 
 pub(crate) use bake::{BakeSubject, Baking, Old, bake};
+pub(crate) use outside::from_outside;
 pub(crate) use probe::{Reach, address};
 pub(crate) use prove::{ProofSubject, prove, tail, words};
 pub(crate) use smoke::smoke;

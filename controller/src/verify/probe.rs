@@ -59,9 +59,9 @@ async fn http_probe_once(
 }
 
 /// Asks a URL once.
-pub(crate) async fn url_once(reach: &Reach<'_>, probe: &UrlProbe) -> Result<(), String> {
+pub(crate) async fn url_once(wire: &dyn Wire, probe: &UrlProbe) -> Result<(), String> {
     let ask = Ask { method: "GET", url: &probe.url, host: None, timeout: probe.timeout };
-    http(reach.wire, ask, &probe.expect).await
+    http(wire, ask, &probe.expect).await
 }
 
 /// One HTTP request, judged.

@@ -33,7 +33,7 @@ pub(crate) async fn smoke(
 
 async fn once(reach: &Reach<'_>, check: &Smoke, container: Option<&Container>) -> Result<(), VerifyError> {
     if let Some(url) = &check.url {
-        return url_once(reach, url).await.map_err(VerifyError::Failed);
+        return url_once(reach.wire, url).await.map_err(VerifyError::Failed);
     }
     let Some(request) = &check.http else { return Ok(()) };
     let address = container.and_then(|container| address(container, reach.network));

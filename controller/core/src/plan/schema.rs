@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::way_down::{WayDown, way_down};
+use super::way_down::{WayDown, is_above_what_is_live, way_down};
 use super::{Blocked, Facts, Strategy, revisions};
 use crate::database::SchemaWord;
 use crate::manifest::{Mode, OnRevert};
@@ -151,10 +151,12 @@ fn mode(facts: &Facts<'_>) -> Mode {
 }
 
 fn down(facts: &Facts<'_>, from: &BTreeSet<SchemaRevision>, to: &BTreeSet<SchemaRevision>) -> SchemaMove {
-    let Some(way) = way_down(facts, from, to) else { return no_way_down(facts, from, to) };
-    if on_revert(facts) == OnRevert::Keep {
+    let way = way_down(facts, from, to);
+    // What stays needs nobody who could take it down.
+    if on_revert(facts) == OnRevert::Keep && (way.is_some() || is_above_what_is_live(facts, from, to)) {
         return SchemaMove::Keep(format!("the schema stays at {}: onRevert is keep", revisions(from)));
     }
+    let Some(way) = way else { return no_way_down(facts, from, to) };
     if way.additive && facts.hints.stays_up {
         return SchemaMove::Keep(format!(
             "the schema stays at {}: its downgrade failed, and its additions disturb nobody",

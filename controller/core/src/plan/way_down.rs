@@ -75,6 +75,18 @@ fn hop<'a>(
     hops.min_by_key(|(worse, ..)| *worse).map(|(_, way, end)| (way, end))
 }
 
+/// Whether the ledger itself has moved the schema to where it stands, by scripts that no release has any more, and what is live runs
+/// on it though its own heads are where the way is to end, or above: then that is below where the schema stands. Of a branch beside it
+/// nothing could be told.
+pub(super) fn is_above_what_is_live(facts: &Facts<'_>, from: &Revisions, to: &Revisions) -> bool {
+    let has = |known: &KnownScripts| from.iter().any(|revision| known.scripts.contains(revision));
+    let live =
+        facts.known_scripts.iter().find(|known| facts.live.is_some_and(|it| it.digest == known.release));
+    facts.hints.applied.contains(from)
+        && !facts.known_scripts.iter().any(has)
+        && live.is_some_and(|live| live.scripts.heads == *to || leads(live, &live.scripts.heads, to))
+}
+
 /// Whether a release has the scripts that lead from the one down to the other.
 fn leads(known: &KnownScripts, from: &Revisions, to: &Revisions) -> bool {
     from.iter().all(|revision| known.scripts.contains(revision))

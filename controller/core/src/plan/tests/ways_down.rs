@@ -8,6 +8,7 @@ use crate::name::RolloutId;
 use crate::plan::way_down::way_down;
 use crate::plan::{Effect, KnownScripts};
 use crate::release::{RehearsedFrom, Release};
+use crate::status::Reason;
 
 fn code(scripts: &'static str, additive: bool, exact: bool) -> Code {
     Code { scripts, additive, exact, ..Code::default() }
@@ -114,6 +115,46 @@ fn a_release_that_found_the_schema_moved_goes_back_by_what_the_one_before_it_reh
     fails(&mut world, &broken, 3);
     assert!(matches!(back(&old, 3).run(&mut world).end, End::Finished));
     nothing_to_do(&mut world, &old);
+}
+
+const SPEC_KEEP: &str = "
+  compose: {files: [compose.yaml]}
+  database: {service: db, migrations: {tool: alembic, service: api, onRevert: keep}}
+  services: {api: {probe: {http: {path: /, port: 8000}}}}
+";
+
+/// Its release was taken back long ago, and nobody has its scripts any more.
+#[test]
+fn a_schema_that_is_kept_needs_nobody_who_could_take_it_down() {
+    let mut world = World::default();
+    let kept = |world: &mut World, number: &str, scripts: &'static str| {
+        let release = release(SPEC_KEEP, STACK, number);
+        world.knows(&release, code(scripts, true, true));
+        release
+    };
+    let old = kept(&mut world, "code-1", "0 a");
+    deploy(&mut world, &old, 1);
+    let taken_back = kept(&mut world, "code-2", "0 a b");
+    deploy(&mut world, &taken_back, 2);
+    deploy(&mut world, &old, 3);
+    assert_eq!(world.schema, revisions("b"));
+    world.releases.retain(|known| known.digest != taken_back.digest);
+    world.books.outputs.remove(&taken_back.digest);
+    nothing_to_do(&mut world, &old);
+    let next = kept(&mut world, "code-3", "0 a");
+    deploy(&mut world, &next, 4);
+    let below = kept(&mut world, "code-4", "0");
+    deploy(&mut world, &below, 5);
+    assert_eq!(world.schema, revisions("b"));
+    // A branch beside it, and one from above: its own migrations have not been made.
+    for (number, scripts) in [("code-5", "0 x"), ("code-6", "0 a x")] {
+        let beside = kept(&mut world, number, scripts);
+        let end = forward(&beside, 6).run(&mut world).end;
+        assert!(
+            matches!(&end, End::Blocked(blocked) if blocked.reason == Reason::DatabaseDiverged),
+            "{scripts}: {end:?}"
+        );
+    }
 }
 
 #[test]
