@@ -409,9 +409,13 @@ fn failures() -> Vec<Story> {
         )
         .adopts()
         .fails_anew(),
-        story("adoption with a migration that stops half way", &[FIRST], "script a\nscript b breaking half\n")
-            .adopts()
-            .fails_anew(),
+        story(
+            "adoption with a migration that stops half way",
+            &[FIRST],
+            "script a\nscript b breaking half\n",
+        )
+        .adopts()
+        .fails_anew(),
         story("build fails", &[FIRST], "script a\nfault build\n").fails(),
         story("rehearsal fails", &[FIRST], "script a\nscript b fails\n").fails(),
         story("migration fails on rows", &[FIRST], "script a\nscript b fails-on-rows\n").fails(),
