@@ -1,6 +1,7 @@
 //! The stories that evenkeel has to live through, against a real engine.
 
 mod adoption;
+mod anonymous;
 mod backups;
 mod bad_input;
 mod broken;
