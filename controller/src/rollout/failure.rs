@@ -72,9 +72,9 @@ impl From<EngineError> for Failure {
             EngineError::Unreachable { .. } | EngineError::Timeout { .. } => {
                 Self::transient(Reason::EngineUnreachable, message)
             }
-            EngineError::NoSpace { .. } | EngineError::NotLetThrough { .. } => {
-                Self::transient(Reason::PreflightFailed, message)
-            }
+            EngineError::NoSpace { .. }
+            | EngineError::NotLetThrough { .. }
+            | EngineError::Hindered { .. } => Self::transient(Reason::PreflightFailed, message),
             EngineError::BuildFailed { tail, .. } => {
                 let tail: Vec<String> = tail.iter().map(|line| format!("  | {line}")).collect();
                 Self::release(Reason::BuildFailed, format!("{message}\nits last lines:\n{}", tail.join("\n")))

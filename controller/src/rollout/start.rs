@@ -67,7 +67,7 @@ impl Run<'_> {
         let engine = &self.context.engine;
         match engine.start(container.id.as_str()).await {
             Err(error)
-                if (error.is_gone() || error.is_conflict())
+                if (error.is_gone() && !error.lacks_network() || error.is_conflict())
                     && container.label(label::SHARES).is_none()
                     && engine.container(container.id.as_str()).await?.is_some_and(|it| !it.given_up()) =>
             {
