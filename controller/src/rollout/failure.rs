@@ -126,6 +126,7 @@ pub(crate) fn verification(error: VerifyError, reason: Reason) -> Failure {
         VerifyError::Failed(message) => Failure::Release { reason, message },
         VerifyError::Cancelled(message) => Failure::Cancelled(message),
         VerifyError::Unreachable(message) => Failure::transient(Reason::EngineUnreachable, message),
+        VerifyError::Hindered(message) => Failure::transient(Reason::PreflightFailed, message),
         VerifyError::Gone(message) => Failure::transient(Reason::Drifted, message),
     }
 }
