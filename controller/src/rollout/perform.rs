@@ -384,7 +384,11 @@ impl Run<'_> {
                 }
                 self.context.engine.disconnect(container.id.as_str(), &endpoint.network).await?;
             }
-            self.context.engine.connect(container.id.as_str(), &endpoint).await?;
+            let joined = self.context.engine.connect(container.id.as_str(), &endpoint).await;
+            if role == Role::Successor && matches!(joined, Err(EngineError::Hindered { .. })) {
+                self.begin_anew(&subject.service, &container, &endpoint.network).await;
+            }
+            joined?;
         }
         if role == Role::Successor {
             self.context.ledger.set_serving(&self.context.app, &subject.service, &container.id)?;

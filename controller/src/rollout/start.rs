@@ -1,6 +1,7 @@
 //! Starts containers, stops them, and starts them again.
 
 use evenkeel_core::container::label;
+use evenkeel_core::name::ServiceName;
 use evenkeel_core::observed::{Container, State};
 use evenkeel_core::plan::{Role, Subject};
 use evenkeel_core::status::Reason;
@@ -58,6 +59,24 @@ impl Run<'_> {
         };
         if let Err(failure) = withdrawn.await {
             tracing::warn!(app = %self.context.app, container = container.name, %failure, "it may start yet");
+        }
+    }
+
+    /// A join that its host does not let the engine finish leaves an interface behind, at which every further one fails until the container
+    /// has been stopped, taken off that network, and started. Not what somebody reaches already.
+    pub(super) async fn begin_anew(&self, service: &ServiceName, container: &Container, network: &str) {
+        let (engine, id) = (&self.context.engine, container.id.as_str());
+        let begun = async {
+            if self.reverting() || self.is_serving(service, &container.id)? {
+                return Ok(());
+            }
+            self.begins(container)?;
+            engine.stop(id, None).await?;
+            engine.disconnect(id, network).await?;
+            self.set_running(container).await
+        };
+        if let Err(failure) = begun.await {
+            tracing::warn!(app = %self.context.app, container = container.name, %failure, "it may not be able to join yet");
         }
     }
 
