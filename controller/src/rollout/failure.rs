@@ -130,3 +130,54 @@ pub(crate) fn verification(error: VerifyError, reason: Reason) -> Failure {
         VerifyError::Gone(message) => Failure::transient(Reason::Drifted, message),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(status: u16, reason: &str) -> Failure {
+        EngineError::Refused { action: "start container web".into(), status, reason: reason.into() }.into()
+    }
+
+    #[test]
+    fn what_the_host_is_to_blame_for_is_tried_again() {
+        let action = || "start container web".to_owned();
+        let hindered = EngineError::Hindered { action: action(), reason: "iptables failed".into() };
+        let barred = EngineError::NotLetThrough {
+            endpoint: "tcp://proxy:2375".into(),
+            action: action(),
+            status: 403,
+            advice: "allow it".into(),
+        };
+        for error in [hindered, barred] {
+            let failure = Failure::from(error);
+            assert!(
+                matches!(failure, Failure::Transient { reason: Reason::PreflightFailed, .. }),
+                "{failure:?}"
+            );
+        }
+        let pruned = refused(404, "network shop_default not found");
+        assert!(matches!(pruned, Failure::Transient { reason: Reason::Drifted, .. }), "{pruned:?}");
+        let hindered = verification(VerifyError::Hindered("it is late".into()), Reason::ProbeFailed);
+        assert!(matches!(hindered, Failure::Transient { reason: Reason::PreflightFailed, .. }));
+    }
+
+    #[test]
+    fn what_the_release_asks_for_is_its_own() {
+        for (status, reason, word) in [
+            (
+                400,
+                "OCI runtime create failed: exec: nope: executable file not found in $PATH",
+                Reason::ProbeFailed,
+            ),
+            (400, "invalid mount config for type bind", Reason::ProbeFailed),
+            (500, "Bind for 0.0.0.0:80 failed: port is already allocated", Reason::PreflightFailed),
+        ] {
+            let failure = refused(status, reason);
+            assert!(
+                matches!(&failure, Failure::Release { reason: told, .. } if *told == word),
+                "{failure:?}"
+            );
+        }
+    }
+}

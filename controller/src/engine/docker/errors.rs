@@ -184,7 +184,9 @@ fn innermost(error: &Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::connect;
     use super::*;
+    use crate::engine::Engine as _;
 
     fn said(status_code: u16, message: &str) -> EngineError {
         let address = Address::Tcp("engine:1".into());
@@ -222,6 +224,16 @@ mod tests {
             assert!(error.to_string().contains(&status.to_string()), "{error}");
             assert!(!error.to_string().contains('<'), "{error}");
         }
+    }
+
+    #[test]
+    fn an_engine_behind_a_proxy_that_goes_away_counts_as_an_outage() {
+        let docker = connect(Some("tcp://127.0.0.1:1")).expect("an endpoint");
+        let answered = |status_code| Error::DockerResponseServerError { status_code, message: String::new() };
+        drop(docker.failed("list networks", answered(500)));
+        assert_eq!(docker.outages(), 0);
+        drop(docker.failed("list networks", answered(503)));
+        assert_eq!(docker.outages(), 1);
     }
 
     #[test]
