@@ -51,6 +51,14 @@ pub(crate) enum EngineError {
         /// What to do.
         advice: String,
     },
+    /// Something on its host is in the way, such as a firewall that was reloaded, or its answer cannot be used: never the release's fault.
+    #[error("the Docker Engine could not {action}: {reason}")]
+    Hindered {
+        /// What was asked.
+        action: String,
+        /// What is in the way, and what to do where that is known.
+        reason: String,
+    },
     /// A build failed.
     #[error("building {image} failed: {reason}")]
     BuildFailed {
@@ -105,11 +113,23 @@ impl EngineError {
         matches!(self, Self::Refused { status: 409, .. })
     }
 
-    /// Whether a container or an image is not there any more that was there when it was looked at: somebody has removed it.
+    /// Whether a container, an image or a network is not there any more that was there when it was looked at: somebody has removed it.
     pub(crate) fn is_gone(&self) -> bool {
         let says = |reason: &str| {
             let reason = reason.to_lowercase();
             reason.contains("no such container") || reason.contains("no such image")
+        };
+        matches!(self, Self::Refused { status: 404, reason, .. } if says(reason)) || self.lacks_network()
+    }
+
+    /// Whether it is a network that is not there any more: `docker network prune` takes what nobody has joined yet.
+    pub(crate) fn lacks_network(&self) -> bool {
+        let says = |reason: &str| {
+            let words: Vec<&str> = reason.split_whitespace().collect();
+            words.windows(4).any(|four| {
+                matches!(four, ["network" | "Network", name, "not", found] if found.starts_with("found")
+                    && !["driver", "plugin"].contains(name))
+            })
         };
         matches!(self, Self::Refused { status: 404, reason, .. } if says(reason))
     }

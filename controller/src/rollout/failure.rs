@@ -72,9 +72,9 @@ impl From<EngineError> for Failure {
             EngineError::Unreachable { .. } | EngineError::Timeout { .. } => {
                 Self::transient(Reason::EngineUnreachable, message)
             }
-            EngineError::NoSpace { .. } | EngineError::NotLetThrough { .. } => {
-                Self::transient(Reason::PreflightFailed, message)
-            }
+            EngineError::NoSpace { .. }
+            | EngineError::NotLetThrough { .. }
+            | EngineError::Hindered { .. } => Self::transient(Reason::PreflightFailed, message),
             EngineError::BuildFailed { tail, .. } => {
                 let tail: Vec<String> = tail.iter().map(|line| format!("  | {line}")).collect();
                 Self::release(Reason::BuildFailed, format!("{message}\nits last lines:\n{}", tail.join("\n")))
@@ -126,6 +126,58 @@ pub(crate) fn verification(error: VerifyError, reason: Reason) -> Failure {
         VerifyError::Failed(message) => Failure::Release { reason, message },
         VerifyError::Cancelled(message) => Failure::Cancelled(message),
         VerifyError::Unreachable(message) => Failure::transient(Reason::EngineUnreachable, message),
+        VerifyError::Hindered(message) => Failure::transient(Reason::PreflightFailed, message),
         VerifyError::Gone(message) => Failure::transient(Reason::Drifted, message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(status: u16, reason: &str) -> Failure {
+        EngineError::Refused { action: "start container web".into(), status, reason: reason.into() }.into()
+    }
+
+    #[test]
+    fn what_the_host_is_to_blame_for_is_tried_again() {
+        let action = || "start container web".to_owned();
+        let hindered = EngineError::Hindered { action: action(), reason: "iptables failed".into() };
+        let barred = EngineError::NotLetThrough {
+            endpoint: "tcp://proxy:2375".into(),
+            action: action(),
+            status: 403,
+            advice: "allow it".into(),
+        };
+        for error in [hindered, barred] {
+            let failure = Failure::from(error);
+            assert!(
+                matches!(failure, Failure::Transient { reason: Reason::PreflightFailed, .. }),
+                "{failure:?}"
+            );
+        }
+        let pruned = refused(404, "network shop_default not found");
+        assert!(matches!(pruned, Failure::Transient { reason: Reason::Drifted, .. }), "{pruned:?}");
+        let hindered = verification(VerifyError::Hindered("it is late".into()), Reason::ProbeFailed);
+        assert!(matches!(hindered, Failure::Transient { reason: Reason::PreflightFailed, .. }));
+    }
+
+    #[test]
+    fn what_the_release_asks_for_is_its_own() {
+        for (status, reason, word) in [
+            (
+                400,
+                "OCI runtime create failed: exec: nope: executable file not found in $PATH",
+                Reason::ProbeFailed,
+            ),
+            (400, "invalid mount config for type bind", Reason::ProbeFailed),
+            (500, "Bind for 0.0.0.0:80 failed: port is already allocated", Reason::PreflightFailed),
+        ] {
+            let failure = refused(status, reason);
+            assert!(
+                matches!(&failure, Failure::Release { reason: told, .. } if *told == word),
+                "{failure:?}"
+            );
+        }
     }
 }

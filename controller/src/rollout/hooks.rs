@@ -19,16 +19,21 @@ use super::database::{redacted, redacted_of};
 use super::run::{Run, fact, newest};
 use super::{Context, Failure};
 use crate::engine::{EngineError, Exec};
-use crate::verify::{tail, words};
+use crate::verify::{Within, tail, within, words};
 
-/// How long one `post_start` command may take: nobody else would ever end the wait for it.
-const LONGEST_START: Duration = Duration::from_secs(300);
+/// How long one `post_start` command may take, and one of `rollout.onTakeover`: nobody else would ever end the wait for it.
+pub(super) const LONGEST: Duration = Duration::from_secs(300);
 /// How long all `pre_stop` commands of a container may take together, where its grace time is not longer.
 const LONGEST_STOP: Duration = Duration::from_secs(60);
 
 /// The containers whose `post_start` has not run to its end since they were started.
 pub(super) fn due(context: &Context) -> Result<BTreeSet<ContainerId>, Failure> {
     newest(context, fact::POST_START_DUE)
+}
+
+/// A hook is not waited for any more.
+pub(super) fn going_down() -> Failure {
+    Failure::Cancelled("evenkeel is going down; the hooks run again when it is back".to_owned())
 }
 
 /// The program alone: its arguments may hold secrets.
@@ -70,19 +75,15 @@ impl Run<'_> {
     pub(super) async fn run_post_start(&self, container: &Container) -> Result<(), Failure> {
         let Some(service) = self.made_from(container)? else { return Ok(()) };
         for hook in &service.post_start {
-            let run = tokio::time::timeout(LONGEST_START, self.run_hook(container, hook));
-            let ended = tokio::select! {
-                () = self.parked.cancelled() => {
-                    return Err(Failure::Cancelled("evenkeel is going down; the hooks run again when it is back".to_owned()));
+            match within(Some(LONGEST), &self.parked, self.run_hook(container, hook)).await {
+                Within::Ended(Ok(())) => {}
+                Within::Ended(Err(Ended::Away(error))) => return Err(error.into()),
+                Within::Ended(Err(Ended::Failed(why))) => {
+                    return Err(self.failed(container, hook, &why).await?);
                 }
-                ended = run => ended,
-            };
-            match ended {
-                Ok(Ok(())) => {}
-                Ok(Err(Ended::Away(error))) => return Err(error.into()),
-                Ok(Err(Ended::Failed(why))) => return Err(self.failed(container, hook, &why).await?),
-                Err(_) => {
-                    let why = format!("it took longer than {} s", LONGEST_START.as_secs());
+                Within::Cancelled => return Err(going_down()),
+                Within::Late => {
+                    let why = format!("it took longer than {} s", LONGEST.as_secs());
                     return Err(self.failed(container, hook, &why).await?);
                 }
             }

@@ -10,9 +10,11 @@ use evenkeel_core::name::ServiceName;
 use evenkeel_core::plan::{Effect, hooks, is_last, told};
 use evenkeel_core::status::Reason;
 
+use super::hooks::{LONGEST, going_down};
 use super::run::{Run, fact, newest};
 use super::{Context, Failure};
 use crate::engine::{EngineError, Exec};
+use crate::verify::{Within, within};
 
 /// What a hook asks for takes effect a moment after its command has ended: a proxy that is told to reload still sends requests
 /// where it did before, until its new workers have begun. What it knows may be stopped only then.
@@ -44,6 +46,10 @@ impl Run<'_> {
                 continue;
             }
             if let Err(failure) = self.hook(index, &service, &command).await {
+                // They stay on record, for when it is back.
+                if matches!(failure, Failure::Cancelled(_)) {
+                    return Err(failure);
+                }
                 let failure = failure.redacted(self.target);
                 tracing::warn!(app = %self.context.app, service, %failure, "what stood before serves again, and this was not told");
             }
@@ -61,7 +67,13 @@ impl Run<'_> {
         let serving = self.context.ledger.serving(&self.context.app)?;
         let target = serving.get(service).map_or_else(|| service.to_owned(), ToString::to_string);
         let exec = Exec { command: command.to_vec(), ..Exec::default() };
-        let outcome = self.context.engine.exec(&target, exec).await.map_err(|error| match error {
+        let run = within(Some(LONGEST), &self.parked, self.context.engine.exec(&target, exec));
+        let ended = match run.await {
+            Within::Ended(ended) => ended,
+            Within::Late => return Err(too_long(service, command)),
+            Within::Cancelled => return Err(going_down()),
+        };
+        let outcome = ended.map_err(|error| match error {
             // What the manifest names is no service, and nobody here makes it: it must not wait for that with both sides half way.
             EngineError::Refused { .. } if !self.target.project.services.contains_key(service) => {
                 Failure::release(
@@ -90,5 +102,30 @@ impl Run<'_> {
                 outcome.stderr.trim()
             ),
         ))
+    }
+}
+
+fn too_long(service: &str, command: &[String]) -> Failure {
+    Failure::release(
+        Reason::ProbeFailed,
+        format!(
+            "hook `{}` in {service} took longer than {} s: the command of an `onTakeover` has to end by itself; look in {service} what it \
+             waits for. It may still run there, for the engine has no way to end it",
+            command.join(" "),
+            LONGEST.as_secs()
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hook_that_does_not_end_is_told_with_its_service_and_its_limit() {
+        let failure = too_long("nginx", &["nginx".to_owned(), "-g".to_owned(), "daemon off;".to_owned()]);
+        assert!(matches!(failure, Failure::Release { reason: Reason::ProbeFailed, .. }));
+        let told = failure.to_string();
+        assert!(told.starts_with("hook `nginx -g daemon off;` in nginx took longer than 300 s"), "{told}");
     }
 }

@@ -16,7 +16,10 @@ use super::failure::verification;
 use super::run::{Run, fact, newest};
 use crate::engine::{EngineError, NetworkSpec, VolumeSpec};
 use crate::source::Releases;
-use crate::verify::{ProofSubject, Reach, prove};
+use crate::verify::{OneShot, ProofSubject, Reach, prove};
+
+/// How long what runs to its end may take while users wait for it, unless the manifest says otherwise.
+const LONGEST_ONE_SHOT: Duration = Duration::from_secs(600);
 
 /// Volumes without a name of its own, by service and by their place in its containers.
 type Volumes = BTreeMap<ServiceName, BTreeMap<String, String>>;
@@ -336,8 +339,15 @@ impl Run<'_> {
             id: container.id.to_string(),
             name: container.name.clone(),
             probe: self.target.options(service).probe,
-            one_shot: self.target.project.services.get(service).is_some_and(|service| service.one_shot),
+            one_shot: self.one_shot(service),
         }
+    }
+
+    /// What runs to its end has no limit of its own, but for that users wait for.
+    fn one_shot(&self, service: &ServiceName) -> Option<OneShot> {
+        self.target.project.services.get(service).filter(|service| service.one_shot)?;
+        let own = self.target.options(service).probe.and_then(|probe| probe.own_start_timeout());
+        Some(OneShot { limit: self.users_wait().then(|| own.unwrap_or(LONGEST_ONE_SHOT)) })
     }
 
     /// From here on it serves. A network that it is on without its names is left and joined again.
@@ -358,7 +368,11 @@ impl Run<'_> {
                 }
                 self.context.engine.disconnect(container.id.as_str(), &endpoint.network).await?;
             }
-            self.context.engine.connect(container.id.as_str(), &endpoint).await?;
+            let joined = self.context.engine.connect(container.id.as_str(), &endpoint).await;
+            if role == Role::Successor && matches!(joined, Err(EngineError::Hindered { .. })) {
+                self.begin_anew(&subject.service, &container, &endpoint.network).await;
+            }
+            joined?;
         }
         if role == Role::Successor {
             self.context.ledger.set_serving(&self.context.app, &subject.service, &container.id)?;

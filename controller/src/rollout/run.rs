@@ -201,9 +201,14 @@ impl Run<'_> {
         fence_is_up(&self.context.ledger, self.id).unwrap_or(false)
     }
 
+    /// Whether users may be waiting for what serves again: behind a fence, and on a way back.
+    pub(super) fn users_wait(&self) -> bool {
+        self.reverting() || self.fence_is_up()
+    }
+
     /// What ends a step before its time. Behind a fence users wait: a newer commit has to wait too, or they would wait for its build.
     pub(super) fn cancel_unless_users_wait(&self) -> CancellationToken {
-        if self.reverting() || self.fence_is_up() { self.parked.clone() } else { self.cancel.clone() }
+        if self.users_wait() { self.parked.clone() } else { self.cancel.clone() }
     }
 
     fn is_live(&self) -> bool {

@@ -1,6 +1,7 @@
 //! Starts containers, stops them, and starts them again.
 
 use evenkeel_core::container::label;
+use evenkeel_core::name::ServiceName;
 use evenkeel_core::observed::{Container, State};
 use evenkeel_core::plan::{Role, Subject};
 use evenkeel_core::status::Reason;
@@ -61,13 +62,31 @@ impl Run<'_> {
         }
     }
 
+    /// A join that its host does not let the engine finish leaves an interface behind, at which every further one fails until the container
+    /// has been stopped, taken off that network, and started. Not what somebody reaches already.
+    pub(super) async fn begin_anew(&self, service: &ServiceName, container: &Container, network: &str) {
+        let (engine, id) = (&self.context.engine, container.id.as_str());
+        let begun = async {
+            if self.reverting() || self.is_serving(service, &container.id)? {
+                return Ok(());
+            }
+            self.begins(container)?;
+            engine.stop(id, None).await?;
+            engine.disconnect(id, network).await?;
+            self.set_running(container).await
+        };
+        if let Err(failure) = begun.await {
+            tracing::warn!(app = %self.context.app, container = container.name, %failure, "it may not be able to join yet");
+        }
+    }
+
     /// What is refused because something is gone or in the way may go well the next time; but not where the container itself is there, and
     /// lives in the namespace of one that nobody here makes (`network_mode: container:…`).
     async fn set_running(&self, container: &Container) -> Result<(), Failure> {
         let engine = &self.context.engine;
         match engine.start(container.id.as_str()).await {
             Err(error)
-                if (error.is_gone() || error.is_conflict())
+                if (error.is_gone() && !error.lacks_network() || error.is_conflict())
                     && container.label(label::SHARES).is_none()
                     && engine.container(container.id.as_str()).await?.is_some_and(|it| !it.given_up()) =>
             {

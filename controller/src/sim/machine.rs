@@ -23,7 +23,7 @@ const JUMP: i64 = 3_600;
 /// What goes wrong at one effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mishap {
-    /// It does not reach the world.
+    /// It does not reach the world: the connection is refused, and nobody has said no.
     Refused,
     /// It is done, and the answer is lost.
     LostReply,

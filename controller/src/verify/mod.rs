@@ -6,15 +6,17 @@ mod probe;
 mod prove;
 mod smoke;
 mod wire;
+mod within;
 
 pub(crate) use bake::{BakeSubject, Baking, Old, bake};
 pub(crate) use outside::from_outside;
 pub(crate) use probe::{Reach, address};
-pub(crate) use prove::{ProofSubject, prove, tail, words};
+pub(crate) use prove::{OneShot, ProofSubject, prove, tail, words};
 pub(crate) use smoke::smoke;
 #[cfg(test)]
 pub(crate) use wire::{Answer, Ask};
 pub(crate) use wire::{Sockets, Wire};
+pub(crate) use within::{Within, within};
 
 /// Why something did not pass.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -28,6 +30,9 @@ pub(crate) enum VerifyError {
     /// The engine is away for longer than anybody should wait.
     #[error("{0}")]
     Unreachable(String),
+    /// Something on the host keeps the engine from telling.
+    #[error("{0}")]
+    Hindered(String),
     /// Somebody has removed its container.
     #[error("{0}")]
     Gone(String),

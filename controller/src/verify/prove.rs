@@ -8,8 +8,8 @@ use evenkeel_core::verdict::{Judgement, Limits, Sample, Verdict};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::VerifyError;
 use super::probe::{Reach, probe_once};
+use super::{VerifyError, Within, within};
 use crate::engine::{EngineError, Exec, ExecOutcome};
 
 /// A container to be proven.
@@ -21,7 +21,14 @@ pub(crate) struct ProofSubject {
     /// What shows that it works.
     pub(crate) probe: Option<Probe>,
     /// It runs to its end: exit code 0 proves it.
-    pub(crate) one_shot: bool,
+    pub(crate) one_shot: Option<OneShot>,
+}
+
+/// What runs to its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct OneShot {
+    /// How long it may take where users wait for it; however long it takes where this is `None`.
+    pub(crate) limit: Option<Duration>,
 }
 
 /// How long the engine may be away during a proof.
@@ -63,8 +70,8 @@ async fn prove_one(
     cancel: &CancellationToken,
     said: &(dyn Fn(&str) + Send + Sync),
 ) -> Result<(), VerifyError> {
-    if subject.one_shot {
-        return run_to_end(reach, subject, cancel).await;
+    if let Some(one_shot) = subject.one_shot {
+        return run_to_end(reach, subject, one_shot, cancel).await;
     }
     let mut judgement = Judgement::new(limits(subject.probe.as_ref(), rollout.min_healthy));
     let interval = subject.probe.as_ref().map_or(Duration::from_millis(500), |probe| probe.interval);
@@ -169,18 +176,34 @@ pub(crate) fn words(outcome: &ExecOutcome) -> String {
 async fn run_to_end(
     reach: &Reach<'_>,
     subject: &ProofSubject,
+    one_shot: OneShot,
     cancel: &CancellationToken,
 ) -> Result<(), VerifyError> {
-    let code = tokio::select! {
-        () = cancel.cancelled() => return Err(VerifyError::Cancelled("something newer is wanted".to_owned())),
-        code = reach.engine.wait(&subject.id) => code,
-    };
-    match code {
-        Ok(0) => Ok(()),
-        Ok(code) => Err(failed(reach, subject, &format!("it exited with code {code}")).await),
-        Err(error @ EngineError::Unreachable { .. }) => Err(VerifyError::Unreachable(error.to_string())),
-        Err(error) if error.is_gone() => Err(VerifyError::Gone(format!("{}: {error}", subject.name))),
-        Err(error) => Err(VerifyError::Failed(error.to_string())),
+    match within(one_shot.limit, cancel, reach.engine.wait(&subject.id)).await {
+        Within::Cancelled => Err(VerifyError::Cancelled("something newer is wanted".to_owned())),
+        Within::Late => Err(failed(reach, subject, &too_long(one_shot)).await),
+        Within::Ended(Ok(0)) => Ok(()),
+        Within::Ended(Ok(code)) => Err(failed(reach, subject, &format!("it exited with code {code}")).await),
+        Within::Ended(Err(error)) => Err(unknown(&subject.name, &error)),
+    }
+}
+
+fn too_long(one_shot: OneShot) -> String {
+    format!(
+        "it has not ended within {} s, and users wait for it: look what it waits for, such as a lock; where it needs longer, say so with \
+         a `probe.startTimeout` of the service in the manifest",
+        one_shot.limit.unwrap_or_default().as_secs()
+    )
+}
+
+/// Why it is not known how a container has ended.
+fn unknown(name: &str, error: &EngineError) -> VerifyError {
+    let why = format!("{name}: {error}");
+    match error {
+        gone if gone.is_gone() => VerifyError::Gone(why),
+        EngineError::Unreachable { .. } | EngineError::Timeout { .. } => VerifyError::Unreachable(why),
+        EngineError::Refused { .. } => VerifyError::Failed(why),
+        _ => VerifyError::Hindered(why),
     }
 }
 
@@ -197,4 +220,29 @@ pub(crate) async fn tail(engine: &dyn crate::engine::Engine, id: &str) -> String
     }
     let text: Vec<String> = lines.into_iter().map(|line| format!("  | {}", line.text)).collect();
     format!("\nits last lines:\n{}", text.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_something_ended_is_blamed_on_it_only_where_the_engine_says_no_to_it() {
+        let action = || "wait for container seed".to_owned();
+        let refused =
+            |status, reason: &str| EngineError::Refused { action: action(), status, reason: reason.into() };
+        let is = |error: EngineError| unknown("seed", &error);
+        assert!(matches!(is(refused(404, "No such container: seed")), VerifyError::Gone(_)));
+        assert!(matches!(is(refused(500, "it is broken")), VerifyError::Failed(_)));
+        let after = Duration::from_secs(120);
+        assert!(matches!(is(EngineError::Timeout { action: action(), after }), VerifyError::Unreachable(_)));
+        let deadline = EngineError::Hindered { action: action(), reason: "context deadline exceeded".into() };
+        assert!(matches!(is(deadline), VerifyError::Hindered(_)));
+    }
+
+    #[test]
+    fn what_takes_too_long_is_told_with_its_limit_and_what_to_do() {
+        let told = too_long(OneShot { limit: Some(Duration::from_secs(600)) });
+        assert!(told.contains("within 600 s") && told.contains("`probe.startTimeout`"), "{told}");
+    }
 }

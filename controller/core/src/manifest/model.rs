@@ -323,6 +323,14 @@ pub struct Probe {
     pub start_timeout: Duration,
 }
 
+impl Probe {
+    /// The time to start that somebody has written for this service: another than the default.
+    #[must_use]
+    pub fn own_start_timeout(&self) -> Option<Duration> {
+        Some(self.start_timeout).filter(|it| *it != start_timeout())
+    }
+}
+
 /// An HTTP request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -92,3 +92,14 @@ proptest::proptest! {
         let _ = read("evenkeel.yaml", &lines.join("\n"));
     }
 }
+
+#[test]
+fn a_start_timeout_that_somebody_has_written_is_told_apart() {
+    let own = |more: &str| {
+        let probe: crate::manifest::Probe =
+            serde_json::from_str(&format!(r#"{{"tcp": {{"port": 80}}{more}}}"#)).expect("a probe");
+        probe.own_start_timeout()
+    };
+    assert_eq!(own(""), None);
+    assert_eq!(own(r#", "startTimeout": "20m""#), Some(std::time::Duration::from_secs(1200)));
+}

@@ -57,9 +57,6 @@ enum Builder {
     BuildKit(Option<Session>),
 }
 
-/// With these a proxy of the engine's socket refuses a build that it was not told to let through.
-const BARRED: [u16; 3] = [403, 405, 501];
-
 /// A line of the engine's answer.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -197,14 +194,16 @@ impl Docker {
         // A Dockerfile that cannot be parsed is refused before the first step.
         let mut answer = answer.map_err(|error| match error {
             EngineError::Refused { status: 400, reason, .. } => failed(request, reason, Vec::new()),
-            EngineError::Refused { status, .. } if BARRED.contains(&status) => EngineError::NotLetThrough {
-                endpoint: self.address.to_string(),
-                action: action(request),
-                status,
-                advice: "allow `POST /build` there (`BUILD=1` and `POST=1` for docker-socket-proxy)"
-                    .to_owned(),
-            },
-            other => other,
+            EngineError::Refused { status, .. } if errors::BARRED.contains(&status) => {
+                EngineError::NotLetThrough {
+                    endpoint: self.address.to_string(),
+                    action: action(request),
+                    status,
+                    advice: "allow `POST /build` there (`BUILD=1` and `POST=1` for docker-socket-proxy)"
+                        .to_owned(),
+                }
+            }
+            other => self.noted(errors::understood(&self.address, other)),
         })?;
         let mut told = Told::new(progress, redactor(request));
         let loses = matches!(builder, Builder::Classic) && heredoc::are_lost(self.dialect.settled());

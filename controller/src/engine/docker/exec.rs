@@ -1,5 +1,6 @@
 //! Commands in running containers.
 
+use std::io::ErrorKind;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -43,7 +44,7 @@ impl Docker {
         let options = StartExecOptions { output_capacity: Some(PIECE), ..Default::default() };
         let started = self.ask(&action, client.start_exec(&created.id, Some(options))).await?;
         let StartExecResults::Attached { output, input } = started else {
-            return Err(errors::refused(action, 0, "it detached from the command"));
+            return Err(errors::hindered(action, "it detached from the command"));
         };
         let mut outcome = self.converse(&action, exec, output, input).await?;
         outcome.exit_code = self.exit_code(&client, &action, &created.id).await?;
@@ -110,7 +111,7 @@ impl Docker {
             match (state.running, state.exit_code) {
                 (Some(false) | None, Some(code)) => return Ok(code),
                 (Some(false) | None, None) => {
-                    return Err(errors::refused(action, 0, "it lost the command's exit code"));
+                    return Err(errors::hindered(action, "it lost the command's exit code"));
                 }
                 (Some(true), _) => tokio::time::sleep(pause).await,
             }
@@ -162,7 +163,7 @@ impl Kept {
             return sink.write_all(piece).await;
         }
         if self.stdout.len() + piece.len() > STDOUT {
-            return Err(std::io::Error::other("it is larger than 16 MiB"));
+            return Err(std::io::Error::new(ErrorKind::FileTooLarge, "it is larger than 16 MiB"));
         }
         self.stdout.extend_from_slice(piece);
         Ok(())
@@ -193,9 +194,14 @@ fn keep_end(bytes: &mut Vec<u8>) {
 }
 
 fn broken_source(action: &str, error: &std::io::Error) -> EngineError {
-    errors::refused(action, 0, format!("what it was to read failed half way: {error}"))
+    errors::hindered(action, format!("what it was to read failed half way: {error}"))
 }
 
 fn broken_sink(action: &str, error: &std::io::Error) -> EngineError {
-    errors::refused(action, 0, format!("its output cannot be kept: {error}"))
+    let reason = format!("its output cannot be kept: {error}");
+    match error.kind() {
+        // The command itself is to blame for that.
+        ErrorKind::FileTooLarge => errors::refused(action, 0, reason),
+        _ => errors::hindered(action, reason),
+    }
 }

@@ -103,7 +103,7 @@ impl Docker {
         next: impl Future<Output = Result<T, bollard::errors::Error>> + Send,
     ) -> Result<T, EngineError> {
         let action = format!("pull {reference}");
-        let Ok(answer) = tokio::time::timeout(SILENCE, self.ask(&action, next)).await else {
+        let Ok(answer) = tokio::time::timeout(SILENCE, self.ask_registry(&action, next)).await else {
             return Err(EngineError::Timeout { action, after: SILENCE });
         };
         answer.map_err(|error| match error {
@@ -153,7 +153,7 @@ impl Docker {
         let client = self.client_for(&reference).await?;
         let name = segment(&reference);
         let asked = client.inspect_registry_image(&name, None);
-        let answer = self.ask(format!("ask the registry for {reference}"), asked).await?;
+        let answer = self.ask_registry(format!("ask the registry for {reference}"), asked).await?;
         let digest = answer.descriptor.digest.filter(|digest| !digest.is_empty());
         digest.ok_or_else(|| not_pulled(&reference, "its registry names no digest".to_owned(), true))
     }

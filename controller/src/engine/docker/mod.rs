@@ -126,9 +126,23 @@ impl Docker {
         request.await.map_err(|error| self.failed(action, error))
     }
 
-    /// Names a failure. An engine that went away may come back as another version: the dialect is settled anew then.
+    /// Sends a request that the engine passes on to a registry, whose answers mean something else than the engine's own.
+    async fn ask_registry<T>(
+        &self,
+        action: impl fmt::Display + Send,
+        request: impl Future<Output = Result<T, bollard::errors::Error>> + Send,
+    ) -> Result<T, EngineError> {
+        request.await.map_err(|error| self.noted(errors::classify(&self.address, action, error)))
+    }
+
+    /// Names a failure.
     fn failed(&self, action: impl fmt::Display, error: bollard::errors::Error) -> EngineError {
         let error = errors::classify(&self.address, action, error);
+        self.noted(errors::understood(&self.address, error))
+    }
+
+    /// An engine that went away may come back as another version: the dialect is settled anew then.
+    fn noted(&self, error: EngineError) -> EngineError {
         if errors::unsettles(&error) {
             self.dialect.forget();
         }

@@ -65,7 +65,7 @@ impl Docker {
             Some(credentials) => request.header("X-Registry-Config", credentials.expose()),
             None => request,
         };
-        let request = request.body(body).map_err(|error| errors::refused(action, 0, error.to_string()))?;
+        let request = request.body(body).map_err(|error| errors::hindered(action, error.to_string()))?;
         let response = accepted(action, sender.send_request(request).await.map_err(broken)?).await?;
         Ok(Answer { lines: lines(response), _connection: connection })
     }
@@ -85,7 +85,7 @@ impl Docker {
         }
         let request = request
             .body(Empty::<Bytes>::new())
-            .map_err(|error| errors::refused(action, 0, error.to_string()))?;
+            .map_err(|error| errors::hindered(action, error.to_string()))?;
         let response = sender.send_request(request).await.map_err(broken)?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             let response = accepted(action, response).await?;
@@ -137,5 +137,5 @@ fn lines(response: Response<Incoming>) -> Lines<Box<dyn tokio::io::AsyncBufRead 
 }
 
 fn unreadable(action: &str, tar: &Path, error: &std::io::Error) -> EngineError {
-    errors::refused(action, 0, format!("the context {} cannot be read: {error}", tar.display()))
+    errors::hindered(action, format!("the context {} cannot be read: {error}", tar.display()))
 }

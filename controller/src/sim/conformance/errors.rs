@@ -15,6 +15,7 @@ impl Kind for EngineError {
             Self::Refused { status: 404, .. } => "not found".to_owned(),
             Self::Refused { status, .. } => format!("refused with {status}"),
             Self::NotLetThrough { status, .. } => format!("not let through, {status}"),
+            Self::Hindered { .. } => "hindered".to_owned(),
             Self::BuildFailed { .. } => "the build failed".to_owned(),
             Self::LayerLost { .. } => "a layer was lost".to_owned(),
             Self::PullFailed { transient, .. } => format!("the pull failed, transient {transient}"),
