@@ -1,6 +1,7 @@
 //! Performs one effect.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use evenkeel_core::compose::RestartPolicy;
 use evenkeel_core::container::{ContainerSpec, Endpoint, label};
