@@ -74,7 +74,8 @@ impl Loader<'_> {
     ) -> Result<Variables, Fault> {
         let mut own = Variables::new();
         let Some(env_file) = env_file else {
-            let added = self.places.add_variables(base, ".env", &mut own, &mut self.host_files);
+            let outer = &including.variables;
+            let added = self.places.add_variables(base, ".env", outer, &mut own, &mut self.host_files);
             return added.map(|_| own).map_err(|fault| located(fault, place));
         };
         for file in many(env_file) {
@@ -82,7 +83,8 @@ impl Loader<'_> {
             if path == "/dev/null" {
                 continue;
             }
-            let found = self.places.add_variables(&including.base, &path, &mut own, &mut self.host_files);
+            let (base, outer) = (&including.base, &including.variables);
+            let found = self.places.add_variables(base, &path, outer, &mut own, &mut self.host_files);
             if !found.map_err(|fault| located(fault, file))? {
                 return Err(file.fault(format!("the env file {} is nowhere", file.shown())));
             }
