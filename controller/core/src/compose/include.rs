@@ -114,7 +114,10 @@ impl Loader<'_> {
             let node = self.file(path, chain).map_err(|fault| located(fault, place))?;
             chain.pop();
             match &mut merged {
-                Some(base) => merge::files(base, node),
+                Some(base) => {
+                    let faults = merge::files(base, node);
+                    self.everybodys(faults);
+                }
                 None => merged = Some(node),
             }
         }
@@ -147,7 +150,8 @@ impl Loader<'_> {
             let what = format!("`{name}` of `{section}` is said here and at {there}; this is put over that");
             self.warnings.push(format!("{here}: {what}"));
             let over = std::mem::replace(&mut existing.node, resource.node);
-            merge::resource(section, &mut existing.node, over);
+            let faults = merge::resource(section, &mut existing.node, over);
+            self.everybodys(faults);
         }
     }
 }

@@ -192,6 +192,18 @@ fn a_healthcheck_that_is_inherited_can_be_disabled() {
 }
 
 #[test]
+fn what_cannot_be_merged_is_located_whoever_runs() {
+    let said = |base: &str, over: &str| {
+        let disk = disk(&format!("services:\n  a: {{image: x}}\n  b:\n    {base}\n"))
+            .file("over.yaml", &format!("services:\n  b:\n    {over}\n"));
+        disk.read("{files: [compose.yaml, over.yaml]}").unwrap_err().to_string()
+    };
+    insta::assert_snapshot!(said("image: x\n    volumes: [/a:/b]", "volumes: /c:/d"), @"over.yaml:3:14: a single value cannot be merged with a list, which stands at compose.yaml:5:14");
+    insta::assert_snapshot!(said("image: x\n    profiles: [never]", "profiles: on"), @"over.yaml:3:15: a single value cannot be merged with a list, which stands at compose.yaml:5:15");
+    insta::assert_snapshot!(said("extends: c\n    dns: {d: e}\n  c: {image: x, dns: [1.1.1.1]}", "tty: true"), @"compose.yaml:5:10: a map cannot be merged with a list, which stands at compose.yaml:6:22");
+}
+
+#[test]
 fn what_is_left_to_the_manifest_or_says_no_time() {
     let text =
         "services: {a: {image: x, deploy: {update_config: {order: start-first}, rollback_config: {}}}}";
