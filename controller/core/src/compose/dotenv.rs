@@ -1,6 +1,6 @@
 //! `.env` and env files, as Compose reads them.
 
-use super::interpolate::{self, Variables};
+use super::interpolate::{self, Lookup, Variables};
 use crate::located::{Fault, Location};
 use crate::secret::Secret;
 
@@ -20,20 +20,31 @@ pub(super) struct Line {
     pub(super) value: Option<Secret>,
 }
 
-/// Reads a file. Later lines see earlier ones, then `outer`.
+/// Reads a file. What a value uses is looked up in `outer`, then in earlier lines, then in `before`: earlier files.
 ///
 /// # Errors
 /// The first fault, with its place and without the text: values are secret.
-pub(super) fn read(file: &str, text: &str, outer: &Variables, format: Format) -> Result<Vec<Line>, Fault> {
+pub(super) fn read(
+    file: &str,
+    text: &str,
+    outer: &Lookup<'_>,
+    before: Variables,
+    format: Format,
+) -> Result<Vec<Line>, Fault> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    Reader { file, rest: text, line: 1, outer, known: Variables::new(), format }.lines()
+    Reader { file, rest: text, line: 1, outer, known: before, format }.lines()
+}
+
+/// What separates on one line.
+fn is_space(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{a0}')
 }
 
 struct Reader<'t> {
     file: &'t str,
     rest: &'t str,
     line: usize,
-    outer: &'t Variables,
+    outer: &'t Lookup<'t>,
     known: Variables,
     format: Format,
 }
@@ -73,19 +84,28 @@ impl<'t> Reader<'t> {
     }
 
     fn assignment(&mut self) -> Result<Line, Fault> {
-        if let Some(after) = self.rest.strip_prefix("export").filter(|rest| rest.starts_with([' ', '\t'])) {
-            self.rest = after.trim_start_matches([' ', '\t']);
-        }
-        let end = self.rest.find(['=', ':', '\n', '#']).unwrap_or(self.rest.len());
-        let name = self.advance(end).trim().to_owned();
+        let name = if self.format == Format::Raw { self.raw_name() } else { self.name() };
         self.check_name(&name)?;
         if !self.rest.starts_with(['=', ':']) {
-            self.advance(self.rest.find('\n').unwrap_or(self.rest.len()));
             return Ok(Line { name, value: None });
         }
         self.advance(1);
         let value = self.value(&name)?;
         Ok(Line { name, value: Some(Secret::new(value)) })
+    }
+
+    fn name(&mut self) -> String {
+        if let Some(after) = self.rest.strip_prefix("export").filter(|rest| rest.starts_with(is_space)) {
+            self.rest = after.trim_start_matches(is_space);
+        }
+        let end = self.rest.find(['=', ':', '\n']).unwrap_or(self.rest.len());
+        self.advance(end).trim().to_owned()
+    }
+
+    /// Raw files know neither `export` nor `:`.
+    fn raw_name(&mut self) -> String {
+        let end = self.rest.find(['=', '\n']).unwrap_or(self.rest.len());
+        self.advance(end).trim_end_matches('\r').to_owned()
     }
 
     fn check_name(&self, name: &str) -> Result<(), Fault> {
@@ -103,7 +123,7 @@ impl<'t> Reader<'t> {
             let value = self.advance(self.rest.find('\n').unwrap_or(self.rest.len()));
             return Ok(value.trim_end_matches('\r').to_owned());
         }
-        self.rest = self.rest.trim_start_matches([' ', '\t']);
+        self.rest = self.rest.trim_start_matches(is_space);
         match self.rest.chars().next() {
             Some('\'') => self.single_quoted(name),
             Some('"') => self.double_quoted(name),
@@ -114,18 +134,17 @@ impl<'t> Reader<'t> {
     fn unquoted(&mut self, name: &str) -> Result<String, Fault> {
         let line = self.line;
         let text = self.advance(self.rest.find('\n').unwrap_or(self.rest.len()));
-        let comment =
-            text.char_indices().zip(text.chars().skip(1)).find(|((_, a), b)| a.is_whitespace() && *b == '#');
-        let end = if text.starts_with('#') { 0 } else { comment.map_or(text.len(), |((index, _), _)| index) };
-        let text = text.get(..end).unwrap_or(text).trim();
+        // A `#` without a space before it belongs to the value: it may begin a password or be all of a colour.
+        let text = text.split_once(" #").map_or(text, |(value, _)| value).trim_end();
         interpolate::text(text, &|other| self.lookup(other))
             .map_err(|error| self.interpolation(&error, name, line))
     }
 
     fn single_quoted(&mut self, name: &str) -> Result<String, Fault> {
         self.advance(1);
-        let end = self.rest.find('\'').ok_or_else(|| self.open_quote(name))?;
-        let value = self.advance(end).to_owned();
+        let end = closing_quote(self.rest, '\'').ok_or_else(|| self.open_quote(name))?;
+        // Nothing else is an escape there.
+        let value = self.advance(end).replace("\\'", "'");
         self.advance(1);
         self.end_of_line(name)?;
         Ok(value)
@@ -134,35 +153,16 @@ impl<'t> Reader<'t> {
     fn double_quoted(&mut self, name: &str) -> Result<String, Fault> {
         self.advance(1);
         let line = self.line;
-        let end = closing_quote(self.rest).ok_or_else(|| self.open_quote(name))?;
+        let end = closing_quote(self.rest, '"').ok_or_else(|| self.open_quote(name))?;
         let text = self.advance(end);
         self.advance(1);
         self.end_of_line(name)?;
-        self.unescape(text).map_err(|error| self.interpolation(&error, name, line))
-    }
-
-    /// Escapes and variables in one pass, so that `\$` stays a dollar sign.
-    fn unescape(&self, text: &str) -> Result<String, interpolate::Error> {
-        let mut out = String::with_capacity(text.len());
-        let mut rest = text;
-        while let Some(at) = rest.find(['\\', '$']) {
-            let (before, special) = rest.split_at_checked(at).unwrap_or((rest, ""));
-            out.push_str(before);
-            if let Some(after) = special.strip_prefix('$') {
-                let (value, tail) = interpolate::variable(after, &|name| self.lookup(name), 0)?;
-                out.push_str(&value);
-                interpolate::short(&out)?;
-                rest = tail;
-            } else {
-                rest = escape(special, &mut out);
-            }
-        }
-        out.push_str(rest);
-        Ok(out)
+        interpolate::text(&unescaped(text), &|other| self.lookup(other))
+            .map_err(|error| self.interpolation(&error, name, line))
     }
 
     fn lookup(&self, name: &str) -> Option<String> {
-        self.known.get(name).or_else(|| self.outer.get(name)).map(|value| value.expose().to_owned())
+        (self.outer)(name).or_else(|| self.known.get(name).map(|value| value.expose().to_owned()))
     }
 
     /// After a quoted value only a comment may follow.
@@ -204,27 +204,58 @@ impl<'t> Reader<'t> {
     }
 }
 
-fn closing_quote(text: &str) -> Option<usize> {
+fn closing_quote(text: &str, quote: char) -> Option<usize> {
     let mut escaped = false;
     text.char_indices().find_map(|(index, c)| {
-        let closes = c == '"' && !escaped;
+        let closes = c == quote && !escaped;
         escaped = c == '\\' && !escaped;
         closes.then_some(index)
     })
 }
 
-/// Reads one escape; one that is unknown stays as it is.
+/// A text without its escapes, to be interpolated: those in the defaults of variables count too, and `\$` is `$$`.
+fn unescaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, special)) = rest.split_once('\\') {
+        out.push_str(before);
+        rest = escape(special, &mut out);
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Reads one escape, whose backslash is taken already; one that is unknown stays as it is.
 fn escape<'t>(text: &'t str, out: &mut String) -> &'t str {
     let mut chars = text.chars();
-    let backslash = chars.next();
     match chars.next() {
         Some('n') => out.push('\n'),
         Some('r') => out.push('\r'),
         Some('t') => out.push('\t'),
-        Some(c @ ('"' | '\\' | '$')) => out.push(c),
-        other => out.extend(backslash.into_iter().chain(other)),
+        Some('a') => out.push('\u{7}'),
+        Some('b') => out.push('\u{8}'),
+        Some('f') => out.push('\u{c}'),
+        Some('v') => out.push('\u{b}'),
+        Some(c @ ('"' | '\\')) => out.push(c),
+        Some('$') => out.push_str("$$"),
+        Some('0') => return octal(chars.as_str(), out),
+        other => out.extend(['\\'].into_iter().chain(other)),
     }
     chars.as_str()
+}
+
+/// `\0` and the number of a character as three octal digits.
+fn octal<'t>(text: &'t str, out: &mut String) -> &'t str {
+    let number = text
+        .split_at_checked(3)
+        .filter(|(digits, _)| digits.bytes().all(|digit| digit.is_ascii_digit()))
+        .and_then(|(digits, tail)| Some((u8::from_str_radix(digits, 8).ok()?, tail)));
+    if let Some((number, tail)) = number {
+        out.push(char::from(number));
+        return tail;
+    }
+    out.push_str("\\0");
+    text
 }
 
 #[cfg(test)]
@@ -232,15 +263,20 @@ mod tests {
     use super::*;
 
     fn pairs(text: &str) -> Vec<(String, String)> {
-        let outer = Variables::from([("OUT".to_owned(), Secret::new("out"))]);
-        let lines = read(".env", text, &outer, Format::Compose).unwrap();
+        let outer = |name: &str| (name == "OUT").then(|| "out".to_owned());
+        let before = Variables::from([("EARLY".to_owned(), Secret::new("early"))]);
+        let lines = read(".env", text, &outer, before, Format::Compose).unwrap();
         let value =
             |line: &Line| line.value.as_ref().map_or("<passed>".to_owned(), |v| v.expose().to_owned());
         lines.into_iter().map(|line| (line.name.clone(), value(&line))).collect()
     }
 
+    fn of(text: &str, format: Format) -> Result<Vec<Line>, Fault> {
+        read(".env", text, &|_| None, Variables::new(), format)
+    }
+
     fn refused(text: &str) -> String {
-        let fault = read(".env", text, &Variables::new(), Format::Compose).err().unwrap();
+        let fault = of(text, Format::Compose).err().unwrap();
         assert_eq!(fault.snippet, None);
         fault.to_string()
     }
@@ -254,8 +290,26 @@ mod tests {
             ("export A=b\r\n", "b"),
             ("A: b", "b"),
             ("A=", ""),
-            ("A=#c", ""),
+            ("A=#c", "#c"),
+            ("A= #c", "#c"),
+            ("A=#c #d", "#c"),
+            ("A=b\t#c", "b\t#c"),
+            ("A=\u{a0}\tb", "b"),
+            ("export\u{b}A = b", "b"),
             ("A='$x \\n # y'", "$x \\n # y"),
+            (r"A='it\'s' # c", "it's"),
+            (r"A='\\' # c", r"\\"),
+            (r#"A='\d \" \\\'x'"#, r#"\d \" \\'x"#),
+            ("A='one\ntwo'", "one\ntwo"),
+            (
+                r#"A="\a\b\f\v\c\0123\0044OUT\012\0\0777\08\x41""#,
+                "\u{7}\u{8}\u{c}\u{b}\\cSout\\012\\0\\0777\\08\\x41",
+            ),
+            (r#"A="\\" # c"#, r"\"),
+            (r#"A="\$OUT \\$OUT \${OUT} it\'s""#, r"$OUT \out ${OUT} it\'s"),
+            (r#"A="${NO:-\"q\"\n\$x}""#, "\"q\"\n$x"),
+            (r"A=\n'x'", r"\n'x'"),
+            ("A=$EARLY", "early"),
             ("A=\"x\\ny \\$z \\\"q\\\" \\d\" # c", "x\ny $z \"q\" \\d"),
             ("A=\"one\ntwo\"", "one\ntwo"),
             ("A=${OUT}-$OUT-${NO:-d}-$$", "out-out-d-$"),
@@ -265,12 +319,20 @@ mod tests {
             assert_eq!(pairs(text), [("A".to_owned(), value.to_owned())], "{text}");
         }
         assert_eq!(pairs("A=1\nB=${A}2\nC=\"${B}3\"\n")[2].1, "123");
+        assert_eq!(pairs("EARLY=now\nB=$EARLY\n")[1].1, "now");
+        assert_eq!(pairs("OUT=mine\nB=$OUT\n")[1].1, "out", "the project's variables win");
     }
 
     #[test]
     fn raw_is_raw() {
-        let lines = read(".env", "A='$x' # y\n", &Variables::new(), Format::Raw).unwrap_or_default();
+        let raw = |text| of(text, Format::Raw).unwrap_or_default();
+        let lines = raw("A='$x' # y\r\n  # c\nB\r\n");
         assert_eq!(lines[0].value.as_ref().map(Secret::expose), Some("'$x' # y"));
+        assert!(lines[1].name == "B" && lines[1].value.is_none());
+        assert_eq!(raw("A= b\n")[0].value.as_ref().map(Secret::expose), Some(" b"));
+        for text in ["A:b\n", "A:B=c\n", "export A=b\n", "A =b\n"] {
+            assert!(of(text, Format::Raw).is_err(), "{text}");
+        }
     }
 
     #[test]
@@ -279,13 +341,16 @@ mod tests {
         insta::assert_snapshot!(refused("A=1\n\nB=\"secret\nmore"), @".env:3:1: the quote that the value of `B` begins with never closes");
         insta::assert_snapshot!(refused("A='x' secret\n"), @".env:1:1: something follows the quoted value of `A`");
         insta::assert_snapshot!(refused("A=1\n=secret\n"), @".env:2:1: a line must begin with a variable's name and `=` (put values of several lines in quotes)");
+        for text in ["A # c\n", "A#B=secret\n", "A B=secret\n", "A='secret\\'\n"] {
+            assert!(!refused(text).contains("secret"), "{text}");
+        }
         insta::assert_snapshot!(refused("A=secret$1\n"), @".env:1:1: the value of `A` has a `$` that begins no variable (put the value in single quotes where the dollar sign is meant)");
     }
 
     proptest::proptest! {
         #[test]
-        fn never_panics(text in "[A-C=:'\"$#{}\\\\ \n\r\u{e4}]{0,60}") {
-            let _ = read(".env", &text, &Variables::new(), Format::Compose);
+        fn never_panics(text in "[A-C017=:'\"$#{}\\\\ \n\r\u{e4}\u{a0}]{0,60}") {
+            let _ = of(&text, Format::Compose);
         }
     }
 }

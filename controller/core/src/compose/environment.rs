@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::dotenv::{self, Format};
 use super::fields::{Context, Fields, Report, entries};
+use super::interpolate;
 use super::path;
 use super::scalar::{boolean, expected, scalar, text};
 use crate::located::Fault;
@@ -17,18 +18,30 @@ pub(super) struct Variables {
     pub(super) unset: BTreeSet<String>,
 }
 
-/// Reads `env_file` and `environment`.
+/// Reads `env_file` and `environment`, which wins, also where a value of an env file uses it.
 pub(super) fn read(fields: &mut Fields<'_>, context: &Context<'_>) -> Variables {
     let mut environment = Variables::default();
+    let mut inline = Variables::default();
+    fields.with("environment", |node, report| self::inline(node, context, &mut inline, report));
     if let Some(node) = fields.node("env_file") {
         let items = node.sequence().unwrap_or(std::slice::from_ref(node));
         for item in items {
-            let result = env_file(item, context, &mut environment, fields.report);
+            let result = env_file(item, context, &inline, &mut environment, fields.report);
             fields.report.take(result);
         }
     }
-    fields.with("environment", |node, report| inline(node, context, &mut environment, report));
+    environment.put(inline);
     environment
+}
+
+impl Variables {
+    /// What was said later wins, also where it has no value.
+    fn put(&mut self, later: Self) {
+        self.unset.retain(|name| !later.set.contains_key(name));
+        self.set.retain(|name, _| !later.unset.contains(name));
+        self.set.extend(later.set);
+        self.unset.extend(later.unset);
+    }
 }
 
 /// Reads the `environment` of a hook.
@@ -84,6 +97,7 @@ fn set(
 fn env_file(
     node: &Node,
     context: &Context<'_>,
+    inline: &Variables,
     environment: &mut Variables,
     report: &mut Report,
 ) -> Result<(), Fault> {
@@ -93,7 +107,11 @@ fn env_file(
         return if required { Err(missing(path_node, "env", context)) } else { Ok(()) };
     };
     let text = String::from_utf8(content).map_err(|_| path_node.fault(format!("`{name}` is not UTF-8")))?;
-    for line in dotenv::read(&name, &text, context.variables(path_node), format)? {
+    let outer = |name: &str| {
+        let value = context.variables(path_node).get(name).or_else(|| inline.set.get(name));
+        value.map(|value| value.expose().to_owned())
+    };
+    for line in dotenv::read(&name, &text, &outer, environment.set.clone(), format)? {
         set(line.name, line.value, path_node, context, environment, report);
     }
     Ok(())
@@ -101,28 +119,31 @@ fn env_file(
 
 /// Labels of `label_file`, later files winning.
 pub(super) fn label_files(fields: &mut Fields<'_>, context: &Context<'_>) -> BTreeMap<String, String> {
-    let mut labels = BTreeMap::new();
-    let Some(node) = fields.node("label_file") else { return labels };
+    let mut labels = interpolate::Variables::new();
+    let Some(node) = fields.node("label_file") else { return BTreeMap::new() };
     for item in node.sequence().unwrap_or(std::slice::from_ref(node)) {
-        let result = label_file(item, context, fields.report);
-        labels.extend(fields.report.take(result).into_iter().flatten());
+        let result = label_file(item, context, &mut labels, fields.report);
+        fields.report.take(result);
     }
-    labels
+    labels.into_iter().map(|(name, value)| (name, value.expose().to_owned())).collect()
 }
 
+/// Labels use other labels, not variables; a name alone is that of a label that there is already, or nothing.
 fn label_file(
     node: &Node,
     context: &Context<'_>,
+    labels: &mut interpolate::Variables,
     report: &mut Report,
-) -> Result<Vec<(String, String)>, Fault> {
+) -> Result<(), Fault> {
     let wanted = scalar(node, "a path")?.text.clone();
     let (name, content) =
         find(node, &wanted, context, report)?.ok_or_else(|| missing(node, "label", context))?;
     let text = String::from_utf8(content).map_err(|_| node.fault(format!("`{name}` is not UTF-8")))?;
-    let lines = dotenv::read(&name, &text, context.variables(node), Format::Compose)?;
-    let label =
-        |line: dotenv::Line| (line.name, line.value.map_or_else(String::new, |it| it.expose().to_owned()));
-    Ok(lines.into_iter().map(label).collect())
+    let earlier = labels.clone();
+    let outer = |name: &str| earlier.get(name).map(|value| value.expose().to_owned());
+    let lines = dotenv::read(&name, &text, &outer, BTreeMap::new(), Format::Compose)?;
+    labels.extend(lines.into_iter().filter_map(|line| Some((line.name, line.value?))));
+    Ok(())
 }
 
 fn described(node: &Node) -> Result<(&Node, bool, Format), Fault> {
@@ -174,5 +195,53 @@ fn missing(node: &Node, kind: &str, context: &Context<'_>) -> Fault {
         None => fault.hint(
             "set `spec.compose.projectDirectory` in the manifest to the directory on the host that has it",
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::disk;
+    use super::super::{Project, Service};
+
+    fn a(project: &Project) -> &Service {
+        &project.services["a"]
+    }
+
+    #[test]
+    fn values_of_env_files_use_the_project_s_variables_then_the_service_s_then_the_files() {
+        let text = "services: {a: {image: x, environment: {SERVICE: service}, env_file: [one.env, two.env]}}";
+        let one = "PROJECT=one\nSERVICE=one\nOWN=one\nA=$PROJECT\nB=$SERVICE\nC=$OWN\n";
+        let project = disk(text)
+            .file(".env", "PROJECT=project\n")
+            .file("one.env", one)
+            .file("two.env", "D=$OWN\nOWN=two\nE=$OWN\n")
+            .project("{}");
+        let value = |name: &str| a(&project).environment[name].expose();
+        assert_eq!(["A", "B", "C", "D", "E"].map(value), ["project", "service", "one", "one", "two"]);
+        assert_eq!(["PROJECT", "SERVICE", "OWN"].map(value), ["one", "service", "two"]);
+    }
+
+    #[test]
+    fn a_service_s_variable_without_a_value_takes_away_that_of_a_file() {
+        let text = "services: {a: {image: x, environment: [A], env_file: one.env}}";
+        let project = disk(text).file("one.env", "A=1\nB=2\nC\n").project("{}");
+        let names = |names: Vec<&String>| names.into_iter().cloned().collect::<Vec<_>>();
+        assert_eq!(names(a(&project).environment.keys().collect()), ["B"]);
+        assert_eq!(names(a(&project).unset.iter().collect()), ["A", "C"]);
+    }
+
+    #[test]
+    fn label_files_use_labels_and_no_variables() {
+        let text = "services: {a: {image: x, label_file: [one.env, two.env]}}";
+        let host = disk(text).file(".env", "B=project\n").file("one.env", "A=1\nB=${A}2\nA\nNOBODY\n");
+        let project = host.file("two.env", "C=$B\n").project("{}");
+        let labels: Vec<String> =
+            a(&project).labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(labels, ["A=1", "B=12", "C=12"]);
+        let refused = disk("services: {a: {image: x, label_file: one.env}}")
+            .file(".env", "T=project\n")
+            .file("one.env", "A=$T\n")
+            .refused();
+        insta::assert_snapshot!(refused, @"one.env:1:1: the value of `A` uses a variable that is not set (put the value in single quotes where the dollar sign is meant)");
     }
 }

@@ -74,7 +74,8 @@ impl Loader<'_> {
     ) -> Result<Variables, Fault> {
         let mut own = Variables::new();
         let Some(env_file) = env_file else {
-            let added = self.places.add_variables(base, ".env", &mut own, &mut self.host_files);
+            let outer = &including.variables;
+            let added = self.places.add_variables(base, ".env", outer, &mut own, &mut self.host_files);
             return added.map(|_| own).map_err(|fault| located(fault, place));
         };
         for file in many(env_file) {
@@ -82,7 +83,8 @@ impl Loader<'_> {
             if path == "/dev/null" {
                 continue;
             }
-            let found = self.places.add_variables(&including.base, &path, &mut own, &mut self.host_files);
+            let (base, outer) = (&including.base, &including.variables);
+            let found = self.places.add_variables(base, &path, outer, &mut own, &mut self.host_files);
             if !found.map_err(|fault| located(fault, file))? {
                 return Err(file.fault(format!("the env file {} is nowhere", file.shown())));
             }
@@ -112,7 +114,10 @@ impl Loader<'_> {
             let node = self.file(path, chain).map_err(|fault| located(fault, place))?;
             chain.pop();
             match &mut merged {
-                Some(base) => merge::files(base, node),
+                Some(base) => {
+                    let faults = merge::files(base, node);
+                    self.everybodys(faults);
+                }
                 None => merged = Some(node),
             }
         }
@@ -145,7 +150,8 @@ impl Loader<'_> {
             let what = format!("`{name}` of `{section}` is said here and at {there}; this is put over that");
             self.warnings.push(format!("{here}: {what}"));
             let over = std::mem::replace(&mut existing.node, resource.node);
-            merge::resource(section, &mut existing.node, over);
+            let faults = merge::resource(section, &mut existing.node, over);
+            self.everybodys(faults);
         }
     }
 }

@@ -29,7 +29,7 @@ fn included_files_have_directories_and_variables_of_their_own() {
     let project = disk.project("{files: [app/compose.yaml]}");
     let image = |name: &str| project.services[name].image.clone().unwrap();
     assert_eq!((image("a"), image("db"), image("more")), ("a:1".into(), "db:1-db".into(), "m:db".into()));
-    assert_eq!(image("queue"), "q:1-noneq");
+    assert_eq!(image("queue"), "q:1-1q");
     let db = &project.services["db"];
     assert_eq!(db.build.as_ref().map(|build| build.context.as_str()), Some("app/db"));
     assert_eq!((db.environment["OWN"].expose(), db.environment["TAG"].expose()), ("db", "1"));

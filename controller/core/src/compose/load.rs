@@ -77,7 +77,10 @@ impl<'l> Loader<'l> {
         for file in files {
             let node = self.file(file, &mut vec![file.clone()])?;
             match &mut merged {
-                Some(base) => merge::files(base, node),
+                Some(base) => {
+                    let faults = merge::files(base, node);
+                    self.everybodys(faults);
+                }
                 None => merged = Some(node),
             }
         }
@@ -90,7 +93,7 @@ impl<'l> Loader<'l> {
     pub(super) fn file(&mut self, file: &str, chain: &mut Vec<String>) -> Result<Node, Fault> {
         let mut node = parse(self.places.files, file)?;
         let (faults, warnings) = self.prepare(file, &mut node);
-        self.faults.extend(faults.into_iter().map(|fault| (None, fault)));
+        self.everybodys(faults);
         self.warnings.extend(warnings);
         self.documents.insert(file.to_owned(), node.clone());
         let names: Vec<String> =
@@ -99,6 +102,11 @@ impl<'l> Loader<'l> {
             self.extend(file, name, &mut node);
         }
         self.include(file, node, chain)
+    }
+
+    /// Keeps faults that count whatever services are active.
+    pub(super) fn everybodys(&mut self, faults: Vec<Fault>) {
+        self.faults.extend(faults.into_iter().map(|fault| (None, fault)));
     }
 
     fn extend(&mut self, file: &str, name: String, node: &mut Node) {
@@ -130,7 +138,8 @@ impl<'l> Loader<'l> {
         let (mut result, mut faults) =
             self.extended(&other, &base, chain).map_err(|fault| located(fault, &extends))?;
         chain.pop();
-        merge::service(&mut result, service);
+        let unmerged = merge::service(&mut result, service);
+        self.everybodys(unmerged);
         faults.extend(own);
         self.done.insert(key, (result.clone(), faults.clone()));
         Ok((result, faults))

@@ -183,6 +183,39 @@ fn several_files_merge_what_they_give() {
 }
 
 #[test]
+fn a_healthcheck_that_is_inherited_can_be_disabled() {
+    let base = "services: {base: {image: x, healthcheck: {test: y, interval: 5s}}, a: {extends: base, healthcheck: {disable: true}}, b: {extends: base}}";
+    let disk = disk(base).file("over.yaml", "services: {b: {healthcheck: {disable: true}}}");
+    let project = disk.project("{files: [compose.yaml, over.yaml]}");
+    let test = |name: &str| project.services[name].healthcheck.as_ref().unwrap().test.clone();
+    assert_eq!((test("a"), test("b"), test("base").len()), (vec!["NONE".into()], vec!["NONE".into()], 2));
+}
+
+#[test]
+fn what_cannot_be_merged_is_located_whoever_runs() {
+    let said = |base: &str, over: &str| {
+        let disk = disk(&format!("services:\n  a: {{image: x}}\n  b:\n    {base}\n"))
+            .file("over.yaml", &format!("services:\n  b:\n    {over}\n"));
+        disk.read("{files: [compose.yaml, over.yaml]}").unwrap_err().to_string()
+    };
+    insta::assert_snapshot!(said("image: x\n    volumes: [/a:/b]", "volumes: /c:/d"), @"over.yaml:3:14: a single value cannot be merged with a list, which stands at compose.yaml:5:14");
+    insta::assert_snapshot!(said("image: x\n    profiles: [never]", "profiles: on"), @"over.yaml:3:15: a single value cannot be merged with a list, which stands at compose.yaml:5:15");
+    insta::assert_snapshot!(said("extends: c\n    dns: {d: e}\n  c: {image: x, dns: [1.1.1.1]}", "tty: true"), @"compose.yaml:5:10: a map cannot be merged with a list, which stands at compose.yaml:6:22");
+}
+
+#[test]
+fn what_is_left_to_the_manifest_or_says_no_time() {
+    let text =
+        "services: {a: {image: x, deploy: {update_config: {order: start-first}, rollback_config: {}}}}";
+    let (_, warnings) = disk(text).read("{}").unwrap();
+    insta::assert_snapshot!(warnings.join("\n"), @"
+    compose.yaml:1:35: `update_config` has no effect: Swarm only; the manifest says how a release is rolled out
+    compose.yaml:1:72: `rollback_config` has no effect: Swarm only; the manifest says how a release is rolled out
+    ");
+    insta::assert_snapshot!(of_service("pull_policy: refresh"), @"compose.yaml:4:18: `refresh` does not say how often the image is asked for (write `daily`, `weekly` or `every_<duration>`; Docker Compose takes it for `missing`)");
+}
+
+#[test]
 fn a_file_of_the_host_that_is_given_as_a_secret_or_config_counts_by_its_content() {
     let text = "services:
   api: {image: x, secrets: [token], configs: [{source: settings, target: /etc/settings}]}

@@ -67,6 +67,14 @@ fn expand(
         return Err(wrong());
     }
     let targets = range(target).ok_or_else(wrong)?;
+    if targets.len() == 1 && published.is_some_and(leaves_a_choice) {
+        return Err(node
+            .fault(format!(
+                "{} leaves the engine the choice of a port of the host, out of a range, each time the container starts",
+                node.shown()
+            ))
+            .hint("name one port, so that everybody knows where it is; or none, and any free one is taken"));
+    }
     let published = published.map(|published| range(published).ok_or_else(wrong)).transpose()?;
     if published.as_ref().is_some_and(|published| published.len() != targets.len()) {
         return Err(node
@@ -83,6 +91,14 @@ fn expand(
         protocol: protocol.clone(),
     };
     Ok(targets.into_iter().enumerate().map(port).collect())
+}
+
+/// Whether these are several ports, however many.
+fn leaves_a_choice(published: &str) -> bool {
+    let ends = published.split_once('-').and_then(|(first, last)| {
+        Some((first.trim().parse::<u16>().ok()?, last.trim().parse::<u16>().ok()?))
+    });
+    ends.is_some_and(|(first, last)| first < last)
 }
 
 fn range(text: &str) -> Option<Vec<u16>> {
@@ -135,6 +151,9 @@ mod tests {
         insta::assert_snapshot!(shown("80:x"), @"c.yaml:1:1: `80:x` stands where a port such as `8001:8000` or `127.0.0.1:8001:8000/tcp` is expected");
         insta::assert_snapshot!(shown("70000:80"), @"c.yaml:1:1: `70000:80` stands where a port such as `8001:8000` or `127.0.0.1:8001:8000/tcp` is expected");
         insta::assert_snapshot!(shown("80-82:90-91"), @"c.yaml:1:1: `80-82:90-91` has ranges of different lengths (name one host port for each)");
+        insta::assert_snapshot!(shown("8083-9000:80"), @"c.yaml:1:1: `8083-9000:80` leaves the engine the choice of a port of the host, out of a range, each time the container starts (name one port, so that everybody knows where it is; or none, and any free one is taken)");
+        insta::assert_snapshot!(shown("{target: 80, published: '2000-9000'}"), @"c.yaml:1:1: a map leaves the engine the choice of a port of the host, out of a range, each time the container starts (name one port, so that everybody knows where it is; or none, and any free one is taken)");
+        assert_eq!(shown("{target: 80, published: '81-81'}"), "\"\"/81/80/tcp");
         insta::assert_snapshot!(shown("localhost:80:80"), @"c.yaml:1:1: `localhost:80:80` stands where a port such as `8001:8000` or `127.0.0.1:8001:8000/tcp` is expected");
         insta::assert_snapshot!(shown("80:80/http"), @"c.yaml:1:1: `80:80/http` stands where a port such as `8001:8000` or `127.0.0.1:8001:8000/tcp` is expected");
         insta::assert_snapshot!(shown("{published: 80}"), @"c.yaml:1:1: a port needs a `target`");

@@ -156,7 +156,7 @@ fn variables(request: &Request<'_>, root: &str, report: &mut Report) -> Result<V
         project_directory: request.compose.project_directory.as_deref(),
         root,
     };
-    places.add_variables(root, ".env", &mut variables, &mut report.host_files)?;
+    places.add_variables(root, ".env", &Variables::new(), &mut variables, &mut report.host_files)?;
     Ok(variables)
 }
 

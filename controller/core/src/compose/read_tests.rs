@@ -159,7 +159,7 @@ compose.yaml:4:23: the source of `./x:/x` is not in the commit (commit it, or se
 compose.yaml:4:31: `sub/x:/y` has a path that begins with neither `/` nor `.` (write `./`)
 compose.yaml:4:43: `zz` is not an option of a mount
 "#);
-    insta::assert_snapshot!(refused("services:\n  a:\n    image: x\n    env_file: .env.production\n    deploy: {replicas: 2, update_config: {}}\n"), @"compose.yaml:5:27: `update_config` is refused (Swarm only; the manifest says how a release is rolled out)");
+    insta::assert_snapshot!(refused("services:\n  a:\n    image: x\n    env_file: .env.production\n    deploy: {replicas: 2, endpoint_mode: vip}\n"), @"compose.yaml:5:27: `endpoint_mode` is refused (it means something to Swarm only, not to one engine)");
     insta::assert_snapshot!(refused("services:\n  a:\n    image: x\n    networks: [front]\n    network_mode: host\n"), @r#"
 compose.yaml:4:16: the network `front` is not declared under `networks`
 compose.yaml:5:19: `network_mode` and `networks` exclude each other (keep one of the two)
@@ -253,6 +253,7 @@ fn single_keys() {
     assert_eq!(service("    restart: on-failure:3\n").restart, RestartPolicy::OnFailure(3));
     assert_eq!(service("    restart: no\n").restart, RestartPolicy::No);
     assert_eq!(service("    healthcheck: {disable: true}\n").healthcheck.unwrap().test, ["NONE"]);
+    assert_eq!(service("    healthcheck: {disable: true, test: x}\n").healthcheck.unwrap().test, ["NONE"]);
     assert_eq!(service("    stop_grace_period: 1m30s\n").stop_grace_period.unwrap().as_secs(), 90);
     assert_eq!(service("    tmpfs: /run:size=64m\n").mounts[0].target, "/run");
     assert!(service("    network_mode: host\n").networks.is_empty());

@@ -75,10 +75,12 @@ impl Places<'_> {
     }
 
     /// Adds the variables of a file: those of the tree's, then those of the host's, which wins. Whether there is any.
+    /// What their values use is looked up in `outer` first.
     pub(super) fn add_variables(
         &self,
         base: &str,
         relative: &str,
+        outer: &Variables,
         variables: &mut Variables,
         host_files: &mut BTreeSet<String>,
     ) -> Result<bool, Fault> {
@@ -87,13 +89,13 @@ impl Places<'_> {
         if let Some(path) = path::in_tree(base, relative)
             && self.files.entry(&path).map_err(unreadable)?.is_some()
         {
-            add(variables, &path, self.files.read(&path).map_err(unreadable)?)?;
+            add(variables, outer, &path, self.files.read(&path).map_err(unreadable)?)?;
             found = true;
         }
         if let Some(host) = self.on_host(base, relative)
             && let Some(content) = self.files.read_host(&host).map_err(unreadable)?
         {
-            add(variables, &host, content)?;
+            add(variables, outer, &host, content)?;
             host_files.insert(host);
             found = true;
         }
@@ -101,9 +103,10 @@ impl Places<'_> {
     }
 }
 
-fn add(variables: &mut Variables, file: &str, content: Vec<u8>) -> Result<(), Fault> {
+fn add(variables: &mut Variables, outer: &Variables, file: &str, content: Vec<u8>) -> Result<(), Fault> {
     let text = String::from_utf8(content).map_err(|_| Fault::new(format!("`{file}` is not UTF-8")))?;
-    let lines = dotenv::read(file, &text, variables, Format::Compose)?;
+    let outer = |name: &str| outer.get(name).map(|value| value.expose().to_owned());
+    let lines = dotenv::read(file, &text, &outer, variables.clone(), Format::Compose)?;
     variables.extend(lines.into_iter().filter_map(|line| Some((line.name, line.value?))));
     Ok(())
 }

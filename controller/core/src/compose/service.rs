@@ -80,6 +80,9 @@ fn pull_policy(node: &Node) -> Result<PullPolicy, Fault> {
         "build" => Ok(PullPolicy::Build),
         "daily" => Ok(PullPolicy::Every(DAY)),
         "weekly" => Ok(PullPolicy::Every(7 * DAY)),
+        "refresh" => Err(node
+            .fault("`refresh` does not say how often the image is asked for")
+            .hint("write `daily`, `weekly` or `every_<duration>`; Docker Compose takes it for `missing`")),
         other => {
             let every = other.strip_prefix("every_").and_then(every).filter(|every| !every.is_zero());
             if every.is_some_and(|every| every < MINUTE) {
@@ -145,10 +148,8 @@ fn restart(node: &Node) -> Result<RestartPolicy, Fault> {
 fn healthcheck(node: &Node, report: &mut Report) -> Result<Healthcheck, Fault> {
     let mut fields = Fields::new(node, report)?;
     let disabled = fields.flag("disable");
+    // A later file, or a service that extends another, takes away a test that it has inherited.
     let test = fields.get("test", test).unwrap_or_default();
-    if disabled && !test.is_empty() && test != ["NONE"] {
-        return Err(node.fault("a healthcheck that is disabled has no `test`").hint("keep one of the two"));
-    }
     Ok(Healthcheck {
         test: if disabled { vec!["NONE".to_owned()] } else { test },
         interval: fields.get("interval", duration),
