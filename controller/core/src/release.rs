@@ -127,6 +127,14 @@ impl Outputs {
         self.earlier_rehearsals.retain(|earlier| earlier.from != rehearsed.from);
         self.rehearsal = Some(rehearsed);
     }
+
+    /// Where there is data, the downgrade fails: what a rehearsal on an empty copy has shown of it does not count.
+    pub fn leads_nowhere_back(&mut self) {
+        self.rehearsal
+            .iter_mut()
+            .chain(&mut self.earlier_rehearsals)
+            .for_each(|rehearsed| rehearsed.rehearsal.exact = false);
+    }
 }
 
 impl Outputs {

@@ -33,8 +33,6 @@ pub(super) mod fact {
     pub(crate) const VERDICT: &str = "verdict";
     /// The older code cannot run on the newer schema.
     pub(crate) const FORCE_FENCED: &str = "forceFenced";
-    /// The schema could not be taken down behind the older code, which serves.
-    pub(crate) const STAYS_UP: &str = "staysUp";
     /// The id of the backup to go back to.
     pub(crate) const BACKUP: &str = "backup";
     /// Whether that was taken behind the fence.
@@ -188,7 +186,6 @@ impl Run<'_> {
         Ok(Hints {
             reverting: self.reverting(),
             force_fenced: self.fact(fact::FORCE_FENCED)?.unwrap_or(false),
-            stays_up: self.fact(fact::STAYS_UP)?.unwrap_or(false),
             taken_over: self.fact(fact::TAKEN_OVER)?.unwrap_or(false),
             was_fenced: self.fact(fact::FENCED)?.unwrap_or(false),
             held: self.held.clone(),
@@ -499,14 +496,19 @@ impl Run<'_> {
     /// go down first, behind a fence; where it serves already, and the schema cannot be taken down, the additions disturb nobody.
     fn on_newer_schema(&self, plan: &Plan, reached: usize, failure: Failure) -> Result<Then, Failure> {
         let goes_down =
-            |step: &Step| matches!(&step.effect, Effect::Migrate { direction: Direction::Down, .. });
-        let failed = plan.steps.get(reached);
-        if plan.strategy != Strategy::Online || !plan.steps.iter().any(goes_down) {
+            |effect: &Effect| matches!(effect, Effect::Migrate { direction: Direction::Down, .. });
+        if plan.strategy != Strategy::Online || !plan.steps.iter().any(|step| goes_down(&step.effect)) {
             return Err(failure);
         }
-        if failed.is_some_and(goes_down) && self.reverting() {
+        let failed = plan.steps.get(reached).map(|step| &step.effect);
+        if let Some(Effect::Migrate { direction: Direction::Down, with, .. }) = failed
+            && self.reverting()
+        {
             tracing::warn!(app = %self.context.app, %failure, "the schema cannot be taken down: its additions stay");
-            self.set_fact(fact::STAYS_UP, &true)?;
+            let (ledger, app) = (&self.context.ledger, &self.context.app);
+            let mut outputs = ledger.outputs(app, with)?;
+            outputs.leads_nowhere_back();
+            ledger.put_outputs(app, with, &outputs)?;
             return Ok(Then::PlanAgain);
         }
         let is_proof = |effect: &Effect| {
@@ -514,7 +516,7 @@ impl Run<'_> {
         };
         let forced = self.fact::<bool>(fact::FORCE_FENCED)?.unwrap_or(false);
         let taken_over = self.fact::<bool>(fact::TAKEN_OVER)?.unwrap_or(false) && !self.reverting();
-        if !failed.is_some_and(|step| is_proof(&step.effect)) || forced || taken_over {
+        if !failed.is_some_and(is_proof) || forced || taken_over {
             return Err(failure);
         }
         tracing::warn!(app = %self.context.app, %failure, "the older code cannot run on the newer schema: fencing");

@@ -83,8 +83,6 @@ pub struct Hints {
     pub reverting: bool,
     /// The older code has shown that it cannot run on the newer schema.
     pub force_fenced: bool,
-    /// The schema could not be taken down to where the older code, which serves, had it.
-    pub stays_up: bool,
     /// The new code has served users in this rollout.
     pub taken_over: bool,
     /// The migration of this rollout was fenced.

@@ -157,12 +157,6 @@ fn down(facts: &Facts<'_>, from: &BTreeSet<SchemaRevision>, to: &BTreeSet<Schema
         return SchemaMove::Keep(format!("the schema stays at {}: onRevert is keep", revisions(from)));
     }
     let Some(way) = way else { return no_way_down(facts, from, to) };
-    if way.additive && facts.hints.stays_up {
-        return SchemaMove::Keep(format!(
-            "the schema stays at {}: its downgrade failed, and its additions disturb nobody",
-            revisions(from)
-        ));
-    }
     let strategy =
         if way.additive && !facts.hints.force_fenced { Strategy::Online } else { Strategy::Fenced };
     if !way.exact {

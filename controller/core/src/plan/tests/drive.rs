@@ -106,7 +106,10 @@ impl Drive<'_> {
             log.lines.push(head(&plan));
             match self.carry_out(world, &plan, log) {
                 Ok(()) if plan.stage == Stage::Deploy => return Ok(End::Finished),
-                Err(End::Failed(_)) if self.cannot_go_down(&plan, log) => world.notes.stays_up = true,
+                Err(End::Failed(_)) if self.cannot_go_down(&plan, log) => {
+                    let Some(Effect::Migrate { with, .. }) = &log.reached else { unreachable!() };
+                    world.books.outputs.entry(with.clone()).or_default().leads_nowhere_back();
+                }
                 Err(End::Failed(_)) if self.older_code_on_newer_schema(world, &plan, log) => {
                     world.notes.force_fenced = true
                 }

@@ -107,6 +107,7 @@ fn a_downgrade_that_fails_behind_the_older_code_leaves_it_serving() {
     let fences = log.lines.iter().filter(|line| line.contains("fence"));
     assert_eq!(fences.collect::<Vec<_>>(), Vec::<&String>::new());
     assert_eq!(world.schema, super::releases::scripts("a b").heads);
+    nothing_to_do(&mut world, &a);
 }
 
 /// A stack that somebody else made, and its first release, which fails.

@@ -49,7 +49,6 @@ impl World {
         let hints = Hints {
             reverting,
             force_fenced: self.notes.force_fenced,
-            stays_up: self.notes.stays_up,
             taken_over: self.notes.taken_over,
             was_fenced: self.notes.fenced,
             applied: self.books.applied.clone().into_iter().collect(),

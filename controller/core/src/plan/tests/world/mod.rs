@@ -56,7 +56,6 @@ pub(super) struct Notes {
     pub(super) taken_over: bool,
     pub(super) fenced: bool,
     pub(super) force_fenced: bool,
-    pub(super) stays_up: bool,
     pub(super) backup: Option<Revisions>,
     pub(super) before: Option<Vec<Before>>,
 }
