@@ -46,8 +46,11 @@ impl Run<'_> {
                 continue;
             }
             if let Err(failure) = self.hook(index, &service, &command).await {
-                // They stay on record, for when it is back.
-                if matches!(failure, Failure::Cancelled(_)) {
+                // They stay on record, for when it is back, or the engine.
+                if matches!(
+                    failure,
+                    Failure::Cancelled(_) | Failure::Transient { reason: Reason::EngineUnreachable, .. }
+                ) {
                     return Err(failure);
                 }
                 let failure = failure.redacted(self.target);
