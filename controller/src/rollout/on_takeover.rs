@@ -78,7 +78,9 @@ impl Run<'_> {
         };
         let outcome = ended.map_err(|error| match error {
             // What the manifest names is no service, and nobody here makes it: it must not wait for that with both sides half way.
-            EngineError::Refused { .. } if !self.target.project.services.contains_key(service) => {
+            EngineError::Refused { .. } | EngineError::NotLetThrough { .. }
+                if !self.target.project.services.contains_key(service) =>
+            {
                 Failure::release(
                     Reason::ProbeFailed,
                     format!("hook `{}` in {service}: {error}", command.join(" ")),

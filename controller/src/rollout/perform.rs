@@ -7,7 +7,7 @@ use evenkeel_core::compose::RestartPolicy;
 use evenkeel_core::container::{ContainerSpec, Endpoint, label};
 use evenkeel_core::name::{ContainerId, ServiceName};
 use evenkeel_core::observed::Container;
-use evenkeel_core::plan::{Effect, Role, Subject, anonymous_volumes, backstage};
+use evenkeel_core::plan::{Effect, Role, Subject, anonymous_volumes, backstage, writes};
 use evenkeel_core::spec::{Making, Pool, answers, serving_endpoints};
 use evenkeel_core::status::{Phase, Reason};
 
@@ -22,8 +22,8 @@ use crate::verify::{OneShot, ProofSubject, Reach, prove};
 /// How long what runs to its end may take while users wait for it, unless the manifest says otherwise.
 const LONGEST_ONE_SHOT: Duration = Duration::from_secs(600);
 
-/// Volumes without a name of its own, by service and by their place in its containers.
-type Volumes = BTreeMap<ServiceName, BTreeMap<String, String>>;
+/// The volumes of a service's last container, by their place in it.
+type Volumes = BTreeMap<ServiceName, (ContainerId, BTreeMap<String, String>)>;
 
 impl Run<'_> {
     /// Makes the effect; what it found out, for the journal.
@@ -268,26 +268,25 @@ impl Run<'_> {
 
     /// Anonymous volumes go from container to container, as with Compose: what is in them is the service's.
     async fn carry_over(&self, subject: &Subject, spec: &mut ContainerSpec) -> Result<(), Failure> {
-        let image = self.context.engine.image(&spec.image).await?;
-        let targets = anonymous_volumes(&spec.service, image.as_ref());
-        if targets.is_empty() {
-            return Ok(());
-        }
-        let mut volumes: Volumes = newest(self.context, fact::ANONYMOUS_VOLUMES)?;
         let serving = self.context.ledger.serving(&self.context.app)?.remove(&subject.service);
         let Some(serving) = serving else { return Ok(()) };
+        let mut volumes: Volumes = newest(self.context, fact::ANONYMOUS_VOLUMES)?;
         // Whoever had them may be gone: it makes room before its successor has shown that it starts.
         if let Some(old) = self.context.engine.container(serving.as_str()).await? {
-            let mounts = old.mounts.into_iter().filter(|(source, ..)| !source.starts_with('/'));
-            let here = mounts.map(|(volume, at, _)| (at, volume)).filter(|(at, _)| targets.contains(at));
-            volumes.insert(subject.service.clone(), here.collect());
-            self.set_fact(fact::ANONYMOUS_VOLUMES, &volumes)?;
-        }
-        for (target, volume) in volumes.remove(&subject.service).unwrap_or_default() {
-            if targets.contains(&target) {
-                spec.binds.push(format!("{volume}:{target}"));
-                spec.anonymous.retain(|anonymous| *anonymous != target);
+            let is_volume = |source: &str| !source.is_empty() && !source.starts_with('/');
+            let mounts = old.mounts.into_iter().filter(|(source, ..)| is_volume(source));
+            let here: BTreeMap<String, String> = mounts.map(|(volume, at, _)| (at, volume)).collect();
+            if !here.is_empty() {
+                volumes.insert(subject.service.clone(), (serving.clone(), here));
+                self.set_fact(fact::ANONYMOUS_VOLUMES, &volumes)?;
             }
+        }
+        let had = volumes.remove(&subject.service).filter(|(whose, _)| *whose == serving);
+        let image = self.context.engine.image(&spec.image).await?;
+        for target in anonymous_volumes(&spec.service, image.as_ref()) {
+            let Some(volume) = had.as_ref().and_then(|(_, here)| here.get(&target)) else { continue };
+            spec.binds.push(format!("{volume}:{target}"));
+            spec.anonymous.retain(|anonymous| *anonymous != target);
         }
         Ok(())
     }
@@ -313,9 +312,11 @@ impl Run<'_> {
     }
 
     async fn prove(&self, subjects: &[Subject]) -> Result<Option<String>, Failure> {
-        let mut proofs = Vec::new();
+        let (mut proofs, mut is_served) = (Vec::new(), false);
         for subject in subjects {
             let container = self.find(subject).await?;
+            let service = &subject.service;
+            is_served |= writes(self.target, service) && self.is_serving(service, &container.id)?;
             proofs.push(self.proof(&subject.service, &container));
         }
         let network = backstage(&self.target.project.name);
@@ -328,7 +329,18 @@ impl Run<'_> {
         prove(&reach, &proofs, rollout, &cancel, &said)
             .await
             .map_err(|error| verification(error, Reason::ProbeFailed))?;
+        if is_served {
+            self.note_written()?
+        }
         Ok(None)
+    }
+
+    /// What is stopped and started serves from its start on: once it works, the backup from before lacks what users write.
+    fn note_written(&self) -> Result<(), Failure> {
+        if !self.reverting() && self.fact::<serde_json::Value>(fact::MIGRATING)?.is_some() {
+            self.set_fact(fact::WRITTEN, &true)?;
+        }
+        Ok(())
     }
 
     pub(super) fn reach<'r>(&'r self, network: &'r str) -> Reach<'r> {

@@ -20,12 +20,12 @@ impl Run<'_> {
     ///
     /// # Errors
     /// [`Failure::Release`] only where it was seen that it does not. Whoever could not look to the end says nothing of it.
-    pub(super) async fn previous_works(&self) -> Result<(), Failure> {
-        self.previous_serves().await.map_err(|failure| failure.redacted(self.target))
+    pub(super) async fn previous_works(&self, reason: Reason) -> Result<(), Failure> {
+        self.previous_serves(reason).await.map_err(|failure| failure.redacted(self.target))
     }
 
     /// Its containers, and then the addresses at which it is reached.
-    async fn previous_serves(&self) -> Result<(), Failure> {
+    async fn previous_serves(&self, reason: Reason) -> Result<(), Failure> {
         let mut proofs = Vec::new();
         for (service, id) in &self.context.ledger.serving(&self.context.app)? {
             let one_shot = self.target.project.services.get(service).is_none_or(|service| service.one_shot);
@@ -48,7 +48,10 @@ impl Run<'_> {
         let rollout = Rollout { min_healthy: Duration::ZERO, ..spec.rollout.clone() };
         let proven = prove(&reach, &proofs, &rollout, &self.parked, &|_| {}).await;
         proven.map_err(|error| verification(error, Reason::ProbeFailed))?;
-        // A certificate, a name or the uplink: that fails every release alike.
+        // A certificate, a name or the uplink: that fails every release alike, but no build and no migration.
+        if !matches!(reason, Reason::ProbeFailed | Reason::BakeFailed) {
+            return Ok(());
+        }
         let urls = spec.probes.iter().chain(spec.smoke.iter().filter_map(|check| check.url.as_ref()));
         let answered = from_outside(reach.wire, urls, PATIENCE, &self.parked).await;
         answered.map_err(|error| verification(error, Reason::ProbeFailed))

@@ -27,6 +27,8 @@ use crate::ledger::Ledger;
 pub(super) mod fact {
     /// The new code has served users.
     pub(crate) const TAKEN_OVER: &str = "takenOver";
+    /// What was stopped and started has worked on the schema that was moved.
+    pub(crate) const WRITTEN: &str = "written";
     /// The migration was fenced.
     pub(crate) const FENCED: &str = "fenced";
     /// Why the release is put back: the condition's word, and whether the release is at fault.
@@ -51,7 +53,7 @@ pub(super) mod fact {
     pub(crate) const BEFORE: &str = "before";
     /// The old container of every service that was taken over.
     pub(crate) const OLD: &str = "old";
-    /// The volumes without a name that were carried over, by service and by their place in it; the newest rollout's word counts.
+    /// The volumes of whatever was replaced, by service: the container, and each volume's place in it; the newest rollout's word counts.
     pub(crate) const ANONYMOUS_VOLUMES: &str = "anonymousVolumes";
     /// When the release began to serve, Unix seconds, by service.
     pub(crate) const SERVES_SINCE: &str = "servesSince";
@@ -187,6 +189,7 @@ impl Run<'_> {
             reverting: self.reverting(),
             force_fenced: self.fact(fact::FORCE_FENCED)?.unwrap_or(false),
             taken_over: self.fact(fact::TAKEN_OVER)?.unwrap_or(false),
+            written: self.fact(fact::WRITTEN)?.unwrap_or(false),
             was_fenced: self.fact(fact::FENCED)?.unwrap_or(false),
             held: self.held.clone(),
             ..Hints::default()
@@ -442,7 +445,7 @@ async fn start_what_served(order: &Order<'_>) -> Result<(), Failure> {
 async fn reverted(run: &Run<'_>, order: &Order<'_>, verdict: Verdict, message: String) -> End {
     let outages = run.context.engine.outages();
     let works = match &order.previous {
-        Some(_) => run.previous_works().await,
+        Some(_) => run.previous_works(verdict.reason).await,
         None => Ok(()),
     };
     let works = excused(run.context, outages, works);
@@ -497,20 +500,19 @@ impl Run<'_> {
     fn on_newer_schema(&self, plan: &Plan, reached: usize, failure: Failure) -> Result<Then, Failure> {
         let goes_down =
             |effect: &Effect| matches!(effect, Effect::Migrate { direction: Direction::Down, .. });
-        if plan.strategy != Strategy::Online || !plan.steps.iter().any(|step| goes_down(&step.effect)) {
+        if !plan.steps.iter().any(|step| goes_down(&step.effect)) {
+            return Err(failure);
+        }
+        let hints = self.hints()?;
+        let restorable = hints.was_fenced && !hints.taken_over && !hints.written;
+        if (plan.strategy == Strategy::Online || restorable) && self.leads_nowhere_back(plan, reached)? {
+            tracing::warn!(app = %self.context.app, %failure, "the schema cannot be taken down that way");
+            return Ok(Then::PlanAgain);
+        }
+        if plan.strategy != Strategy::Online {
             return Err(failure);
         }
         let failed = plan.steps.get(reached).map(|step| &step.effect);
-        if let Some(Effect::Migrate { direction: Direction::Down, with, .. }) = failed
-            && self.reverting()
-        {
-            tracing::warn!(app = %self.context.app, %failure, "the schema cannot be taken down: its additions stay");
-            let (ledger, app) = (&self.context.ledger, &self.context.app);
-            let mut outputs = ledger.outputs(app, with)?;
-            outputs.leads_nowhere_back();
-            ledger.put_outputs(app, with, &outputs)?;
-            return Ok(Then::PlanAgain);
-        }
         let is_proof = |effect: &Effect| {
             matches!(effect, Effect::Start { .. } | Effect::PostStart { .. } | Effect::Prove { .. })
         };
@@ -522,6 +524,21 @@ impl Run<'_> {
         tracing::warn!(app = %self.context.app, %failure, "the older code cannot run on the newer schema: fencing");
         self.set_fact(fact::FORCE_FENCED, &true)?;
         Ok(Then::PlanAgain)
+    }
+
+    /// Whether what failed was a downgrade on a way back, which the tool itself gave up: where there is data, it fails. From then on it counts
+    /// as one that does not lead back: what only adds stays, and what was fenced comes from its backup.
+    fn leads_nowhere_back(&self, plan: &Plan, reached: usize) -> Result<bool, Failure> {
+        let failed = plan.steps.get(reached).map(|step| &step.effect);
+        let Some(Effect::Migrate { direction: Direction::Down, with, .. }) = failed else { return Ok(false) };
+        if !self.reverting() || !self.gave_up()? {
+            return Ok(false);
+        }
+        let (ledger, app) = (&self.context.ledger, &self.context.app);
+        let mut outputs = ledger.outputs(app, with)?;
+        outputs.leads_nowhere_back();
+        ledger.put_outputs(app, with, &outputs)?;
+        Ok(true)
     }
 
     /// What stood before the first step, for the way back where no earlier release is known.
@@ -553,11 +570,23 @@ impl Run<'_> {
                 plan.steps.retain(|step| !self.starts_a_job(step, &gathered));
             }
             // What was started and has ended again was like that before.
-            if plan.is_empty() || last.as_ref() == Some(&plan) {
+            if plan.is_empty() || last.as_ref() == Some(&plan) && plan.stage == Stage::Deploy {
                 break;
             }
-            self.execute("revert", &plan).await?;
-            last = Some(plan);
+            if plan.stage == Stage::Prepare && last.as_ref() == Some(&plan) {
+                return Err(Failure::transient(Reason::PreflightFailed, "the database does not stay up"));
+            }
+            let (outages, mut reached) = (self.context.engine.outages(), 0);
+            match self.execute_and_tell("revert", &plan, &mut reached).await {
+                Ok(()) => last = Some(plan),
+                Err(failure @ Failure::Release { .. }) if self.context.engine.outages() == outages => {
+                    if !self.leads_nowhere_back(&plan, reached)? {
+                        return Err(failure);
+                    }
+                    tracing::warn!(app = %self.context.app, %failure, "the schema cannot be taken down that way");
+                }
+                Err(failure) => return Err(failure),
+            }
         }
         let (ledger, app) = (&self.context.ledger, &self.context.app);
         let database = self.target.database_service();
@@ -590,6 +619,8 @@ pub(crate) fn remarks(order: &Order<'_>) -> Result<Option<String>, Failure> {
     }
     let down = ledger.applied(&order.context.app)?.into_iter().rfind(|applied| applied.rollout == order.id);
     let backup = ledger.fact(order.id, fact::BACKUP)?;
+    let is_restored = ledger.fact(order.id, fact::RESTORING)?.is_some();
+    let down = down.filter(|_| !is_restored);
     if let (Some(down), Some(backup)) = (down.filter(|it| it.direction == Direction::Down), backup) {
         let from = evenkeel_core::plan::revisions(&down.from);
         let backup = backup.as_str().unwrap_or_default().to_owned();

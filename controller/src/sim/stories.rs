@@ -416,6 +416,19 @@ fn failures() -> Vec<Story> {
         )
         .adopts()
         .fails_anew(),
+        story(
+            "adoption with a migration that cannot be taken back, and code that fails its bake",
+            &[FIRST],
+            "script a\nscript b stays-on-rows\nfault late\n",
+        )
+        .adopts()
+        .fails_anew(),
+        story(
+            "code fails its probe on a fenced migration that cannot be taken back",
+            &[FIRST],
+            "script a\nscript b breaking stays-on-rows\nfault probe\n",
+        )
+        .fails(),
         story("build fails", &[FIRST], "script a\nfault build\n").fails(),
         story("rehearsal fails", &[FIRST], "script a\nscript b fails\n").fails(),
         story("migration fails on rows", &[FIRST], "script a\nscript b fails-on-rows\n").fails(),

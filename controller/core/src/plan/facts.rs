@@ -85,6 +85,8 @@ pub struct Hints {
     pub force_fenced: bool,
     /// The new code has served users in this rollout.
     pub taken_over: bool,
+    /// Something that was stopped and started in this rollout has worked on the schema that it moved: users may have written.
+    pub written: bool,
     /// The migration of this rollout was fenced.
     pub was_fenced: bool,
     /// The revisions that the ledger itself has moved the schema to.

@@ -25,6 +25,7 @@ mod way_down;
 pub use adopt::{adopted, before, inherited, unrecorded};
 pub use alike::{alike, vetted};
 pub use clear_away::clear_away;
+pub use deploy::writes;
 pub use explain::differences;
 pub use explained::{Move, explain};
 pub use facts::*;

@@ -218,7 +218,7 @@ pub(super) fn no_way_back(from: &BTreeSet<SchemaRevision>) -> Blocked {
 
 /// What the backup behind this rollout's fence holds, as long as nobody has written since.
 pub(super) fn restorable<'a>(facts: &Facts<'a>) -> Option<&'a BTreeSet<SchemaRevision>> {
-    let untouched = facts.hints.reverting && !facts.hints.taken_over;
+    let untouched = facts.hints.reverting && !facts.hints.taken_over && !facts.hints.written;
     facts.database.filter(|_| untouched)?.fenced_backup.as_ref()
 }
 

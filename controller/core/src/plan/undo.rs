@@ -11,6 +11,7 @@ use crate::compose::{RestartPolicy, start_order};
 use crate::name::ServiceName;
 use crate::observed::Container;
 use crate::release::ImageSource;
+use crate::status::Reason;
 
 /// A container as it was before a rollout touched it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +30,9 @@ pub struct Before {
 /// # Errors
 /// When the schema cannot be brought to where what stood before knew it, or to what only adds to that: then it is not started.
 pub fn undo(facts: &Facts<'_>, before: &[Before]) -> Result<Plan, Blocked> {
+    if is_unseen(facts) && before.iter().any(|was| was.running) {
+        return database_first(facts, before);
+    }
     let mut steps = Vec::new();
     let mut notes = Vec::new();
     let way = if before.iter().any(|was| was.running) { way_back(facts)? } else { sweep_only(facts) };
@@ -46,7 +50,7 @@ pub fn undo(facts: &Facts<'_>, before: &[Before]) -> Result<Plan, Blocked> {
     match way {
         SchemaMove::Down { with, from, to, .. } => {
             // Users have reached the new code: what they wrote goes with what the downgrade takes away.
-            if facts.hints.taken_over {
+            if facts.hints.taken_over || facts.hints.written {
                 push(
                     Effect::Backup { at: from.clone() },
                     "users may have written since the release took over",
@@ -95,6 +99,43 @@ pub fn undo(facts: &Facts<'_>, before: &[Before]) -> Result<Plan, Blocked> {
     }
     let steps = with_hooks(facts, steps);
     Ok(Plan { stage: Stage::Deploy, strategy: Strategy::None, steps, gaps: Vec::new(), notes })
+}
+
+/// Whether nobody can tell where a schema stands that this rollout may have moved.
+fn is_unseen(facts: &Facts<'_>) -> bool {
+    let touched = facts.hints.was_fenced || !facts.hints.applied.is_empty();
+    touched && facts.database.is_some_and(|database| database.current.is_none())
+}
+
+/// What stood before is not started on a schema that nobody could look at: only the database comes up.
+fn database_first(facts: &Facts<'_>, before: &[Before]) -> Result<Plan, Blocked> {
+    let database = facts.desired.database_service();
+    let mut steps = Vec::new();
+    let mut push = |effect: Effect, why: &str| steps.push(Step { effect, why: why.to_owned() });
+    let is_there =
+        |it: &&Container| it.instance(&facts.desired.project).as_ref() == database && !it.given_up();
+    match made_by_rollout(facts, before).find(is_there) {
+        Some(made) if active(made) => {}
+        Some(made) => {
+            push(Effect::Start { container: subject(facts, made) }, "its schema has to be looked at")
+        }
+        None => {
+            for was in before.iter().filter(|was| Some(&was.container.service) == database) {
+                let is = |it: &&Container| Some(&it.id) == was.container.id.as_ref();
+                if let Some(container) = facts.observed.containers.iter().find(is).filter(|it| !it.given_up())
+                {
+                    put_back(facts, was, container, &mut push);
+                }
+            }
+        }
+    }
+    if steps.is_empty() {
+        let why = facts.database.and_then(|database| database.unreachable.clone());
+        let message = why.unwrap_or_else(|| "the database cannot be looked at".to_owned());
+        return Err(Blocked { reason: Reason::PreflightFailed, message });
+    }
+    let steps = with_hooks(facts, steps);
+    Ok(Plan { stage: Stage::Prepare, strategy: Strategy::None, steps, gaps: Vec::new(), notes: Vec::new() })
 }
 
 /// For good: what is only stopped comes back with the engine, to a schema or a volume that is not its own any more.

@@ -40,6 +40,9 @@ struct Begun {
     /// It was seen that it had failed: who gets there afterwards is somebody else.
     #[serde(default)]
     failed: bool,
+    /// The tool itself gave up: nobody ended it for what it kept waiting, or for its time.
+    #[serde(default)]
+    gave_up: bool,
     /// It takes back what a release that failed did.
     #[serde(default)]
     puts_back: bool,

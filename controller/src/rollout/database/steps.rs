@@ -225,9 +225,14 @@ impl Run<'_> {
             from: from.clone(),
             to: to.clone(),
             failed: false,
+            gave_up: false,
             puts_back: self.reverting(),
         };
-        let earlier = self.fact::<Begun>(fact::MIGRATING)?.map(|earlier| Begun { failed: false, ..earlier });
+        let earlier = self.fact::<Begun>(fact::MIGRATING)?.map(|earlier| Begun {
+            failed: false,
+            gave_up: false,
+            ..earlier
+        });
         // What an interrupted try left behind differs from how it was before the first one.
         if !self.reverting() && earlier.as_ref() != Some(&begun) {
             self.set_fact(fact::FINGERPRINT, &databases.fingerprint(&target).await?)?;
@@ -242,8 +247,14 @@ impl Run<'_> {
             self.migrated(direction, with, from, &seen)?;
             return Ok(Some(format!("{:.1} s{}", outcome.took.as_secs_f64(), aside(&outcome))));
         }
-        self.set_fact(fact::MIGRATING, &Begun { failed: true, ..begun })?;
+        let gave_up = matches!(outcome.ended, Ended::Finished);
+        self.set_fact(fact::MIGRATING, &Begun { failed: true, gave_up, ..begun })?;
         Err(Failure::release(Reason::MigrationFailed, explained(&outcome, &arguments, &seen)))
+    }
+
+    /// Whether the migration that was begun last failed by itself.
+    pub(in crate::rollout) fn gave_up(&self) -> Result<bool, Failure> {
+        Ok(self.fact::<Begun>(fact::MIGRATING)?.is_some_and(|begun| begun.failed && begun.gave_up))
     }
 
     fn release_with(&self, digest: &ReleaseDigest) -> Result<Release, Failure> {
@@ -323,6 +334,7 @@ impl Run<'_> {
             from: last.to.clone(),
             to: last.from.clone(),
             failed: false,
+            gave_up: false,
             puts_back: true,
         }))
     }

@@ -111,7 +111,7 @@ impl<'a, 'f> Deployment<'a, 'f> {
 }
 
 /// Whether a service of a release may write to its database.
-pub(in crate::plan) fn writes(release: &crate::release::Release, name: &ServiceName) -> bool {
+pub fn writes(release: &crate::release::Release, name: &ServiceName) -> bool {
     let database = release.database_service();
     let migrates = release.manifest.spec.database.as_ref().map(|database| &database.migrations.service);
     let depends = |database: &ServiceName| {

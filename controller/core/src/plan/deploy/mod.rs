@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 
 pub(super) use adopted::intentions;
 pub(super) use dependents::to_restart;
-pub(super) use fence::writes;
+pub use fence::writes;
 use take_over::STAND_IN;
 
 use super::hooks::with_hooks;

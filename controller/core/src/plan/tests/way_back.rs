@@ -183,3 +183,36 @@ fn a_release_after_all_that_finds_nothing_in_its_way() {
     world.knows(&next, code("a b", false, true));
     deploy(&mut world, &next, 3);
 }
+
+/// What is stopped and started has users from its start on. Here it is the API, for it writes to a volume.
+#[test]
+fn what_users_wrote_to_one_that_is_stopped_and_started_is_not_put_back_over() {
+    let stack = STACK
+        .replace("  api:\n", "  api:\n    volumes: ['uploads:/uploads']\n")
+        .replace("volumes: {data: {}}", "volumes: {data: {}, uploads: {}}");
+    let (mut world, a, _) = first(SPEC_DB, &stack, code("a", true, true));
+    let b = release(SPEC_DB, &stack, "code-2");
+    world.knows(&b, code("a b", false, false));
+    world.notes = Notes::default();
+    let there = forward(&b, 2).failing(|effect| matches!(effect, Effect::Bake { .. })).run(&mut world);
+    assert!(matches!(there.end, End::Failed(_)), "{}", there.lines.join("\n"));
+    assert!(!world.notes.taken_over && world.notes.written, "{}", there.lines.join("\n"));
+    let log = back(&a, 2).run(&mut world);
+    let End::Blocked(blocked) = &log.end else { panic!("{:?}\n{}", log.end, log.lines.join("\n")) };
+    assert_eq!(blocked.reason, crate::status::Reason::RevertFailed);
+}
+
+/// The host has restarted, and Compose's database does not come back with it.
+#[test]
+fn nothing_older_is_started_before_the_schema_has_been_looked_at() {
+    let (mut world, next) = adopted(Code { broken: true, ..code("a b", false, false) });
+    forward(&next, 2).run(&mut world);
+    for container in &mut world.observed.containers {
+        container.state = crate::observed::State::Exited;
+    }
+    let log = forward(&next, 2).undo(&mut world);
+    insta::assert_snapshot!(told(&log.lines), @"  start shop-db-1 — as it was before");
+    assert_eq!(world.schema, super::releases::scripts("a b").heads);
+    forward(&next, 2).undo(&mut world);
+    assert_eq!(world.schema, super::releases::scripts("a").heads);
+}

@@ -96,7 +96,15 @@ impl World {
                 self.hooked.insert(id);
             }
             Effect::Unpause { container } => self.get(container, rollout)?.state = State::Running,
-            Effect::Prove { containers } => self.prove(release, rollout, containers)?,
+            Effect::Prove { containers } => {
+                self.prove(release, rollout, containers)?;
+                let is_served = |it: &&Subject| {
+                    let place = self.find(it, rollout).map(|place| &self.observed.containers[place].id);
+                    crate::plan::writes(release, &it.service) && self.books.serving.get(&it.service) == place
+                };
+                self.notes.written |=
+                    !reverting && self.notes.migrating && containers.iter().any(|it| is_served(&it));
+            }
             Effect::Join { container, role } => self.join(release, rollout, container, *role, reverting)?,
             Effect::SetRestart { container, policy } => self.get(container, rollout)?.restart = *policy,
             Effect::SetLimits { container, memory, nano_cpus } => {
@@ -143,6 +151,7 @@ impl World {
                 }
             }
             Effect::Migrate { direction, with, from, to } => {
+                self.notes.migrating = true;
                 self.migrate(release, *direction, with, from, to)?
             }
             Effect::Restore { to } => {

@@ -50,6 +50,7 @@ impl World {
             reverting,
             force_fenced: self.notes.force_fenced,
             taken_over: self.notes.taken_over,
+            written: self.notes.written,
             was_fenced: self.notes.fenced,
             applied: self.books.applied.clone().into_iter().collect(),
             post_start_due: self.books.post_start_due.clone(),

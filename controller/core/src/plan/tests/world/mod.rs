@@ -54,6 +54,8 @@ pub(super) struct Books {
 #[derive(Clone, Default)]
 pub(super) struct Notes {
     pub(super) taken_over: bool,
+    pub(super) migrating: bool,
+    pub(super) written: bool,
     pub(super) fenced: bool,
     pub(super) force_fenced: bool,
     pub(super) backup: Option<Revisions>,
