@@ -1,5 +1,7 @@
 //! Something else is wanted after a crash: users who wait behind a fence are served all the same, whatever that is.
 
+use std::time::Duration;
+
 use tokio::time::sleep;
 
 use super::enumerate::{block_on, full};
@@ -13,6 +15,8 @@ use crate::rollout::fence_is_up;
 
 /// Migrations that branch off where those of the story began: neither leads to the other.
 const FORK: &str = "script a\nscript c\nthe other\n";
+/// How long a container may take until it answers.
+const STARTS: Duration = Duration::from_secs(10);
 /// Enough for a rollout, the way back and another one, with what is tried again in between. What cannot be done is tried for ever.
 const PASSES: usize = 12;
 
@@ -96,6 +100,8 @@ async fn goes_on(reference: &Reference<'_>, image: &Image, fork: usize, then: Th
         process.ledger.set_suspended(&process.app, true).unwrap();
     }
     process.passes().await;
+    // What stood before a first release is started and not proven: it takes a moment until it answers.
+    sleep(STARTS).await;
     let world = process.machine.snapshot();
     let mut faults: Vec<String> = world.violations.iter().cloned().collect();
     faults.extend(lost_rows(&world));
