@@ -2,8 +2,8 @@
 //!
 //! The classic builder comes first: it does all that a Compose file can ask for on every engine, and what it keeps goes with the
 //! images. A build that asks for secrets or an SSH agent, and a Dockerfile that it cannot read, because of `RUN --mount` and the like, go
-//! to the BuildKit inside the engine, with a [session] beside the build. So does one with a heredoc: from engine 23 on the classic builder
-//! reads it, and leaves out what it says without a word. Engine 20.10 leaves limits and the size of `/dev/shm` out there
+//! to the BuildKit inside the engine, with a [session] beside the build. So does one with a step that the classic builder takes and does not
+//! carry out as it is meant ([`modern`]). Engine 20.10 leaves limits and the size of `/dev/shm` out there
 //! without a word, and clears BuildKit's cache only where its configuration says so (`builder.gc`).
 //!
 //! [session]: super::session
@@ -16,9 +16,9 @@ use evenkeel_core::observed::Image;
 use evenkeel_core::secret::Secret;
 use serde::Deserialize;
 
-use super::heredoc;
 use super::images::{is_away, is_denied};
 use super::lines::Lines;
+use super::modern::{self, Modern};
 use super::session::{Offer, Session};
 use super::trace::{self, Said};
 use super::version::{ApiVersion, BUILDKIT, BUILDKIT_LIMITS};
@@ -205,20 +205,28 @@ impl Docker {
             }
             other => self.noted(errors::understood(&self.address, other)),
         })?;
-        let mut told = Told::new(progress, redactor(request));
-        let loses = matches!(builder, Builder::Classic) && heredoc::are_lost(self.dialect.settled());
+        let mut told = Told::new(progress, redactor(request), &request.args);
         while let Some(line) =
             answer.line().await.map_err(|error| errors::unreachable_at(&self.address, error))?
         {
             let message = serde_json::from_str(&line).unwrap_or_default();
             told.hear(message).map_err(|(reason, tail)| failed(request, reason, tail))?;
-            if loses && told.heredoc {
+            let modern = told.modern.filter(|_| matches!(builder, Builder::Classic));
+            if let Some(modern) = modern.filter(|modern| self.leads_on(*modern, request)) {
                 // Hanging up ends the build.
-                return Err(failed(request, heredoc::REFUSED.to_owned(), Vec::new()));
+                return Err(failed(request, modern.refused().to_owned(), Vec::new()));
             }
         }
         told.end_line();
         Ok(told.image)
+    }
+}
+
+impl Docker {
+    /// Whether the classic builder is not to go on. What it has always left empty, it may go on to where BuildKit cannot do the rest.
+    fn leads_on(&self, modern: Modern, request: &BuildRequest) -> bool {
+        let speaks = self.dialect.settled();
+        modern.is_lost(speaks) && (modern == Modern::Heredoc || not_for_buildkit(request, speaks).is_none())
     }
 }
 
@@ -253,14 +261,16 @@ struct Told<'a> {
     partial: Lines,
     tail: VecDeque<String>,
     image: Option<ImageId>,
-    /// Whether the classic builder has begun a step with one.
-    heredoc: bool,
+    /// The build's arguments.
+    args: &'a BTreeMap<String, String>,
+    /// What the classic builder has begun a step with, last.
+    modern: Option<Modern>,
 }
 
 impl<'a> Told<'a> {
-    fn new(progress: Progress<'a>, redactor: Redactor) -> Self {
+    fn new(progress: Progress<'a>, redactor: Redactor, args: &'a BTreeMap<String, String>) -> Self {
         let (partial, tail) = (Lines::default(), VecDeque::new());
-        Self { progress, redactor, partial, tail, image: None, heredoc: false }
+        Self { progress, redactor, partial, tail, image: None, args, modern: None }
     }
 
     /// Takes a message; the reason and the last lines where it says that the build failed.
@@ -308,7 +318,7 @@ impl<'a> Told<'a> {
     }
 
     fn line(&mut self, line: String) {
-        self.heredoc |= heredoc::is_in(&line);
+        self.modern = modern::step(&line, self.args).or(self.modern);
         let line = self.redactor.line(&line);
         (self.progress)(&line);
         if self.tail.len() == TAIL {

@@ -30,7 +30,8 @@ type Outcome = Result<(), (String, Vec<String>)>;
 fn hear(lines: &[&str]) -> (Outcome, Option<ImageId>, Vec<String>) {
     let shown = Mutex::new(Vec::new());
     let progress = |line: &str| shown.lock().expect("a lock").push(line.to_owned());
-    let mut told = Told::new(&progress, Redactor::default());
+    let args = BTreeMap::new();
+    let mut told = Told::new(&progress, Redactor::default(), &args);
     let messages = lines.iter().map(|line| serde_json::from_str(line).expect("a message"));
     let outcome = messages.map(|message| told.hear(message)).find(Result::is_err).unwrap_or(Ok(()));
     told.end_line();
@@ -145,16 +146,19 @@ fn what_the_engines_buildkit_cannot_do_is_said() {
 }
 
 #[test]
-fn a_heredoc_leads_on_to_buildkit() {
-    assert!(wants_buildkit(&failed(&request(), heredoc::REFUSED.into(), Vec::new())));
+fn a_step_that_only_buildkit_knows_leads_on_to_it() {
+    for modern in [Modern::Heredoc, Modern::Platform] {
+        assert!(wants_buildkit(&failed(&request(), modern.refused().into(), Vec::new())));
+    }
     let progress = |_: &str| {};
-    let mut told = Told::new(&progress, Redactor::default());
+    let args = BTreeMap::new();
+    let mut told = Told::new(&progress, Redactor::default(), &args);
     for piece in [r#"{"stream":"Step 2/3 : RUN"}"#, r#"{"stream":" <<EOF"}"#] {
         told.hear(serde_json::from_str(piece).expect("a message")).expect("no failure");
-        assert!(!told.heredoc);
+        assert_eq!(told.modern, None);
     }
     told.hear(serde_json::from_str(r#"{"stream":"\n"}"#).expect("a message")).expect("no failure");
-    assert!(told.heredoc);
+    assert_eq!(told.modern, Some(Modern::Heredoc));
 }
 
 #[test]

@@ -106,6 +106,22 @@ async fn a_heredoc_is_built_or_it_is_said_what_it_takes() {
 }
 
 #[tokio::test]
+async fn the_platform_that_only_buildkit_names_is_known() {
+    let bench = Bench::new("platform");
+    let own = &bench.project;
+    let steps = format!("ENV OWN={own}\nARG TARGETARCH\nRUN echo \"for <$TARGETARCH>\"\n");
+    for from in [DEBIAN.to_owned(), format!("--platform=$BUILDPLATFORM {DEBIAN}")] {
+        let context = context(&format!("FROM {from}\n{steps}"));
+        let (built, lines) = build(&bench, request(&bench.image("app"), &context)).await;
+        built.expect("an image");
+        let is_known = |line: &String| line.starts_with("for <") && line != "for <>";
+        // The second one finds the steps of the first one done.
+        let once = from != DEBIAN || lines.iter().any(is_known);
+        assert!(once && !lines.iter().any(|line| line == "for <>"), "{lines:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_syntax_that_cannot_be_pulled_is_told_and_tried_again() {
     let bench = Bench::new("syntax");
     let context = context(&format!(
