@@ -76,12 +76,14 @@ fn headline(plan: &PlanReport) -> String {
     if plan.empty {
         return format!("{}: nothing to do, release {} runs{at}", plan.app, short(plan.to.as_ref()));
     }
-    let strategy = match word(&plan.strategy) {
-        none if none == "none" => "the schema stays".to_owned(),
-        strategy => format!("the schema moves {strategy}"),
+    let schema = match word(&plan.strategy) {
+        // Before the image is there, nobody knows its migrations.
+        none if none == "none" && plan.stage == "prepare" => String::new(),
+        none if none == "none" => ", the schema stays".to_owned(),
+        strategy => format!(", the schema moves {strategy}"),
     };
     format!(
-        "{}: {} → {}{at}, {}, {strategy}",
+        "{}: {} → {}{at}, {}{schema}",
         plan.app,
         short(plan.from.as_ref()),
         short(plan.to.as_ref()),

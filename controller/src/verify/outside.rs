@@ -28,9 +28,9 @@ pub(crate) async fn from_outside(
     cancel: &CancellationToken,
 ) -> Result<(), VerifyError> {
     let all = futures_util::future::try_join_all(probes.map(|probe| answers(wire, probe, patience)));
-    tokio::select! {
-        () = cancel.cancelled() => Err(VerifyError::Cancelled("evenkeel is going down".to_owned())),
-        answered = all => answered.map(|_| ()),
+    match cancel.run_until_cancelled(all).await {
+        None => Err(VerifyError::Cancelled("evenkeel is going down".to_owned())),
+        Some(answered) => answered.map(drop),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 /// How a wait came to its end.
@@ -23,18 +24,11 @@ pub(crate) async fn within<T>(
     cancel: &CancellationToken,
     wait: impl Future<Output = T>,
 ) -> Within<T> {
-    let late = async {
-        match limit {
-            Some(limit) => tokio::time::sleep(limit).await,
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        // What has been called off already is not begun.
-        biased;
-        () = cancel.cancelled() => Within::Cancelled,
-        ended = wait => Within::Ended(ended),
-        () = late => Within::Late,
+    // What has been called off already is not begun.
+    match cancel.run_until_cancelled(timeout(limit.unwrap_or(Duration::MAX), wait)).await {
+        None => Within::Cancelled,
+        Some(Ok(ended)) => Within::Ended(ended),
+        Some(Err(_)) => Within::Late,
     }
 }
 
