@@ -8,9 +8,11 @@ use sha2::Sha256;
 
 use crate::compose::{Build, Project, PullPolicy, Service};
 use crate::manifest::{Application, Rollout};
-use crate::name::{AppName, ImageId, ReleaseDigest, Revision, ServiceName};
+use crate::name::{AppName, ImageId, ReleaseDigest, Revision, SchemaRevision, ServiceName};
 use crate::observed::Image;
 use crate::tags::Pins;
+
+type Revisions = BTreeSet<SchemaRevision>;
 
 /// The key under which digests are made, so that nobody can guess a secret from one. Made once at installation.
 #[derive(Clone, Serialize, Deserialize)]
@@ -124,8 +126,29 @@ impl Outputs {
     /// Keeps a rehearsal: one from the same revisions makes way, what others showed is still true.
     pub fn keep_rehearsal(&mut self, rehearsed: RehearsedFrom) {
         self.earlier_rehearsals.extend(self.rehearsal.take());
-        self.earlier_rehearsals.retain(|earlier| earlier.from != rehearsed.from);
+        self.earlier_rehearsals
+            .retain(|earlier| (&earlier.from, &earlier.to) != (&rehearsed.from, &rehearsed.to));
         self.rehearsal = Some(rehearsed);
+    }
+
+    /// Keeps what a migration has shown that stopped between two of its scripts: whether what it did until then only adds. That it
+    /// leads back is known of the whole.
+    pub fn keep_part(&mut self, from: &Revisions, to: &Revisions, fingerprint: String, additive: bool) {
+        let whole = self.rehearsals().find(|whole| whole.from == *from && whole.to.is_none());
+        let exact = whole.is_some_and(|whole| whole.rehearsal.exact);
+        let rehearsal = crate::database::Rehearsal { runs: true, additive, exact, ..Default::default() };
+        self.earlier_rehearsals.retain(|earlier| earlier.from != *from || earlier.to.as_ref() != Some(to));
+        self.earlier_rehearsals.push(RehearsedFrom {
+            from: from.clone(),
+            to: Some(to.clone()),
+            fingerprint,
+            rehearsal,
+        });
+    }
+
+    /// Whether that is known.
+    pub fn has_part(&self, from: &Revisions, to: &Revisions) -> bool {
+        self.earlier_rehearsals.iter().any(|part| part.from == *from && part.to.as_ref() == Some(to))
     }
 
     /// Where there is data, the downgrade fails: what a rehearsal on an empty copy has shown of it does not count.
@@ -178,7 +201,10 @@ fn repository(reference: &str) -> &str {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RehearsedFrom {
     /// The revisions that the schema stood at.
-    pub from: std::collections::BTreeSet<crate::name::SchemaRevision>,
+    pub from: Revisions,
+    /// Where it ended; `None`: at the release's head.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Revisions>,
     /// The digest of the schema's fingerprint then; empty for an empty database.
     pub fingerprint: String,
     /// What it showed.

@@ -4,13 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use evenkeel_core::compose::{MountSource, PullPolicy, newer};
 use evenkeel_core::container::label;
-use evenkeel_core::name::{ContainerId, ImageId, ReleaseDigest, RolloutId, ServiceName};
+use evenkeel_core::name::{ContainerId, ImageId, ReleaseDigest, RolloutId, SchemaRevision, ServiceName};
 use evenkeel_core::observed::Image;
-use evenkeel_core::plan::{DatabaseFacts, Facts, Hints, KnownScripts, Observed, backstage, final_name};
+use evenkeel_core::plan::{
+    DatabaseFacts, Direction, Facts, Hints, KnownScripts, Observed, backstage, final_name,
+};
 use evenkeel_core::release::{ImageSource, Outputs, Release, is_another};
 use evenkeel_core::tags::polled;
 
 use super::{Context, Failure};
+use crate::ledger::Applied;
 use crate::source::{Given, Releases};
 
 /// Owned facts; [`Gathered::facts`] lends them to the planner.
@@ -51,7 +54,16 @@ impl Gathered {
         let database =
             super::database::facts(context, release, &outputs, &observed, &serving, &hints, rollout).await?;
         // That look may have put a migration on record that was done.
-        let hints = Hints { applied: applied(context)?, post_start_due, restarts_due, untold, ..hints };
+        let moves = ledger.applied(&context.app)?;
+        let hints = Hints {
+            began_at: began_at(&moves, rollout),
+            // The last move only: what somebody moved by hand since is not evenkeel's to take down.
+            applied: moves.last().map(|last| last.to.clone()).into_iter().collect(),
+            post_start_due,
+            restarts_due,
+            untold,
+            ..hints
+        };
         let containers = ledger.containers(&context.app)?;
         let vetted = containers.iter().filter_map(|it| Some((it.id.clone(), it.config.clone()?)));
         Ok(Self {
@@ -305,10 +317,10 @@ fn withdrawn(
     Ok(back)
 }
 
-fn applied(context: &Context) -> Result<Vec<BTreeSet<evenkeel_core::name::SchemaRevision>>, Failure> {
-    // The last move only: what somebody moved by hand since is not evenkeel's to take down.
-    let last = context.ledger.applied(&context.app)?.pop();
-    Ok(last.into_iter().map(|applied| applied.to).collect())
+/// Where the schema stood before a rollout moved it.
+fn began_at(moves: &[Applied], rollout: Option<RolloutId>) -> Option<BTreeSet<SchemaRevision>> {
+    let first = moves.iter().find(|applied| Some(applied.rollout) == rollout)?;
+    (first.direction == Direction::Up).then(|| first.from.clone())
 }
 
 /// Releases of the past whose images can move the schema down; the newest first.

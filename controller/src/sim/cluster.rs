@@ -64,6 +64,20 @@ impl Database {
         Fingerprint::from(table.into_iter().chain(columns).chain(left).chain(invalid).collect::<Vec<_>>())
     }
 
+    /// The last so many migrations are taken back.
+    fn take_back(&mut self, count: usize) {
+        let keep = self.applied.len().saturating_sub(count);
+        for script in self.applied.split_off(keep) {
+            if script.inexact {
+                self.left.insert(format!("{}_left", script.revision));
+            }
+        }
+        // The first one made the table; with it goes whatever is on it.
+        if self.applied.is_empty() {
+            *self = Self::default();
+        }
+    }
+
     /// Whether a migration fails here.
     pub(super) fn refuses(&self, script: &Script) -> bool {
         script.fails || (script.fails_on_rows || script.half) && !self.rows.is_empty()
@@ -93,51 +107,75 @@ pub(super) struct Backend {
     pub(super) orphaned: bool,
 }
 
-/// What a migration does.
+/// What a migration does. `apart`: each of its scripts has a transaction of its own.
 #[derive(Clone, Debug)]
 pub(super) enum Work {
     /// Applies these.
-    Up(Vec<Script>),
+    Up {
+        /// In order.
+        scripts: Vec<Script>,
+        /// See above.
+        apart: bool,
+    },
     /// Takes so many back.
-    Down(usize),
+    Down {
+        /// How many.
+        count: usize,
+        /// See above.
+        apart: bool,
+    },
 }
 
 impl Work {
-    /// Does it, whole or not at all; what the tool says when it fails.
+    /// Does it; what the tool says when it fails. It is done whole or not at all, but for what has a transaction of its own.
     pub(super) fn commit(&self, database: &mut Database) -> Result<(), String> {
-        match self {
-            Self::Up(scripts) => {
-                if let Some(script) = scripts.iter().find(|script| database.refuses(script)) {
-                    self.abandon(database);
-                    return Err(format!("migration {} failed", script.revision));
-                }
-                database.applied.extend(scripts.iter().cloned());
+        let refusing = match self {
+            Self::Up { scripts, .. } => scripts.iter().position(|script| database.refuses(script)),
+            Self::Down { count, .. } => {
+                let from_the_top = database.applied.iter().rev().take(*count);
+                let stays = |script: &Script| script.stays_on_rows && !database.rows.is_empty();
+                from_the_top.map(stays).position(|stays| stays)
             }
-            Self::Down(count) => {
-                let keep = database.applied.len().saturating_sub(*count);
-                let stays = database.applied[keep..].iter().find(|script| script.stays_on_rows);
-                if let Some(script) = stays.filter(|_| !database.rows.is_empty()) {
-                    return Err(format!("migration {} failed", script.revision));
-                }
-                for script in database.applied.split_off(keep) {
-                    if script.inexact {
-                        database.left.insert(format!("{}_left", script.revision));
-                    }
-                }
-                // The first one made the table; with it goes whatever is on it.
-                if database.applied.is_empty() {
-                    *database = Database::default();
-                }
+        };
+        match (self, refusing) {
+            (Self::Up { scripts, .. }, None) => database.applied.extend(scripts.iter().cloned()),
+            (Self::Down { count, .. }, None) => database.take_back(*count),
+            (Self::Up { scripts, .. }, Some(place)) => {
+                self.stop_at(place, database);
+                return Err(format!("migration {} failed", scripts[place].revision));
+            }
+            (Self::Down { .. }, Some(place)) => {
+                self.stop_at(place, database);
+                return Err("a downgrade failed".to_owned());
             }
         }
         Ok(())
     }
 
-    /// Rolled back; what runs outside any transaction leaves its traces.
+    /// Rolled back, where its client has gone away before the end.
     pub(super) fn abandon(&self, database: &mut Database) {
-        let Self::Up(scripts) = self else { return };
-        for script in scripts.iter().filter(|script| script.half && !database.rows.is_empty()) {
-            database.invalid.insert(format!("public.{}_index", script.revision));
+        let last = match self {
+            Self::Up { scripts, .. } => {
+                let half = scripts.iter().position(|script| script.half && !database.rows.is_empty());
+                half.unwrap_or(scripts.len().saturating_sub(1))
+            }
+            Self::Down { count, .. } => count.saturating_sub(1),
+        };
+        self.stop_at(last, database);
+    }
+
+    /// What is there where it got no further than a script. What runs outside any transaction leaves its traces, and has committed what
+    /// came before it.
+    fn stop_at(&self, place: usize, database: &mut Database) {
+        match self {
+            Self::Up { scripts, apart } => {
+                let half = scripts.get(place).filter(|script| script.half && !database.rows.is_empty());
+                if *apart || half.is_some() {
+                    database.applied.extend(scripts[..place].iter().cloned());
+                }
+                database.invalid.extend(half.map(|script| format!("public.{}_index", script.revision)));
+            }
+            Self::Down { apart, .. } => database.take_back(if *apart { place } else { 0 }),
         }
     }
 }

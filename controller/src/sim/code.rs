@@ -18,6 +18,8 @@ pub(super) enum Program {
 pub(super) struct Code {
     /// Its migrations, in a row.
     pub(super) scripts: Vec<Script>,
+    /// Each of its migrations has a transaction of its own.
+    pub(super) apart: bool,
     /// What is wrong with it.
     pub(super) fault: Fault,
     /// It starts on its own schema only, not on one with additions.
@@ -76,7 +78,7 @@ impl Code {
         None
     }
 
-    /// Lines such as `script b breaking inexact`, `fault probe` and `picky`.
+    /// Lines such as `script b breaking inexact`, `fault probe`, `picky` and `apart`.
     pub(super) fn parse(text: &str) -> Self {
         let mut code = Self::default();
         for line in text.lines() {
@@ -85,6 +87,7 @@ impl Code {
                 ["script", revision, traits @ ..] => code.scripts.push(Script::new(revision, traits)),
                 ["fault", fault] => code.fault = Fault::named(fault),
                 ["picky"] => code.picky = true,
+                ["apart"] => code.apart = true,
                 _ => {}
             }
         }

@@ -78,8 +78,10 @@ fn container(it: &Instance, serving: &BTreeSet<ContainerId>) -> String {
 
 fn databases(databases: &BTreeMap<String, super::cluster::Database>) -> String {
     let one = |(name, database): (&String, &super::cluster::Database)| {
-        // What a restore replaced is kept under the number of its rollout.
-        let name = name.split("_r").next().unwrap_or(name);
+        // What a restore replaced is kept under the number of its rollout, wherever that had brought it.
+        if let Some((name, _)) = name.split_once("_r") {
+            return format!("database {name}");
+        }
         let (at, left, invalid) = (revisions(&database.revisions()), &database.left, &database.invalid);
         format!("database {name} at {at} with {left:?} and {invalid:?}")
     };
@@ -165,15 +167,19 @@ fn forgotten_images(process: &Process, world: &World) -> Vec<String> {
         .collect()
 }
 
-/// How often each release was tried. What gave way before anything was touched, because what is live had to be put right, was not.
+/// How often each release was tried, since it was live if it ever was. What gave way before anything was touched, because what is live had to
+/// be put right, was not.
 fn attempts(history: &[RolloutRecord]) -> BTreeMap<String, usize> {
     let mut attempts = BTreeMap::new();
     let gave_way = |rollout: &RolloutRecord| {
         rollout.outcome == Some(Outcome::Cancelled)
             && rollout.steps.iter().all(|step| step.stage == "prepare")
     };
-    for rollout in history.iter().filter(|rollout| !gave_way(rollout)) {
-        *attempts.entry(rollout.release.short().to_owned()).or_default() += 1;
+    let mut history: Vec<&RolloutRecord> = history.iter().filter(|rollout| !gave_way(rollout)).collect();
+    history.sort_by_key(|rollout| rollout.id);
+    for rollout in history {
+        let times: &mut usize = attempts.entry(rollout.release.short().to_owned()).or_default();
+        *times = if rollout.outcome == Some(Outcome::Succeeded) { 0 } else { *times + 1 };
     }
     attempts
 }

@@ -227,6 +227,11 @@ impl Story {
         Self { before: (0..=self.tip).collect(), tip: commit, ends_at: Some(commit), ..self }
     }
 
+    /// It cannot be done: what it was to take back stays.
+    fn in_vain(self) -> Self {
+        Self { ends_at: self.before.last().copied(), ..self }
+    }
+
     /// The first commit is what runs when it begins.
     pub(super) fn runs_already(self) -> Self {
         Self { before: vec![0], tip: 0, ends_at: Some(0), ..self }
@@ -365,6 +370,20 @@ fn reverts() -> Vec<Story> {
         )
         .reverts_to(0),
         story(
+            "revert of migrations, each by itself, of which one cannot be taken back",
+            &[FIRST],
+            "apart\nscript a\nscript b stays-on-rows\nscript c\n",
+        )
+        .reverts_to(0)
+        .in_vain(),
+        story(
+            "revert of fenced migrations, each by itself, of which one cannot be taken back",
+            &[FIRST],
+            "apart\nscript a\nscript b stays-on-rows\nscript c breaking\n",
+        )
+        .reverts_to(0)
+        .in_vain(),
+        story(
             "revert to code that fails its probe on a schema that went down",
             &[FIRST, "script a\nscript b\n"],
             "script a\nfault probe\n",
@@ -417,6 +436,20 @@ fn failures() -> Vec<Story> {
         .adopts()
         .fails_anew(),
         story(
+            "adoption with a migration that stops between two scripts",
+            &[FIRST],
+            "script a\nscript b\nscript c half\n",
+        )
+        .adopts()
+        .fails_anew(),
+        story(
+            "adoption with a fenced migration that stops between two scripts",
+            &[FIRST],
+            "script a\nscript b breaking\nscript c half\n",
+        )
+        .adopts()
+        .fails_anew(),
+        story(
             "adoption with a migration that cannot be taken back, and code that fails its bake",
             &[FIRST],
             "script a\nscript b stays-on-rows\nfault late\n",
@@ -436,6 +469,37 @@ fn failures() -> Vec<Story> {
             .fails(),
         story("migration stops half way", &[FIRST], "script a\nscript b half\n").fails(),
         story("fenced migration stops half way", &[FIRST], "script a\nscript b breaking half\n").fails(),
+        story("migration stops between two scripts", &[FIRST], "script a\nscript b\nscript c half\n").fails(),
+        story(
+            "fenced migration stops between two scripts",
+            &[FIRST],
+            "script a\nscript b breaking\nscript c half\n",
+        )
+        .fails(),
+        story(
+            "migrations, each by itself, of which one fails on rows",
+            &[FIRST],
+            "apart\nscript a\nscript b\nscript c fails-on-rows\n",
+        )
+        .fails(),
+        story(
+            "fenced migrations, each by itself, of which one fails on rows",
+            &[FIRST],
+            "apart\nscript a\nscript b breaking\nscript c fails-on-rows\n",
+        )
+        .fails(),
+        story(
+            "code fails its bake on migrations, each by itself, of which one cannot be taken back",
+            &[FIRST],
+            "apart\nscript a\nscript b stays-on-rows\nscript c\nfault late\n",
+        )
+        .fails(),
+        story(
+            "code fails its probe on fenced migrations, each by itself, of which one cannot be taken back",
+            &[FIRST],
+            "apart\nscript a\nscript b breaking stays-on-rows\nscript c\nfault probe\n",
+        )
+        .fails(),
         story("code does not start", &[FIRST], "script a\nfault start\n").fails(),
         story("code fails its probe", &[FIRST], "script a\nfault probe\n").fails(),
         story("code fails its probe on an additive migration", &[FIRST], "script a\nscript b\nfault probe\n")

@@ -192,6 +192,12 @@ impl Scripts {
         Some(path)
     }
 
+    /// Whether these scripts lead from one set of revisions down to another.
+    pub fn lead_down(&self, from: &BTreeSet<SchemaRevision>, to: &BTreeSet<SchemaRevision>) -> bool {
+        from.iter().all(|revision| self.contains(revision))
+            && to.iter().all(|revision| from.iter().any(|at| self.ancestors(at).contains(revision)))
+    }
+
     fn follows(&self, revision: &SchemaRevision) -> impl Iterator<Item = &SchemaRevision> {
         self.parents.get(revision).into_iter().flatten()
     }

@@ -89,6 +89,8 @@ pub struct Hints {
     pub written: bool,
     /// The migration of this rollout was fenced.
     pub was_fenced: bool,
+    /// Where the schema stood before this rollout moved it; `None` where it has not.
+    pub began_at: Option<BTreeSet<SchemaRevision>>,
     /// The revisions that the ledger itself has moved the schema to.
     pub applied: Vec<BTreeSet<SchemaRevision>>,
     /// Containers that were started, and whose `post_start` hooks have not run to their end since.
@@ -99,6 +101,13 @@ pub struct Hints {
     pub untold: BTreeSet<ServiceName>,
     /// Services that a repair leaves as they are: they have been tried too often lately.
     pub held: BTreeSet<ServiceName>,
+}
+
+impl Hints {
+    /// Whether users may have written to what this rollout has started, on the schema that it moved.
+    pub fn users_may_have_written(&self) -> bool {
+        self.taken_over || self.written
+    }
 }
 
 /// Everything.

@@ -101,8 +101,8 @@ pub(super) fn mend(facts: &Facts<'_>) -> Option<SchemaMove> {
     if !facts.hints.reverting {
         return None;
     }
-    if let Some(to) = &database.fenced_backup {
-        return Some(SchemaMove::Restore { to: to.clone() });
+    if let Some(held) = restorable(facts) {
+        return Some(SchemaMove::Restore { to: held.clone() });
     }
     if half.additive {
         // Once its invalid indexes are gone, nothing of it is left to do.
@@ -218,7 +218,7 @@ pub(super) fn no_way_back(from: &BTreeSet<SchemaRevision>) -> Blocked {
 
 /// What the backup behind this rollout's fence holds, as long as nobody has written since.
 pub(super) fn restorable<'a>(facts: &Facts<'a>) -> Option<&'a BTreeSet<SchemaRevision>> {
-    let untouched = facts.hints.reverting && !facts.hints.taken_over && !facts.hints.written;
+    let untouched = facts.hints.reverting && !facts.hints.users_may_have_written();
     facts.database.filter(|_| untouched)?.fenced_backup.as_ref()
 }
 

@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::deploy::to_restart;
 use super::hooks::with_hooks;
-use super::schema::{SchemaMove, mend, no_way_back, restorable, schema_move};
+use super::schema::{SchemaMove, mend, no_way_back, restorable};
 use super::service::active;
+use super::way_down::way_down;
 use super::{Blocked, Effect, Facts, Plan, Stage, Step, Strategy, Subject, revisions};
 use crate::compose::{RestartPolicy, start_order};
 use crate::name::ServiceName;
@@ -36,6 +37,7 @@ pub fn undo(facts: &Facts<'_>, before: &[Before]) -> Result<Plan, Blocked> {
     let mut steps = Vec::new();
     let mut notes = Vec::new();
     let way = if before.iter().any(|was| was.running) { way_back(facts)? } else { sweep_only(facts) };
+    let goes_further = goes_further(facts, &way);
     let mut push = |effect: Effect, why: &str| steps.push(Step { effect, why: why.to_owned() });
     let database = facts.desired.database_service();
     let of_database = |container: &Container| container.instance(&facts.desired.project).as_ref() == database;
@@ -50,7 +52,7 @@ pub fn undo(facts: &Facts<'_>, before: &[Before]) -> Result<Plan, Blocked> {
     match way {
         SchemaMove::Down { with, from, to, .. } => {
             // Users have reached the new code: what they wrote goes with what the downgrade takes away.
-            if facts.hints.taken_over || facts.hints.written {
+            if facts.hints.users_may_have_written() {
                 push(
                     Effect::Backup { at: from.clone() },
                     "users may have written since the release took over",
@@ -81,6 +83,11 @@ pub fn undo(facts: &Facts<'_>, before: &[Before]) -> Result<Plan, Blocked> {
     }
     for container in made.into_iter().chain(databases) {
         push(Effect::Remove { container: subject(facts, container) }, "its release failed");
+    }
+    if let Some(further) = goes_further {
+        let steps = with_hooks(facts, steps);
+        notes.push(further);
+        return Ok(Plan { stage: Stage::Prepare, strategy: Strategy::None, steps, gaps: Vec::new(), notes });
     }
     for was in in_start_order(facts, before) {
         let is = |it: &&Container| Some(&it.id) == was.container.id.as_ref();
@@ -200,6 +207,14 @@ fn way_back(facts: &Facts<'_>) -> Result<SchemaMove, Blocked> {
     }
 }
 
+/// Where a backup leads that was taken after the first of this rollout's migrations: the schema has to go down from there before
+/// anything older is started.
+fn goes_further(facts: &Facts<'_>, way: &SchemaMove) -> Option<String> {
+    let SchemaMove::Restore { to } = way else { return None };
+    let began_at = facts.hints.began_at.as_ref().filter(|began_at| *began_at != to)?;
+    Some(format!("from {} the schema goes on down to {}", revisions(to), revisions(began_at)))
+}
+
 /// Where nothing stood before, nothing has to fit the schema.
 fn sweep_only(facts: &Facts<'_>) -> SchemaMove {
     match mend(facts) {
@@ -211,36 +226,30 @@ fn sweep_only(facts: &Facts<'_>) -> SchemaMove {
     }
 }
 
-/// A schema that this ledger moved is taken down where the rehearsal led back exactly, left where it only added, and else comes from
+/// A schema that this rollout moved is taken down where its rehearsal led back exactly, left where it only added, and else comes from
 /// the backup behind the fence.
 fn moved_back(facts: &Facts<'_>) -> Result<SchemaMove, Blocked> {
-    let Some(current) = facts.database.and_then(|it| it.current.clone()).filter(|it| !it.is_empty()) else {
-        return Ok(SchemaMove::Stay);
-    };
-    let Some(rehearsed) = facts.outputs.rehearsal.as_ref() else { return Ok(SchemaMove::Stay) };
-    let ours = facts.hints.applied.contains(&current) && rehearsed.from != current;
-    if !ours || schema_move(facts) != SchemaMove::Stay {
-        return Ok(SchemaMove::Stay);
-    }
-    let (from, to) = (current, rehearsed.from.clone());
-    if rehearsed.rehearsal.exact {
-        let with = facts.desired.digest.clone();
+    let current = facts.database.and_then(|it| it.current.as_ref()).filter(|it| !it.is_empty());
+    let (Some(from), Some(to)) = (current, &facts.hints.began_at) else { return Ok(SchemaMove::Stay) };
+    let Some(way) = way_down(facts, from, to).filter(|_| from != to) else { return Ok(SchemaMove::Stay) };
+    if way.exact {
+        let (with, from, to) = (way.with.clone(), from.clone(), to.clone());
         return Ok(SchemaMove::Down { with, from, to, strategy: Strategy::None });
     }
-    if rehearsed.rehearsal.additive {
+    if way.additive {
         return Ok(SchemaMove::Keep(format!(
             "the schema stays at {}: its downgrade does not lead back exactly, and its additions disturb nobody",
-            revisions(&from)
+            revisions(from)
         )));
     }
-    match restorable(facts) {
+    match restorable(facts).filter(|held| *held != from) {
         Some(held) => Ok(SchemaMove::Restore { to: held.clone() }),
         // It was never stopped for the migration, because the manifest says that it runs on both.
         None if !facts.hints.was_fenced => Ok(SchemaMove::Keep(format!(
             "the schema stays at {}: what stood before ran on it",
-            revisions(&from)
+            revisions(from)
         ))),
-        None => Err(no_way_back(&from)),
+        None => Err(no_way_back(from)),
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) fn way_down<'a>(facts: &Facts<'a>, from: &Revisions, to: &Revisions) 
         return None;
     }
     let known = facts.known_scripts;
-    let carrier = known.iter().find(|known| leads(known, from, to))?;
+    let carrier = known.iter().find(|known| known.scripts.lead_down(from, to))?;
     let mut way: Option<WayDown<'_>> = None;
     let mut at = from;
     // Every hop leads further down; releases that contradict each other do not make it endless.
@@ -44,7 +44,7 @@ pub(super) fn way_down<'a>(facts: &Facts<'a>, from: &Revisions, to: &Revisions) 
             additive: before.additive && hop.additive,
             exact: before.exact && hop.exact,
         };
-        if end == to || known.iter().any(|known| leads(known, to, end)) {
+        if end == to || known.iter().any(|known| known.scripts.lead_down(to, end)) {
             return Some(both);
         }
         way = Some(both);
@@ -62,15 +62,18 @@ fn hop<'a>(
 ) -> Option<(WayDown<'a>, &'a Revisions)> {
     let rehearsals =
         known.iter().flat_map(|known| known.rehearsals.iter().map(move |rehearsed| (known, rehearsed)));
-    let hops = rehearsals.filter_map(|(known, RehearsedFrom { from, rehearsal, .. })| {
-        if !rehearsal.runs || from == at || !leads(known, at, from) {
+    let hops = rehearsals.filter_map(|(known, RehearsedFrom { from, to: end, rehearsal, .. })| {
+        // What stopped on its way says nothing of where it did not come.
+        let stopped_elsewhere = end.as_ref().is_some_and(|end| end != at);
+        if !rehearsal.runs || from == at || stopped_elsewhere || !known.scripts.lead_down(at, from) {
             return None;
         }
         // Of a part nothing says that it only adds: one script may take away what another one added.
-        let whole = known.scripts.heads == *at && (from == to || !leads(known, to, from));
+        let ended_here = end.as_ref().unwrap_or(&known.scripts.heads) == at;
+        let whole = ended_here && (from == to || !known.scripts.lead_down(to, from));
         let additive = rehearsal.additive && whole;
         let way = WayDown { with: &known.release, additive, exact: rehearsal.exact };
-        Some(((known.scripts.heads != *at, from != to), way, from))
+        Some(((!ended_here, from != to), way, from))
     });
     hops.min_by_key(|(worse, ..)| *worse).map(|(_, way, end)| (way, end))
 }
@@ -84,11 +87,6 @@ pub(super) fn is_above_what_is_live(facts: &Facts<'_>, from: &Revisions, to: &Re
         facts.known_scripts.iter().find(|known| facts.live.is_some_and(|it| it.digest == known.release));
     facts.hints.applied.contains(from)
         && !facts.known_scripts.iter().any(has)
-        && live.is_some_and(|live| live.scripts.heads == *to || leads(live, &live.scripts.heads, to))
-}
-
-/// Whether a release has the scripts that lead from the one down to the other.
-fn leads(known: &KnownScripts, from: &Revisions, to: &Revisions) -> bool {
-    from.iter().all(|revision| known.scripts.contains(revision))
-        && to.iter().all(|revision| from.iter().any(|at| known.scripts.ancestors(at).contains(revision)))
+        && live
+            .is_some_and(|live| live.scripts.heads == *to || live.scripts.lead_down(&live.scripts.heads, to))
 }

@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use evenkeel_core::database::fingerprint::{additive, compare};
 use evenkeel_core::database::{Backup, Fingerprint, SchemaWord, classify};
-use evenkeel_core::name::{ContainerId, RolloutId, SchemaRevision, ServiceName};
-use evenkeel_core::plan::{DatabaseFacts, HalfDone, Hints, Observed, revisions};
+use evenkeel_core::name::{ContainerId, ReleaseDigest, RolloutId, SchemaRevision, ServiceName};
+use evenkeel_core::plan::{DatabaseFacts, Direction, HalfDone, Hints, Observed, revisions};
 use evenkeel_core::release::{Outputs, Release};
 use evenkeel_core::status::Reason;
 
 use super::super::run::fact;
 use super::super::{Context, Failure};
-use super::Begun;
 use super::reach::target;
+use super::{Begun, Stood};
 use crate::database::Observation;
 use crate::ledger::Applied;
 
@@ -43,9 +43,13 @@ pub(in crate::rollout) async fn facts(
     facts.blocked = emptied(context, &seen)?;
     facts.word = word(context, outputs, &seen)?;
     remember(context, &facts, &seen)?;
-    let looks_closer = hints.reverting || matches!(facts.word, Some(SchemaWord::Behind | SchemaWord::Empty));
+    let part = part(context, &seen)?;
+    let looks_closer = hints.reverting
+        || matches!(facts.word, Some(SchemaWord::Behind | SchemaWord::Empty))
+        || part.as_ref().is_some_and(|part| part.is_new);
     if looks_closer {
         let now = context.databases.fingerprint(&target).await?;
+        part.map_or(Ok(()), |part| part.keep(context, &seen, &now))?;
         facts.half_done = half_done(context, rollout, &seen, &now)?;
         facts.fingerprint = now.digest();
     }
@@ -90,15 +94,19 @@ fn believe(context: &Context, asking: Option<RolloutId>, seen: &Observation) -> 
     if open == Some(rollout) && asking != Some(rollout) {
         return Ok(());
     }
+    let there = &seen.current.revisions;
     let noted = context.ledger.applied(&context.app)?.pop();
-    let is_noted = noted.is_some_and(|noted| noted.rollout == rollout && noted.to == begun.to);
-    if seen.current.revisions == begun.to && !begun.failed && !is_noted {
+    // What came to its end is over: who moves the schema after that is somebody else.
+    let is_noted =
+        noted.is_some_and(|noted| noted.rollout == rollout && (noted.to == *there || noted.to == begun.to));
+    let got_there = begun.to == *there || begun.stopped_between(context, there)?;
+    if got_there && !begun.failed && !is_noted {
         let applied = Applied {
             rollout,
             release: begun.with,
             direction: begun.direction,
             from: begun.from,
-            to: begun.to,
+            to: there.clone(),
             at: context.ledger.now(),
         };
         context.ledger.record_applied(&context.app, &applied, &seen.system_identifier)?;
@@ -152,7 +160,7 @@ fn remember(context: &Context, facts: &DatabaseFacts, seen: &Observation) -> Res
     Ok(())
 }
 
-/// What a migration of this rollout left behind whose revision did not move.
+/// What a migration of this rollout left behind that did not come to its end: where it began, or between two of its scripts.
 fn half_done(
     context: &Context,
     rollout: Option<RolloutId>,
@@ -160,18 +168,69 @@ fn half_done(
     now: &Fingerprint,
 ) -> Result<Option<HalfDone>, Failure> {
     let Some(begun) = fact_of::<Begun>(context, rollout, fact::MIGRATING)? else { return Ok(None) };
-    let Some(before) = fact_of::<Fingerprint>(context, rollout, fact::FINGERPRINT)? else { return Ok(None) };
-    let differences = compare(&before, now);
+    let Some(stood) = fact_of::<Stood>(context, rollout, fact::FINGERPRINT)? else { return Ok(None) };
+    let there = &seen.current.revisions;
+    let up = begun.direction == Direction::Up;
+    let stopped = begun.from == *there || up && begun.stopped_between(context, there)?;
+    let last = context.ledger.applied(&context.app)?.pop();
+    let ended = last.is_some_and(|last| Some(last.rollout) == rollout && last.to == begun.to);
+    let before = &stood.fingerprint;
+    let differences = compare(before, now);
     // The fingerprint is of the way there, not of the way back.
-    if begun.puts_back || seen.current.revisions != begun.from || differences.is_empty() {
+    if begun.puts_back || ended || !stopped || differences.is_empty() {
         return Ok(None);
     }
-    let invalid: BTreeSet<String> =
-        now.invalid_indexes().difference(&before.invalid_indexes()).cloned().collect();
-    let swept = now.clone().without_indexes(&invalid);
-    Ok(Some(HalfDone {
-        additive: additive(&before, &swept).is_ok(),
-        invalid_indexes: invalid.into_iter().collect(),
-        differences,
-    }))
+    let invalid = new_invalid_indexes(before, now);
+    let additive = only_adds(before, now);
+    Ok(Some(HalfDone { additive, invalid_indexes: invalid.into_iter().collect(), differences }))
+}
+
+fn new_invalid_indexes(before: &Fingerprint, now: &Fingerprint) -> BTreeSet<String> {
+    now.invalid_indexes().difference(&before.invalid_indexes()).cloned().collect()
+}
+
+/// Whether a schema, without the invalid indexes that came with it, only adds to what it was before.
+fn only_adds(before: &Fingerprint, now: &Fingerprint) -> bool {
+    additive(before, &now.clone().without_indexes(&new_invalid_indexes(before, now))).is_ok()
+}
+
+/// What has been done of a migration of several scripts, on its way there or on its way back. It may have to be taken back by itself, now or by a
+/// later release, and whether it only adds, no rehearsal has shown: they go all the way.
+struct Part {
+    release: ReleaseDigest,
+    before: Stood,
+    /// Nobody has looked yet.
+    is_new: bool,
+}
+
+/// The part that is there.
+fn part(context: &Context, seen: &Observation) -> Result<Option<Part>, Failure> {
+    let (ledger, app) = (&context.ledger, &context.app);
+    let there = &seen.current.revisions;
+    let Some(last) = ledger.applied(app)?.pop().filter(|last| last.to == *there) else { return Ok(None) };
+    let Some((rollout, stood)) = ledger.newest_fact(app, fact::FINGERPRINT)? else { return Ok(None) };
+    let Some(before) = serde_json::from_value::<Stood>(stood).ok().filter(|_| rollout == last.rollout) else {
+        return Ok(None);
+    };
+    let outputs = ledger.outputs(app, &last.release)?;
+    let is_part = outputs.scripts.as_ref().is_some_and(|scripts| {
+        scripts.heads != *there && before.at != *there && scripts.lead_down(there, &before.at)
+    });
+    let is_new = !outputs.has_part(&before.at, there);
+    Ok(is_part.then_some(Part { release: last.release, before, is_new }))
+}
+
+impl Part {
+    /// Puts on record whether it only adds.
+    fn keep(self, context: &Context, seen: &Observation, now: &Fingerprint) -> Result<(), Failure> {
+        let (ledger, app) = (&context.ledger, &context.app);
+        let known = ledger.outputs(app, &self.release)?;
+        let mut outputs = known.clone();
+        let Stood { at, fingerprint } = &self.before;
+        outputs.keep_part(at, &seen.current.revisions, fingerprint.digest(), only_adds(fingerprint, now));
+        if outputs != known {
+            ledger.put_outputs(app, &self.release, &outputs)?;
+        }
+        Ok(())
+    }
 }

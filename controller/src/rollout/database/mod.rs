@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use evenkeel_core::compose::Service;
+use evenkeel_core::database::Fingerprint;
 use evenkeel_core::database::redact::Redactor;
 use evenkeel_core::name::{ReleaseDigest, SchemaRevision};
 use evenkeel_core::plan::Direction;
@@ -20,7 +21,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::backups::{backup_now, restore_now, verify_now};
 pub(super) use self::look::facts;
 pub(super) use self::reach::variable_of;
-use super::Failure;
+use super::{Context, Failure};
 use crate::database::DatabaseError;
 
 /// How long another rollout's lock is waited for.
@@ -46,6 +47,38 @@ struct Begun {
     /// It takes back what a release that failed did.
     #[serde(default)]
     puts_back: bool,
+}
+
+/// The schema before a migration was begun for the first time.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Stood {
+    at: BTreeSet<SchemaRevision>,
+    fingerprint: Fingerprint,
+}
+
+impl Begun {
+    /// Whether it goes on with another one, of which a part may be done by now.
+    fn goes_on_with(&self, earlier: &Self) -> bool {
+        let is_upwards = self.direction == Direction::Up;
+        self.direction == earlier.direction
+            && self.puts_back == earlier.puts_back
+            && self.with == earlier.with
+            && self.to == earlier.to
+            && (is_upwards || self.from == earlier.from)
+    }
+
+    /// Whether a schema stands between two of the scripts that this applies, or takes back: each has a transaction of its own, say.
+    fn stopped_between(&self, context: &Context, at: &BTreeSet<SchemaRevision>) -> Result<bool, Failure> {
+        if *at == self.from || *at == self.to {
+            return Ok(false);
+        }
+        let scripts = context.ledger.outputs(&context.app, &self.with)?.scripts;
+        let (upper, lower) = match self.direction {
+            Direction::Up => (&self.to, &self.from),
+            Direction::Down => (&self.from, &self.to),
+        };
+        Ok(scripts.is_some_and(|scripts| scripts.lead_down(upper, at) && scripts.lead_down(at, lower)))
+    }
 }
 
 impl From<DatabaseError> for Failure {

@@ -14,7 +14,7 @@ use evenkeel_core::status::{Phase, Reason};
 use super::super::Failure;
 use super::super::run::{Run, fact};
 use super::backups::backup_failure;
-use super::{Begun, CONNECT_AGAIN, CONNECT_TRIES, LOCK_WAIT, backup_now};
+use super::{Begun, CONNECT_AGAIN, CONNECT_TRIES, LOCK_WAIT, Stood, backup_now};
 use crate::database::{DatabaseError, Ended, Limits, Observation, OneOff, Outcome, RehearsalRequest, Target};
 use crate::ledger::Applied;
 
@@ -168,7 +168,7 @@ impl Run<'_> {
         );
         let ledger = &self.context.ledger;
         let mut outputs = ledger.outputs(&self.context.app, &self.target.digest)?;
-        outputs.keep_rehearsal(RehearsedFrom { from: from.clone(), fingerprint, rehearsal });
+        outputs.keep_rehearsal(RehearsedFrom { from: from.clone(), to: None, fingerprint, rehearsal });
         ledger.put_outputs(&self.context.app, &self.target.digest, &outputs)?;
         Ok(Some(found))
     }
@@ -228,14 +228,11 @@ impl Run<'_> {
             gave_up: false,
             puts_back: self.reverting(),
         };
-        let earlier = self.fact::<Begun>(fact::MIGRATING)?.map(|earlier| Begun {
-            failed: false,
-            gave_up: false,
-            ..earlier
-        });
-        // What an interrupted try left behind differs from how it was before the first one.
-        if !self.reverting() && earlier.as_ref() != Some(&begun) {
-            self.set_fact(fact::FINGERPRINT, &databases.fingerprint(&target).await?)?;
+        // What an interrupted try left behind, perhaps with some of its scripts applied, differs from how it was before the first one.
+        let earlier = self.fact::<Begun>(fact::MIGRATING)?;
+        let goes_on = earlier.is_some_and(|earlier| begun.goes_on_with(&earlier));
+        if !self.reverting() && !goes_on {
+            self.it_stands(&target, &seen).await?;
         }
         self.set_fact(fact::MIGRATING, &begun)?;
         self.context.say(Phase::Migrating, format!("{} → {}", revisions(from), revisions(to)));
@@ -247,9 +244,18 @@ impl Run<'_> {
             self.migrated(direction, with, from, &seen)?;
             return Ok(Some(format!("{:.1} s{}", outcome.took.as_secs_f64(), aside(&outcome))));
         }
+        if begun.stopped_between(self.context, &seen.current.revisions)? {
+            self.migrated(direction, with, from, &seen)?;
+        }
         let gave_up = matches!(outcome.ended, Ended::Finished);
         self.set_fact(fact::MIGRATING, &Begun { failed: true, gave_up, ..begun })?;
         Err(Failure::release(Reason::MigrationFailed, explained(&outcome, &arguments, &seen)))
+    }
+
+    /// Remembers the schema as it is.
+    async fn it_stands(&self, target: &Target, seen: &Observation) -> Result<(), Failure> {
+        let fingerprint = self.context.databases.fingerprint(target).await?;
+        self.set_fact(fact::FINGERPRINT, &Stood { at: seen.current.revisions.clone(), fingerprint })
     }
 
     /// Whether the migration that was begun last failed by itself.
@@ -295,7 +301,7 @@ impl Run<'_> {
         };
         let (target, _helper) = self.context.equipped(self.target, self.database().await?).await?;
         self.locked(&target).await?;
-        let taken_back = self.taken_back()?;
+        let taken_back = self.taken_back(to)?;
         if let Some(move_back) = &taken_back {
             self.set_fact(fact::RESTORING, move_back)?;
         }
@@ -310,6 +316,8 @@ impl Run<'_> {
                 format!("backup {id} was put back, and the schema is at {is} and not at {wanted}"),
             ));
         }
+        // Nothing is half done any more, also where the backup is of a schema that was on its way already.
+        self.it_stands(&target, &seen).await?;
         match &taken_back {
             Some(Begun { with, from, .. }) => self.migrated(Direction::Down, with, from, &seen)?,
             None => {
@@ -320,19 +328,22 @@ impl Run<'_> {
         Ok(Some(format!("backup {id} is in place; what was there is kept as database {}", restored.kept_as)))
     }
 
-    /// The move that a backup takes back: this rollout's own, where evenkeel had brought the schema to where that began.
-    fn taken_back(&self) -> Result<Option<Begun>, Failure> {
+    /// The move that a backup takes back: this rollout's own, where evenkeel had brought the schema to what the backup holds.
+    fn taken_back(&self, to: &BTreeSet<SchemaRevision>) -> Result<Option<Begun>, Failure> {
         if let Some(before) = self.fact(fact::RESTORING)? {
             return Ok(Some(before));
         }
         let applied = self.context.ledger.applied(&self.context.app)?;
-        let [.., before, last] = applied.as_slice() else { return Ok(None) };
-        let is_own = last.rollout == self.id && last.direction == Direction::Up && before.to == last.from;
-        Ok(is_own.then(|| Begun {
+        let Some(last) = applied.last().filter(|last| last.rollout == self.id && last.to != *to) else {
+            return Ok(None);
+        };
+        let mut earlier = applied.iter().rev();
+        let brought_there = earlier.find(|earlier| earlier.rollout != self.id || earlier.to == *to);
+        Ok(brought_there.filter(|it| it.to == *to).map(|_| Begun {
             direction: Direction::Down,
             with: last.release.clone(),
             from: last.to.clone(),
-            to: last.from.clone(),
+            to: to.clone(),
             failed: false,
             gave_up: false,
             puts_back: true,

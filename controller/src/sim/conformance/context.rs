@@ -32,6 +32,9 @@ pub(super) fn write(path: &Path, code: &str) {
     FILES.iter().for_each(|(name, text)| add(name, text));
     add("code", code);
     let parsed = Code::parse(code);
+    if parsed.apart {
+        add("apart", "");
+    }
     let fails = if parsed.fault == Fault::Build { "RUN exit 2\n" } else { "" };
     add("Dockerfile", &format!("{}{fails}", include_str!("image/Dockerfile")));
     let mut before = None;

@@ -179,6 +179,8 @@ async fn a_killed_client_that_is_waited_for(bench: &Bench) {
 }
 
 const HALF: &str = "script a\nscript b half\n";
+const TWO: &str = "script a\nscript b\nscript c half\n";
+const APART: &str = "apart\nscript a\nscript b stays-on-rows\nscript c\nscript d fails-on-rows\n";
 const ROWS: &str = "script a\nscript b fails-on-rows\n";
 const STAYS: &str = "script a\nscript b stays-on-rows\n";
 
@@ -197,9 +199,22 @@ async fn one_that_fails_half_way(bench: &Bench) {
     let indexes: Vec<String> = left.invalid_indexes().into_iter().collect();
     bench.tell("drop what is invalid", &bench.databases.drop_indexes(&target, &indexes).await);
     bench.tell("drop it again", &bench.databases.drop_indexes(&target, &indexes).await);
+    // What goes on outside any transaction has committed what came before it.
+    migrate(bench, "tool", TWO, &["upgrade", "c"]).await;
+    let left = stands(bench, &target, &a).await;
+    bench.note(format!("invalid: {:?}", left.invalid_indexes()));
+    let indexes: Vec<String> = left.invalid_indexes().into_iter().collect();
+    bench.tell("drop what is invalid", &bench.databases.drop_indexes(&target, &indexes).await);
+    migrate(bench, "tool", TWO, &["downgrade", "a"]).await;
+    stands(bench, &target, &a).await;
     migrate(bench, "tool", STAYS, &["upgrade", "b"]).await;
     let b = stands(bench, &target, &a).await;
     migrate(bench, "tool", STAYS, &["downgrade", "a"]).await;
+    stands(bench, &target, &b).await;
+    // Each with a transaction of its own.
+    migrate(bench, "tool", APART, &["upgrade", "d"]).await;
+    stands(bench, &target, &b).await;
+    migrate(bench, "tool", APART, &["downgrade", "a"]).await;
     stands(bench, &target, &b).await;
     stands(bench, &target, &a).await;
     let tables = left.objects().keys().filter(|key| key.kind == Kind::Table).count();

@@ -102,8 +102,8 @@ impl World {
         }
         let index = code.scripts.iter().position(|script| script.revision == to).map_or(0, |index| index + 1);
         let work = match verb {
-            "upgrade" => Work::Up(code.scripts[at.min(index)..index].to_vec()),
-            _ => Work::Down(at.saturating_sub(index)),
+            "upgrade" => Work::Up { scripts: code.scripts[at.min(index)..index].to_vec(), apart: code.apart },
+            _ => Work::Down { count: at.saturating_sub(index), apart: code.apart },
         };
         let done_at = self.clock + Duration::from_secs(2);
         self.backends.push(Backend {

@@ -1,7 +1,7 @@
 //! The way back of a schema where the plain one is closed: half done, begun elsewhere, or with nobody to go back to.
 
 use super::drive::{End, back, deploy, forward, nothing_to_do};
-use super::releases::{SPEC_DB, STACK, release};
+use super::releases::{SPEC_DB, STACK, release, revisions};
 use super::stories::{code, first, told};
 use super::world::{Books, Code, Notes, World};
 use crate::plan::{Effect, HalfDone};
@@ -30,15 +30,21 @@ fn overtaken(c: Code) -> (World, Release, Release) {
     (world, a, next)
 }
 
+/// Goes back to what serves then; what is done to the schema on the way.
+fn taken_back(world: &mut World, a: &Release, rollout: i64) -> String {
+    let log = back(a, rollout).run(world);
+    assert!(matches!(log.end, End::Finished), "{:?}\n{}", log.end, log.lines.join("\n"));
+    nothing_to_do(world, a);
+    schema_lines(&log.lines)
+}
+
 /// The backup of the release that failed is of where its migration began, and that is not where the older code had the schema.
 #[test]
 fn a_backup_goes_back_to_where_it_was_made_and_the_way_goes_on_from_there() {
     let (mut world, a, c) = overtaken(Code { broken: true, ..code("a b c", false, false) });
     let there = forward(&c, 3).run(&mut world);
     assert!(matches!(there.end, End::Failed(_)), "{}", there.lines.join("\n"));
-    let log = back(&a, 3).run(&mut world);
-    assert!(matches!(log.end, End::Finished), "{:?}\n{}", log.end, log.lines.join("\n"));
-    insta::assert_snapshot!(schema_lines(&log.lines), @"
+    insta::assert_snapshot!(taken_back(&mut world, &a, 3), @"
     prepare:
       restore at b — the migration failed halfway, and nobody wrote since the backup
     deploy, online:
@@ -47,8 +53,7 @@ fn a_backup_goes_back_to_where_it_was_made_and_the_way_goes_on_from_there() {
       backup at b — behind the newer code's stop: all that it wrote is in it
       migrate b → a — the older code serves; the newer image is the only one that has the script
     ");
-    assert_eq!(world.schema, super::releases::scripts("a").heads);
-    nothing_to_do(&mut world, &a);
+    assert_eq!(world.schema, revisions("a"));
 }
 
 /// The same where the migration stopped half way, so that the revision says nothing of it.
@@ -58,9 +63,7 @@ fn a_wreck_above_the_older_code_is_mended_before_the_schema_goes_down() {
     let fails = |effect: &Effect| matches!(effect, Effect::Migrate { .. });
     forward(&c, 3).failing(fails).run(&mut world);
     world.half_done = Some(wreck(false, None));
-    let log = back(&a, 3).run(&mut world);
-    assert!(matches!(log.end, End::Finished), "{:?}\n{}", log.end, log.lines.join("\n"));
-    insta::assert_snapshot!(schema_lines(&log.lines), @"
+    insta::assert_snapshot!(taken_back(&mut world, &a, 3), @"
     prepare:
       restore at b — the migration failed halfway, and nobody wrote since the backup
     deploy, online:
@@ -69,7 +72,6 @@ fn a_wreck_above_the_older_code_is_mended_before_the_schema_goes_down() {
       backup at b — behind the newer code's stop: all that it wrote is in it
       migrate b → a — the older code serves; the newer image is the only one that has the script
     ");
-    nothing_to_do(&mut world, &a);
 }
 
 /// Left-overs that only add are swept first, and then the schema goes down.
@@ -79,9 +81,7 @@ fn additions_above_the_older_code_are_swept_before_the_schema_goes_down() {
     let fails = |effect: &Effect| matches!(effect, Effect::Migrate { .. });
     forward(&c, 3).failing(fails).run(&mut world);
     world.half_done = Some(wreck(true, Some("notes_index")));
-    let log = back(&a, 3).run(&mut world);
-    assert!(matches!(log.end, End::Finished), "{:?}\n{}", log.end, log.lines.join("\n"));
-    insta::assert_snapshot!(schema_lines(&log.lines), @"
+    insta::assert_snapshot!(taken_back(&mut world, &a, 3), @"
     prepare:
       drop-invalid-indexes notes_index — the failed migration left them invalid
     deploy, online:
@@ -91,7 +91,6 @@ fn additions_above_the_older_code_are_swept_before_the_schema_goes_down() {
       backup at b — behind the newer code's stop: all that it wrote is in it
       migrate b → a — the older code serves; the newer image is the only one that has the script
     ");
-    nothing_to_do(&mut world, &a);
 }
 
 /// The older code serves by then, and has shown that it runs on the additions.
@@ -106,7 +105,7 @@ fn a_downgrade_that_fails_behind_the_older_code_leaves_it_serving() {
     assert!(matches!(log.end, End::Finished), "{:?}\n{}", log.end, log.lines.join("\n"));
     let fences = log.lines.iter().filter(|line| line.contains("fence"));
     assert_eq!(fences.collect::<Vec<_>>(), Vec::<&String>::new());
-    assert_eq!(world.schema, super::releases::scripts("a b").heads);
+    assert_eq!(world.schema, revisions("b"));
     nothing_to_do(&mut world, &a);
 }
 
@@ -139,7 +138,7 @@ fn a_first_release_that_changed_the_schema_is_undone_with_its_backup() {
     set-restart shop-worker-1 — as it was before
     start shop-worker-1 — as it was before
     ");
-    assert_eq!(world.schema, super::releases::scripts("a").heads);
+    assert_eq!(world.schema, revisions("a"));
 }
 
 #[test]
@@ -212,7 +211,118 @@ fn nothing_older_is_started_before_the_schema_has_been_looked_at() {
     }
     let log = forward(&next, 2).undo(&mut world);
     insta::assert_snapshot!(told(&log.lines), @"  start shop-db-1 — as it was before");
-    assert_eq!(world.schema, super::releases::scripts("a b").heads);
+    assert_eq!(world.schema, revisions("b"));
     forward(&next, 2).undo(&mut world);
-    assert_eq!(world.schema, super::releases::scripts("a").heads);
+    assert_eq!(world.schema, revisions("a"));
+}
+
+/// Its migration has stopped at b, on its way from a to c: each script has a transaction of its own. What it has done is on record.
+fn stops_between(world: &mut World, next: &Release, rollout: i64, wreck: HalfDone) {
+    forward(next, rollout).failing(|effect| matches!(effect, Effect::Migrate { .. })).run(world);
+    let (a, b) = (revisions("a"), revisions("b"));
+    let fingerprint = world.fingerprint();
+    let outputs = world.books.outputs.get_mut(&next.digest).unwrap();
+    outputs.keep_part(&a, &b, fingerprint, wreck.additive);
+    world.notes.began_at = Some(a);
+    world.is_moved(&b);
+    world.half_done = Some(wreck);
+}
+
+/// A is live; what comes next has two migrations.
+fn two_migrations(additive: bool, exact: bool) -> (World, Release, Release) {
+    let (mut world, a, _) = first(SPEC_DB, STACK, code("a", true, true));
+    let next = release(SPEC_DB, STACK, "code-2");
+    world.knows(&next, code("a b c", additive, exact));
+    world.notes = Notes::default();
+    (world, a, next)
+}
+
+#[test]
+fn a_fenced_migration_that_stops_between_two_scripts_comes_from_its_backup() {
+    let (mut world, a, next) = two_migrations(false, true);
+    stops_between(&mut world, &next, 2, wreck(false, None));
+    insta::assert_snapshot!(taken_back(&mut world, &a, 2), @"
+    deploy, fenced:
+      restore at a — the migration failed halfway, and nobody wrote since the backup
+      start shop-api-1 — it is stopped (exit code 0)
+      start shop-worker-1 — it is stopped (exit code 0)
+    ");
+    assert_eq!(world.schema, revisions("a"));
+}
+
+#[test]
+fn what_stops_between_two_scripts_goes_down_where_it_only_adds() {
+    let (mut world, a, next) = two_migrations(true, true);
+    stops_between(&mut world, &next, 2, wreck(true, Some("notes_index")));
+    insta::assert_snapshot!(taken_back(&mut world, &a, 2), @"
+    prepare:
+      drop-invalid-indexes notes_index — the failed migration left them invalid
+    deploy, online:
+      backup at b — behind the newer code's stop: all that it wrote is in it
+      migrate b → a — the older code serves; the newer image is the only one that has the script
+    ");
+    assert_eq!(world.schema, revisions("a"));
+}
+
+/// Also for good: nobody is blocked by it afterwards.
+#[test]
+fn what_stops_between_two_scripts_stays_where_it_only_adds_and_nothing_leads_back() {
+    let (mut world, a, next) = two_migrations(true, false);
+    stops_between(&mut world, &next, 2, wreck(true, None));
+    insta::assert_snapshot!(taken_back(&mut world, &a, 2), @"");
+    assert_eq!(world.schema, revisions("b"));
+    world.notes = Notes::default();
+    nothing_to_do(&mut world, &a);
+}
+
+#[test]
+fn a_first_release_whose_migration_stops_between_two_scripts_is_undone() {
+    for additive in [false, true] {
+        let (mut world, next) = adopted(code("a b c", additive, true));
+        stops_between(&mut world, &next, 2, wreck(additive, None));
+        let log = forward(&next, 2).undo(&mut world);
+        assert!(matches!(log.end, End::Finished), "{:?}\n{}", log.end, log.lines.join("\n"));
+        assert_eq!(world.schema, revisions("a"), "{}", log.lines.join("\n"));
+    }
+}
+
+/// Begun online, ended by a crash at b, and gone on from there behind a fence: the backup is of b.
+#[test]
+fn a_first_release_whose_backup_was_taken_half_way_goes_on_down_before_anything_older_starts() {
+    let (mut world, next) = adopted(code("a b c", false, true));
+    stops_between(&mut world, &next, 2, wreck(false, None));
+    world.notes.backup = Some(revisions("b"));
+    let log = forward(&next, 2).undo(&mut world);
+    insta::assert_snapshot!(schema_lines(&log.lines), @"  restore at b — the release that changed the schema failed, and nobody wrote since");
+    let log = forward(&next, 2).undo(&mut world);
+    insta::assert_snapshot!(schema_lines(&log.lines), @"
+    migrate b → a — the release that moved the schema failed, and nobody writes to it any more
+    start shop-api-1 — as it was before
+    start shop-worker-1 — as it was before
+    ");
+    assert_eq!(world.schema, revisions("a"));
+}
+
+/// Nothing leads down from where the backup is: nobody waits for ever, and nothing older is started.
+#[test]
+fn a_first_release_whose_backup_was_taken_half_way_and_leads_nowhere_stays_and_says_so() {
+    let (mut world, next) = adopted(code("a b c", false, false));
+    stops_between(&mut world, &next, 2, wreck(false, None));
+    world.notes.backup = Some(revisions("b"));
+    forward(&next, 2).undo(&mut world);
+    let log = forward(&next, 2).undo(&mut world);
+    let End::Blocked(blocked) = &log.end else { panic!("{:?}\n{}", log.end, log.lines.join("\n")) };
+    assert_eq!(blocked.reason, crate::status::Reason::RevertFailed);
+}
+
+/// The fence is down, and users write: the backup is not theirs.
+#[test]
+fn a_backup_does_not_go_back_over_what_users_wrote_where_somebody_moved_the_schema_meanwhile() {
+    let (mut world, a, next) = two_migrations(false, true);
+    stops_between(&mut world, &next, 2, wreck(false, None));
+    world.notes.taken_over = true;
+    let log = back(&a, 2).run(&mut world);
+    let End::Blocked(blocked) = &log.end else { panic!("{:?}\n{}", log.end, log.lines.join("\n")) };
+    assert_eq!(blocked.reason, crate::status::Reason::RevertFailed);
+    assert_eq!(world.schema, revisions("b"));
 }

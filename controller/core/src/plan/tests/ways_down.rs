@@ -53,6 +53,7 @@ fn way(history: History<'_>, from: &str, to: &str) -> Option<(String, bool, bool
                 .iter()
                 .map(|&(from, additive, exact)| RehearsedFrom {
                     from: revisions(from),
+                    to: None,
                     fingerprint: String::new(),
                     rehearsal: Rehearsal { runs: true, additive, exact, ..Rehearsal::default() },
                 })

@@ -201,7 +201,8 @@ impl World {
         let code = &self.code[&release.digest];
         let rehearsal =
             Rehearsal { runs: true, additive: code.additive, exact: code.exact, ..Rehearsal::default() };
-        let rehearsed = RehearsedFrom { from: from.clone(), fingerprint: self.fingerprint(), rehearsal };
+        let rehearsed =
+            RehearsedFrom { from: from.clone(), to: None, fingerprint: self.fingerprint(), rehearsal };
         self.books.outputs.entry(release.digest.clone()).or_default().keep_rehearsal(rehearsed);
     }
 
@@ -242,10 +243,18 @@ impl World {
         if !lower.iter().chain(upper).all(|revision| scripts.contains(revision)) {
             return Err("the image has no such script".to_owned());
         }
+        if direction == Direction::Up {
+            self.notes.began_at.get_or_insert_with(|| self.schema.clone());
+        }
+        self.is_moved(to);
+        Ok(())
+    }
+
+    /// The schema is somewhere else, and the ledger says that evenkeel has brought it there.
+    pub(in crate::plan::tests) fn is_moved(&mut self, to: &Revisions) {
         self.schema.clone_from(to);
         self.books.applied = Some(to.clone());
         self.books.schema = Some(to.clone());
-        Ok(())
     }
 }
 

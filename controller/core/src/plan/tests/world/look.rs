@@ -52,6 +52,7 @@ impl World {
             taken_over: self.notes.taken_over,
             written: self.notes.written,
             was_fenced: self.notes.fenced,
+            began_at: self.notes.began_at.clone(),
             applied: self.books.applied.clone().into_iter().collect(),
             post_start_due: self.books.post_start_due.clone(),
             restarts_due: self.books.due.clone(),
@@ -117,7 +118,7 @@ impl World {
         })
     }
 
-    pub(super) fn fingerprint(&self) -> String {
+    pub(in crate::plan::tests) fn fingerprint(&self) -> String {
         format!("of {}", crate::plan::revisions(&self.schema))
     }
 

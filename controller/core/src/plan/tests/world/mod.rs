@@ -55,6 +55,7 @@ pub(super) struct Books {
 pub(super) struct Notes {
     pub(super) taken_over: bool,
     pub(super) migrating: bool,
+    pub(super) began_at: Option<Revisions>,
     pub(super) written: bool,
     pub(super) fenced: bool,
     pub(super) force_fenced: bool,
@@ -111,7 +112,9 @@ impl World {
             return true;
         }
         // What is there beyond its own has to be additions.
-        let newer = self.code.values().find(|code| scripts(code.scripts).heads == self.schema);
+        let at_head = self.code.values().find(|code| scripts(code.scripts).heads == self.schema);
+        let has = |code: &&Code| self.schema.iter().all(|it| scripts(code.scripts).contains(it));
+        let newer = at_head.or_else(|| self.code.values().find(has));
         !code.picky
             && newer.is_some_and(|newer| {
                 newer.additive && own.heads.iter().all(|it| scripts(newer.scripts).contains(it))
