@@ -1,7 +1,7 @@
 //! Tells every story, ends it by a crash wherever there can be one, lets every effect fail, and looks how it ends.
 //!
-//! `EVENKEEL_SIM=full` takes everything where an ordinary run takes a part; `EVENKEEL_STORY=WORDS` takes only the stories
-//! whose names have these words, and `EVENKEEL_FAULT='Ledger(93)'` that mishap alone (`EVENKEEL_FAULT=Late` all of that kind).
+//! `EVENKEEL_SIM=full` takes everything where an ordinary run takes a part, and `first` tells no further stories once one has failed;
+//! `EVENKEEL_STORY=WORDS` takes only the stories whose names have these words, and `EVENKEEL_FAULT='Ledger(93)'` that mishap alone (`EVENKEEL_FAULT=Late` all of that kind).
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -99,6 +99,15 @@ pub(super) fn full() -> bool {
     std::env::var("EVENKEEL_SIM").is_ok_and(|how| how == "full")
 }
 
+/// After how many failures no further stories are told.
+fn enough() -> usize {
+    match std::env::var("EVENKEEL_SIM").as_deref() {
+        Ok("full") => usize::MAX,
+        Ok("first") => 1,
+        _ => ENOUGH,
+    }
+}
+
 /// Tells stories on several threads.
 fn tell_all(stories: &[Story], then: impl AsyncFn(&Reference<'_>, &mut Figures) + Sync) -> Figures {
     let next = AtomicUsize::new(0);
@@ -106,7 +115,7 @@ fn tell_all(stories: &[Story], then: impl AsyncFn(&Reference<'_>, &mut Figures) 
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     let work = || {
         while let Some(story) = stories.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if !full() && total.lock().unwrap().failures.len() >= ENOUGH {
+            if total.lock().unwrap().failures.len() >= enough() {
                 return;
             }
             let figures = block_on(async {
