@@ -133,7 +133,8 @@ async fn look(
             .map_err(|error| Verdict::Inconclusive(error.to_string()))?;
         let probe = match (&subject.probe, &container) {
             (Some(probe), Some(container)) if container.running() => {
-                Some(probe_once(reach, container, probe).await)
+                let said = probe_once(reach, container, probe).await;
+                Some(said.map_err(|error| Verdict::Inconclusive(error.to_string()))?)
             }
             _ => None,
         };

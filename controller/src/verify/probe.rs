@@ -6,7 +6,7 @@ use evenkeel_core::manifest::{Expect, HttpProbe, Probe, UrlProbe};
 use evenkeel_core::observed::Container;
 
 use super::wire::{Answer, Ask, Wire};
-use crate::engine::{Engine, Exec};
+use crate::engine::{Engine, EngineError, Exec, ExecOutcome};
 
 /// How a container is reached.
 pub(crate) struct Reach<'a> {
@@ -18,22 +18,28 @@ pub(crate) struct Reach<'a> {
     pub(crate) network: &'a str,
 }
 
-/// Probes a container once.
+/// Probes a container once: what it answered.
+///
+/// # Errors
+/// When an `exec` probe could not be made, for the engine, its host or what stands before it: that says nothing of the container.
 pub(crate) async fn probe_once(
     reach: &Reach<'_>,
     container: &Container,
     probe: &Probe,
-) -> Result<(), String> {
-    if let Some(http_probe) = &probe.http {
-        let address = address(container, reach.network).ok_or("it has no address yet")?;
-        return http_probe_once(reach.wire, &address, http_probe, probe.timeout).await;
+) -> Result<Result<(), String>, EngineError> {
+    match &probe.exec {
+        Some(command) => exec_once(reach.engine, container, command, probe.timeout).await,
+        None => Ok(reached_once(reach, container, probe).await),
     }
-    if let Some(tcp) = &probe.tcp {
-        let address = address(container, reach.network).ok_or("it has no address yet")?;
-        return reach.wire.connect(&address, tcp.port, probe.timeout).await;
+}
+
+async fn reached_once(reach: &Reach<'_>, container: &Container, probe: &Probe) -> Result<(), String> {
+    let address = || address(container, reach.network).ok_or("it has no address yet");
+    match (&probe.http, &probe.tcp) {
+        (Some(http), _) => http_probe_once(reach.wire, &address()?, http, probe.timeout).await,
+        (None, Some(tcp)) => reach.wire.connect(&address()?, tcp.port, probe.timeout).await,
+        (None, None) => Ok(()),
     }
-    let Some(command) = &probe.exec else { return Ok(()) };
-    exec_once(reach.engine, container, command, probe.timeout).await
 }
 
 /// A container's address on a network; on any network where it is not on that one.
@@ -92,17 +98,55 @@ async fn exec_once(
     container: &Container,
     command: &[String],
     timeout: Duration,
-) -> Result<(), String> {
+) -> Result<Result<(), String>, EngineError> {
     let exec = Exec { command: command.to_vec(), ..Exec::default() };
     match tokio::time::timeout(timeout, engine.exec(container.id.as_str(), exec)).await {
-        Ok(Ok(outcome)) if outcome.exit_code == 0 => Ok(()),
-        Ok(Ok(outcome)) => Err(format!(
-            "`{}` exited with {}: {}",
-            command.join(" "),
-            outcome.exit_code,
-            outcome.stderr.trim()
-        )),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err(format!("`{}` took longer than {} s", command.join(" "), timeout.as_secs())),
+        Ok(ended) => judge_exec(command, ended),
+        Err(_) => Ok(Err(format!("`{}` took longer than {} s", command.join(" "), timeout.as_secs()))),
+    }
+}
+
+fn judge_exec(
+    command: &[String],
+    ended: Result<ExecOutcome, EngineError>,
+) -> Result<Result<(), String>, EngineError> {
+    match ended {
+        Ok(ExecOutcome { exit_code: 0, .. }) => Ok(Ok(())),
+        Ok(ExecOutcome { exit_code, stderr, .. }) => {
+            Ok(Err(format!("`{}` exited with {exit_code}: {}", command.join(" "), stderr.trim())))
+        }
+        // It does not run any more, or has no such program.
+        Err(refused @ EngineError::Refused { .. }) => Ok(Err(refused.to_string())),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_that_could_not_be_run_says_nothing_of_the_container() {
+        let said = |ended| judge_exec(&["true".to_owned()], ended);
+        let exits = |exit_code| ExecOutcome { exit_code, ..ExecOutcome::default() };
+        assert!(matches!(said(Ok(exits(0))), Ok(Ok(()))));
+        assert!(matches!(said(Ok(exits(1))), Ok(Err(why)) if why == "`true` exited with 1: "));
+        let action = || "run true in api".to_owned();
+        let not_running =
+            EngineError::Refused { action: action(), status: 409, reason: "not running".into() };
+        assert!(matches!(said(Err(not_running)), Ok(Err(_))));
+        let endpoint = || "/var/run/docker.sock".to_owned();
+        for error in [
+            EngineError::Unreachable { endpoint: endpoint(), reason: "refused".into() },
+            EngineError::NotLetThrough {
+                endpoint: endpoint(),
+                action: action(),
+                status: 403,
+                advice: "allow `POST /exec`".into(),
+            },
+            EngineError::Hindered { action: action(), reason: "context deadline exceeded".into() },
+        ] {
+            assert!(said(Err(error)).is_err());
+        }
     }
 }

@@ -86,7 +86,10 @@ async fn prove_one(
                 let why = format!("{}: its container is gone, somebody has removed it", subject.name);
                 return Err(VerifyError::Gone(why));
             }
-            Ok(Verdict::Wait(why)) => said(&format!("{}: {why}", subject.name)),
+            Ok(Verdict::Wait(why)) => {
+                away = None;
+                said(&format!("{}: {why}", subject.name));
+            }
             Ok(Verdict::Inconclusive(why)) | Err(why) => {
                 judgement.engine_restarted();
                 if away.get_or_insert_with(Instant::now).elapsed() > ENGINE_PATIENCE {
@@ -113,13 +116,14 @@ async fn sample(
     let probe = async {
         match (&subject.probe, &container) {
             (Some(probe), Some(container)) if container.running() => {
-                Some(probe_once(reach, container, probe).await)
+                probe_once(reach, container, probe).await.map(Some)
             }
-            (Some(_), _) => Some(Err("it is not running yet".to_owned())),
-            (None, _) => None,
+            (Some(_), _) => Ok(Some(Err("it is not running yet".to_owned()))),
+            (None, _) => Ok(None),
         }
     };
     let (probe, check) = tokio::join!(probe, ahead.check(reach, container.as_ref()));
+    let probe = probe.map_err(|error| error.to_string())?;
     Ok(judgement.sample(&Sample { container: container.as_ref(), probe, check, at: began.elapsed() }))
 }
 
