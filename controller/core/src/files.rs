@@ -1,6 +1,6 @@
 //! How the pure readers of manifests and Compose files get at file contents: through a trait that the shell implements.
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) mod testing;
 
 /// What stands at a path of the commit's tree.

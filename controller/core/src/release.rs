@@ -112,7 +112,7 @@ pub struct Outputs {
     pub scripts: Option<crate::database::Scripts>,
     /// The last rehearsal: from which revisions, and what it showed.
     pub rehearsal: Option<RehearsedFrom>,
-    /// Rehearsals before it, from other revisions.
+    /// Rehearsals before it, from other revisions, and parts of migrations that stopped between two scripts.
     #[serde(default)]
     pub earlier_rehearsals: Vec<RehearsedFrom>,
 }

@@ -7,7 +7,7 @@ use evenkeel_core::plan::{Before, Direction, Effect, Plan, Stage, Step, undo};
 use evenkeel_core::status::{Phase, Reason, StepRecord};
 
 use super::previous::end_of_the_way_back;
-use super::run::{PLANS, Run, excused, fact, first_line};
+use super::run::{PLANS, Run, excused, fact, first_line, kept_of_a_downgrade};
 use super::{End, Failure, Gathered, Order};
 use crate::database::Held;
 
@@ -127,6 +127,8 @@ async fn reverted(run: &Run<'_>, order: &Order<'_>, verdict: Verdict, message: S
         None => Ok(()),
     };
     let works = excused(run.context, outages, works);
+    let kept = kept_of_a_downgrade(order).ok().flatten();
+    let message = kept.map_or_else(|| message.clone(), |kept| format!("{message}\n{kept}"));
     end_of_the_way_back(verdict.reason, verdict.at_fault, message, works)
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use evenkeel_core::database::Backup;
 use evenkeel_core::name::{RolloutId, ServiceName};
 use evenkeel_core::plan::{
     Before, Direction, Effect, Hints, Plan, Stage, Strategy, Subject, adopted, before, inherited, make,
@@ -367,8 +368,13 @@ impl Run<'_> {
     }
 
     async fn carry_out(&self, stage: &str, plan: &Plan) -> Result<Then, Failure> {
-        let moves_up = |effect: &Effect| matches!(effect, Effect::Migrate { direction: Direction::Up, .. });
-        if plan.strategy == Strategy::Fenced && plan.steps.iter().any(|step| moves_up(&step.effect)) {
+        let moves = |effect: &Effect| match effect {
+            Effect::Migrate { direction: Direction::Up, .. } => true,
+            // What a way back takes down is no move of its own.
+            Effect::Migrate { direction: Direction::Down, .. } => !self.reverting(),
+            _ => false,
+        };
+        if plan.strategy == Strategy::Fenced && plan.steps.iter().any(|step| moves(&step.effect)) {
             self.set_fact(fact::FENCED, &true)?;
         }
         let (outages, mut reached) = (self.context.engine.outages(), 0);
@@ -435,16 +441,28 @@ pub(crate) fn remarks(order: &Order<'_>) -> Result<Option<String>, Failure> {
     if let Some(milliseconds) = ledger.fact(order.id, fact::PAUSED_FOR)?.and_then(|value| value.as_f64()) {
         remarks.push(format!("what writes was stopped for {:.1} s", milliseconds / 1_000.0));
     }
-    let down = ledger.applied(&order.context.app)?.into_iter().rfind(|applied| applied.rollout == order.id);
-    let backup = ledger.fact(order.id, fact::BACKUP)?;
-    let is_restored = ledger.fact(order.id, fact::RESTORING)?.is_some();
-    let down = down.filter(|_| !is_restored);
-    if let (Some(down), Some(backup)) = (down.filter(|it| it.direction == Direction::Down), backup) {
-        let from = evenkeel_core::plan::revisions(&down.from);
-        let backup = backup.as_str().unwrap_or_default().to_owned();
-        remarks.push(format!("what only a schema at {from} can hold is kept in backup {backup}"));
-    }
+    remarks.extend(kept_of_a_downgrade(order)?);
     Ok((!remarks.is_empty()).then(|| remarks.join("; ")))
+}
+
+/// Where what a downgrade took away is kept.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub(super) fn kept_of_a_downgrade(order: &Order<'_>) -> Result<Option<String>, Failure> {
+    let (ledger, app) = (&order.context.ledger, &order.context.app);
+    let first = ledger.applied(app)?.into_iter().find(|applied| applied.rollout == order.id);
+    let is_restored = ledger.fact(order.id, fact::RESTORING)?.is_some();
+    if is_restored || first.is_none_or(|first| first.direction == Direction::Up) {
+        return Ok(None);
+    }
+    let id = ledger.fact(order.id, fact::BACKUP)?.and_then(|id| id.as_str().map(str::to_owned));
+    let kept = ledger.backups(app)?.into_iter().find(|backup| Some(&backup.id) == id.as_ref());
+    let kept = kept.and_then(|record| serde_json::from_value::<Backup>(record.json).ok());
+    Ok(kept.map(|kept| {
+        let at = evenkeel_core::plan::revisions(&kept.revisions);
+        format!("what only a schema at {at} can hold is kept in backup {}", kept.id)
+    }))
 }
 
 /// The outcome that the ledger records; `None` while the rollout stays open.

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::VerifyError;
 use super::outside::URL_FAILURES;
 use super::probe::{Reach, probe_once, url_once};
-use super::prove::{limits, tail};
+use super::prove::{ENGINE_PATIENCE, limits, tail, unseen};
 use crate::engine::EngineError;
 
 /// A container that is watched.
@@ -80,6 +80,7 @@ pub(crate) async fn bake(
     let mut held = Duration::ZERO;
     let mut last = Instant::now();
     let mut saw = true;
+    let mut unasked: Option<Instant> = None;
     // What has just ended may begin again, or not, and nobody may be able to look: the window does not close on that.
     while began.elapsed().saturating_sub(held) < baking.window
         || !saw
@@ -90,9 +91,20 @@ pub(crate) async fn bake(
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
         let looked = look(reach, baking, &mut judgements, &old, began).await;
-        saw = !matches!(looked, Err(Verdict::Inconclusive(_)));
+        saw = !matches!(looked, Err(Verdict::Inconclusive(_)) | Ok(Some(_)));
         match looked {
-            Ok(()) => urls(reach, baking, &mut url_failures).await?,
+            Ok(None) => {
+                unasked = None;
+                urls(reach, baking, &mut url_failures).await?;
+            }
+            Ok(Some((name, error))) => {
+                if unasked.get_or_insert_with(Instant::now).elapsed() > ENGINE_PATIENCE {
+                    return Err(unseen(name.as_str(), &error));
+                }
+                held += last.elapsed();
+                said(&format!("the bake waits: {name}: {error}"));
+                urls(reach, baking, &mut url_failures).await?;
+            }
             // A log that cannot be read says nothing of the containers.
             Err(Verdict::Wait(why)) => {
                 held += last.elapsed();
@@ -118,13 +130,15 @@ pub(crate) async fn bake(
     Ok(())
 }
 
+/// Looks once at everything; whose `exec` probe could not be made, and why. The state of that is judged all the same.
 async fn look(
     reach: &Reach<'_>,
     baking: &Baking<'_>,
     judgements: &mut BTreeMap<&ServiceName, Judgement>,
     old: &Logs<'_>,
     began: Instant,
-) -> Result<(), Verdict> {
+) -> Result<Option<(ServiceName, EngineError)>, Verdict> {
+    let mut unasked = None;
     for subject in baking.subjects {
         let container = reach
             .engine
@@ -134,7 +148,7 @@ async fn look(
         let probe = match (&subject.probe, &container) {
             (Some(probe), Some(container)) if container.running() => {
                 let said = probe_once(reach, container, probe).await;
-                Some(said.map_err(|error| Verdict::Inconclusive(error.to_string()))?)
+                said.map_err(|error| unasked = Some((subject.service.clone(), error))).ok()
             }
             _ => None,
         };
@@ -156,7 +170,7 @@ async fn look(
             return Err(Verdict::Failed(format!("{}: {why}{tail}", subject.service)));
         }
     }
-    patterns(reach, baking, old).await
+    patterns(reach, baking, old).await.map(|()| unasked)
 }
 
 /// What the new containers of each service have logged since they serve, together.

@@ -32,7 +32,7 @@ pub(crate) struct OneShot {
 }
 
 /// How long the engine may be away during a proof.
-const ENGINE_PATIENCE: Duration = Duration::from_secs(120);
+pub(super) const ENGINE_PATIENCE: Duration = Duration::from_secs(120);
 /// How often a healthcheck's command is run before the engine runs it.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 
@@ -90,10 +90,16 @@ async fn prove_one(
                 away = None;
                 said(&format!("{}: {why}", subject.name));
             }
-            Ok(Verdict::Inconclusive(why)) | Err(why) => {
+            Ok(Verdict::Inconclusive(why)) => {
                 judgement.engine_restarted();
                 if away.get_or_insert_with(Instant::now).elapsed() > ENGINE_PATIENCE {
                     return Err(VerifyError::Unreachable(why));
+                }
+            }
+            Err(error) => {
+                judgement.engine_restarted();
+                if away.get_or_insert_with(Instant::now).elapsed() > ENGINE_PATIENCE {
+                    return Err(unseen(&subject.name, &error));
                 }
             }
         }
@@ -111,8 +117,8 @@ async fn sample(
     judgement: &mut Judgement,
     ahead: &mut Ahead,
     began: Instant,
-) -> Result<Verdict, String> {
-    let container = reach.engine.container(&subject.id).await.map_err(|error| error.to_string())?;
+) -> Result<Verdict, EngineError> {
+    let container = reach.engine.container(&subject.id).await?;
     let probe = async {
         match (&subject.probe, &container) {
             (Some(probe), Some(container)) if container.running() => {
@@ -123,7 +129,7 @@ async fn sample(
         }
     };
     let (probe, check) = tokio::join!(probe, ahead.check(reach, container.as_ref()));
-    let probe = probe.map_err(|error| error.to_string())?;
+    let probe = probe?;
     Ok(judgement.sample(&Sample { container: container.as_ref(), probe, check, at: began.elapsed() }))
 }
 
@@ -200,6 +206,17 @@ fn too_long(one_shot: OneShot) -> String {
     )
 }
 
+/// Why nobody could see how something does, for as long as that is waited for.
+pub(super) fn unseen(name: &str, error: &EngineError) -> VerifyError {
+    let why = format!("{name}: {error}");
+    match error {
+        EngineError::Unreachable { .. } | EngineError::Timeout { .. } | EngineError::Refused { .. } => {
+            VerifyError::Unreachable(why)
+        }
+        _ => VerifyError::Hindered(why),
+    }
+}
+
 /// Why it is not known how a container has ended.
 fn unknown(name: &str, error: &EngineError) -> VerifyError {
     let why = format!("{name}: {error}");
@@ -242,6 +259,17 @@ mod tests {
         assert!(matches!(is(EngineError::Timeout { action: action(), after }), VerifyError::Unreachable(_)));
         let deadline = EngineError::Hindered { action: action(), reason: "context deadline exceeded".into() };
         assert!(matches!(is(deadline), VerifyError::Hindered(_)));
+    }
+
+    #[test]
+    fn what_could_not_be_seen_is_told_as_what_it_is() {
+        let action = || "run true in api".to_owned();
+        let after = Duration::from_secs(60);
+        let late = unseen("api", &EngineError::Timeout { action: action(), after });
+        assert!(matches!(late, VerifyError::Unreachable(_)));
+        let hindered = EngineError::Hindered { action: action(), reason: "context deadline exceeded".into() };
+        let VerifyError::Hindered(why) = unseen("api", &hindered) else { panic!("{hindered}") };
+        assert_eq!(why, format!("api: {hindered}"));
     }
 
     #[test]

@@ -1,18 +1,13 @@
 //! Files that nobody would write: those of the corpus, with some of them broken, repeated or put elsewhere.
 //!
-//! Whatever is read, it never panics and never takes long; every fault of a file has its place; and what is accepted is the same
-//! after it was written to the ledger and read again. `EVENKEEL_FUZZ=600` goes on for so many seconds, from another beginning each
+//! Whatever is read, [`holds`] holds, and it never takes long. `EVENKEEL_FUZZ=600` goes on for so many seconds, from another beginning each
 //! time; a fault found is told with its input, which belongs into `tests/fuzz` then.
 
 use std::panic::catch_unwind;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::Project;
-use super::testing;
-use crate::files::testing::Disk;
-use crate::located::Faults;
-use crate::manifest::{self, Application};
+use super::holds;
 
 /// Inputs of an ordinary run.
 const TRIES: u64 = 10_000;
@@ -192,60 +187,6 @@ fn broken(text: &str, others: &[String], dice: &mut Dice) -> String {
     text
 }
 
-/// A commit around the input.
-fn disk(compose: &str, env: &str) -> Disk {
-    testing::disk(compose)
-        .file(".env", env)
-        .file("common.yaml", "services: {base: {image: y, command: base}, other: {image: z}}")
-        .file("api.env", env)
-        .file("first.env", env)
-        .file("other.env", "A=b\n")
-        .file("conf/app.ini", "x")
-        .file("app/deploy/Dockerfile", "FROM x")
-        .file("labels.env", env)
-        .file("second.env", env)
-        .file("app/Dockerfile", "FROM x")
-        .file("app/other/Dockerfile", "FROM x")
-        .file("files/app.ini", "x")
-        .file("files/server.crt", "x")
-        .file("token.txt", "x")
-        .file("httpd.conf", "x")
-        .file("site/index.html", "x")
-}
-
-/// Every fault says where; nothing with one is accepted.
-fn placed(faults: &Faults) -> bool {
-    for fault in &faults.0 {
-        assert!(fault.at.is_some(), "nowhere: {fault}");
-    }
-    false
-}
-
-/// Whether it was accepted.
-fn compose_holds(compose: &str, env: &str) -> bool {
-    match disk(compose, env).read("{}") {
-        Ok((project, _)) => {
-            let text = serde_json::to_string(&project).expect("it can be written");
-            let again: Project = serde_json::from_str(&text).expect("it can be read again");
-            assert_eq!(again, project);
-            true
-        }
-        Err(faults) => placed(&faults),
-    }
-}
-
-fn manifest_holds(text: &str) -> bool {
-    match manifest::read("evenkeel.yaml", text) {
-        Ok(application) => {
-            let text = serde_json::to_string(&application).expect("it can be written");
-            let again: Application = serde_json::from_str(&text).expect("it can be read again");
-            assert_eq!(again, application);
-            true
-        }
-        Err(faults) => placed(&faults),
-    }
-}
-
 /// Inputs until the run is over; what failed, with its input.
 fn fuzz(holds: fn(&str, &str) -> bool, input: impl Fn(&mut Dice) -> (String, String)) {
     let longer = std::env::var("EVENKEEL_FUZZ").ok().and_then(|seconds| seconds.parse().ok());
@@ -272,7 +213,7 @@ fn fuzz(holds: fn(&str, &str) -> bool, input: impl Fn(&mut Dice) -> (String, Str
 fn compose_files_that_nobody_would_write() {
     let mut corpus = corpus();
     corpus.retain(|text| text.contains("services:"));
-    fuzz(compose_holds, |dice| {
+    fuzz(holds::compose, |dice| {
         let text = broken(&corpus[dice.roll(corpus.len())], &corpus, dice);
         // One broken file hides the other.
         if dice.roll(4) == 0 { (text, broken(ENV, &corpus, dice)) } else { (text, ENV.to_owned()) }
@@ -282,5 +223,5 @@ fn compose_files_that_nobody_would_write() {
 #[test]
 fn manifests_that_nobody_would_write() {
     let corpus = [include_str!("../../../../manifests/convertik/evenkeel.yaml").to_owned()];
-    fuzz(|text, _| manifest_holds(text), |dice| (broken(&corpus[0], &corpus, dice), String::new()));
+    fuzz(|text, _| holds::application(text), |dice| (broken(&corpus[0], &corpus, dice), String::new()));
 }

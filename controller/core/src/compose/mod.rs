@@ -61,6 +61,8 @@ mod docs_tests;
 mod established_tests;
 #[cfg(test)]
 mod fuzz_tests;
+#[cfg(any(test, fuzzing))]
+pub mod holds;
 #[cfg(test)]
 mod include_tests;
 #[cfg(test)]

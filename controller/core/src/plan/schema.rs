@@ -88,6 +88,10 @@ pub fn schema_move(facts: &Facts<'_>) -> SchemaMove {
     if current == heads {
         return SchemaMove::Stay;
     }
+    // What a downgrade has taken away, no upgrade brings back.
+    if let Some(held) = restorable(facts).filter(|held| *held == heads) {
+        return SchemaMove::Restore { to: held.clone() };
+    }
     if current.iter().all(|revision| scripts.contains(revision)) {
         return up(facts, current, heads);
     }

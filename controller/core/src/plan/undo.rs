@@ -207,12 +207,16 @@ fn way_back(facts: &Facts<'_>) -> Result<SchemaMove, Blocked> {
     }
 }
 
-/// Where a backup leads that was taken after the first of this rollout's migrations: the schema has to go down from there before
-/// anything older is started.
+/// Where a mended schema has further to go down before anything older is started: its backup was taken after the first of this rollout's
+/// migrations, or they stopped between two scripts.
 fn goes_further(facts: &Facts<'_>, way: &SchemaMove) -> Option<String> {
-    let SchemaMove::Restore { to } = way else { return None };
-    let began_at = facts.hints.began_at.as_ref().filter(|began_at| *began_at != to)?;
-    Some(format!("from {} the schema goes on down to {}", revisions(to), revisions(began_at)))
+    let ends = match way {
+        SchemaMove::Restore { to } => Some(to),
+        SchemaMove::Sweep { .. } => facts.database.and_then(|database| database.current.as_ref()),
+        _ => None,
+    }?;
+    let began_at = facts.hints.began_at.as_ref().filter(|began_at| *began_at != ends)?;
+    Some(format!("from {} the schema goes on down to {}", revisions(ends), revisions(began_at)))
 }
 
 /// Where nothing stood before, nothing has to fit the schema.

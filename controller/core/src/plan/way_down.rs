@@ -25,8 +25,8 @@ pub(super) struct WayDown<'a> {
 /// The way, if the ledger itself has moved the schema to where it stands, and a release has the scripts.
 ///
 /// What it is like is put together of rehearsals that follow each other, each of a migration from where it began to the head of
-/// a release. Of one that goes on below the end, or ended above the place, it is assumed that a part leads back as exactly as the
-/// whole.
+/// a release, and of what has shown itself where one stopped between two scripts. Of one that goes on below the end, or ended above the
+/// place, it is assumed that a part leads back as exactly as the whole.
 pub(super) fn way_down<'a>(facts: &Facts<'a>, from: &Revisions, to: &Revisions) -> Option<WayDown<'a>> {
     if !facts.hints.applied.contains(from) {
         return None;

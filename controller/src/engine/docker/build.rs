@@ -3,7 +3,7 @@
 //! The classic builder comes first: it does all that a Compose file can ask for on every engine, and what it keeps goes with the
 //! images. A build that asks for secrets or an SSH agent, and a Dockerfile that it cannot read, because of `RUN --mount` and the like, go
 //! to the BuildKit inside the engine, with a [session] beside the build. So does one with a step that the classic builder takes and does not
-//! carry out as it is meant ([`modern`]). Engine 20.10 leaves limits and the size of `/dev/shm` out there
+//! carry out as it is meant ([`super::modern`]). Engine 20.10 leaves limits and the size of `/dev/shm` out there
 //! without a word, and clears BuildKit's cache only where its configuration says so (`builder.gc`).
 //!
 //! [session]: super::session
@@ -18,7 +18,7 @@ use serde::Deserialize;
 
 use super::images::{is_away, is_denied};
 use super::lines::Lines;
-use super::modern::{self, Modern};
+use super::modern::{Modern, Steps};
 use super::session::{Offer, Session};
 use super::trace::{self, Said};
 use super::version::{ApiVersion, BUILDKIT, BUILDKIT_LIMITS};
@@ -52,7 +52,8 @@ const NO_SESSION: &str = "no active session";
 
 /// The two builders.
 enum Builder {
-    Classic,
+    /// Whether it goes on at a step that asks for a platform, which it leaves empty.
+    Classic { regardless: bool },
     /// With the session, where there is one.
     BuildKit(Option<Session>),
 }
@@ -129,7 +130,12 @@ impl Docker {
         if !request.secrets.is_empty() || !request.agents.is_empty() {
             return self.build_with_buildkit(request, progress).await;
         }
-        match self.build_with(Builder::Classic, request, progress).await {
+        match self.build_with(Builder::Classic { regardless: false }, request, progress).await {
+            // Where BuildKit cannot ask for credentials, what is built from a private image could be built no more.
+            Err(error) if wants(&error, Modern::Platform) && self.is_barred(request).await => {
+                progress("what stands before the engine lets no session through: going on without BuildKit");
+                self.build_with(Builder::Classic { regardless: true }, request, progress).await
+            }
             Err(error) if wants_buildkit(&error) => {
                 progress("this Dockerfile is not for the classic builder: starting again with BuildKit");
                 self.build_with_buildkit(request, progress).await
@@ -168,6 +174,11 @@ impl Docker {
     async fn session_for(&self, request: &BuildRequest) -> Result<Session, EngineError> {
         let offer = Offer { secrets: request.secrets.clone(), agents: request.agents.clone() };
         self.open_session(&action(request), offer).await
+    }
+
+    async fn is_barred(&self, request: &BuildRequest) -> bool {
+        let session = self.session_for(request).await;
+        session.err().and_then(|error| self.barred(request, &error)).is_some()
     }
 
     /// What to say of a session that was refused: whoever stands in between does it in many ways, and takes the request's `Upgrade` away,
@@ -211,8 +222,8 @@ impl Docker {
         {
             let message = serde_json::from_str(&line).unwrap_or_default();
             told.hear(message).map_err(|(reason, tail)| failed(request, reason, tail))?;
-            let modern = told.modern.filter(|_| matches!(builder, Builder::Classic));
-            if let Some(modern) = modern.filter(|modern| self.leads_on(*modern, request)) {
+            let leads_on = |modern: &Modern| self.leads_on(&builder, *modern, request);
+            if let Some(modern) = told.modern.filter(leads_on) {
                 // Hanging up ends the build.
                 return Err(failed(request, modern.refused().to_owned(), Vec::new()));
             }
@@ -224,9 +235,11 @@ impl Docker {
 
 impl Docker {
     /// Whether the classic builder is not to go on. What it has always left empty, it may go on to where BuildKit cannot do the rest.
-    fn leads_on(&self, modern: Modern, request: &BuildRequest) -> bool {
+    fn leads_on(&self, builder: &Builder, modern: Modern, request: &BuildRequest) -> bool {
+        let Builder::Classic { regardless } = builder else { return false };
         let speaks = self.dialect.settled();
-        modern.is_lost(speaks) && (modern == Modern::Heredoc || not_for_buildkit(request, speaks).is_none())
+        let may_be_empty = || *regardless || not_for_buildkit(request, speaks).is_some();
+        modern.is_lost(speaks) && (modern == Modern::Heredoc || !may_be_empty())
     }
 }
 
@@ -261,8 +274,7 @@ struct Told<'a> {
     partial: Lines,
     tail: VecDeque<String>,
     image: Option<ImageId>,
-    /// The build's arguments.
-    args: &'a BTreeMap<String, String>,
+    steps: Steps<'a>,
     /// What the classic builder has begun a step with, last.
     modern: Option<Modern>,
 }
@@ -270,7 +282,7 @@ struct Told<'a> {
 impl<'a> Told<'a> {
     fn new(progress: Progress<'a>, redactor: Redactor, args: &'a BTreeMap<String, String>) -> Self {
         let (partial, tail) = (Lines::default(), VecDeque::new());
-        Self { progress, redactor, partial, tail, image: None, args, modern: None }
+        Self { progress, redactor, partial, tail, image: None, steps: Steps::new(args), modern: None }
     }
 
     /// Takes a message; the reason and the last lines where it says that the build failed.
@@ -318,7 +330,7 @@ impl<'a> Told<'a> {
     }
 
     fn line(&mut self, line: String) {
-        self.modern = modern::step(&line, self.args).or(self.modern);
+        self.modern = self.steps.hear(&line).or(self.modern);
         let line = self.redactor.line(&line);
         (self.progress)(&line);
         if self.tail.len() == TAIL {
@@ -396,6 +408,10 @@ fn is_its_own(reason: &str) -> bool {
     ran(reason) || COPIED.iter().any(|words| reason.contains(words))
 }
 
+fn wants(error: &EngineError, modern: Modern) -> bool {
+    matches!(error, EngineError::BuildFailed { reason, .. } if reason.contains(modern.refused()))
+}
+
 fn wants_buildkit(error: &EngineError) -> bool {
     matches!(error, EngineError::BuildFailed { reason, .. } if MODERN.iter().any(|words| reason.contains(words)))
 }
@@ -428,7 +444,7 @@ fn parameters(builder: &Builder, request: &BuildRequest) -> Vec<(&'static str, S
         ("forcerm", flag(true)),
     ];
     match builder {
-        Builder::Classic => parameters.push(("version", "1".to_owned())),
+        Builder::Classic { .. } => parameters.push(("version", "1".to_owned())),
         Builder::BuildKit(session) => {
             parameters.push(("version", "2".to_owned()));
             parameters.extend(session.as_ref().map(|session| ("session", session.id().to_owned())));

@@ -42,7 +42,7 @@ fn hear(lines: &[&str]) -> (Outcome, Option<ImageId>, Vec<String>) {
 
 #[test]
 fn the_parameters_say_all_of_the_request() {
-    let query = query(&parameters(&Builder::Classic, &request()));
+    let query = query(&parameters(&Builder::Classic { regardless: false }, &request()));
     for expected in [
         "version=1",
         "t=shop%2Fweb%3A1",

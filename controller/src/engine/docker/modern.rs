@@ -4,10 +4,10 @@
 //! success. It has BuildKit's parser, which takes what follows for part of the instruction (engine 23 on), and nothing that carries it
 //! out. Engine 20.10 takes what follows for instructions and refuses it.
 //!
-//! *Platforms.* `ARG TARGETARCH` and its like are empty there, and `FROM --platform=$BUILDPLATFORM` fails
+//! *Platforms.* `ARG TARGETARCH` and its like are empty there, and so they are in `FROM --platform=$BUILDPLATFORM`, which fails
 //! (Dockerfile reference, "Automatic platform ARGs in the global scope").
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::version::{ApiVersion, BUILDKIT_LIMITS};
 
@@ -41,34 +41,75 @@ impl Modern {
         }
     }
 
-    /// Whether the classic builder of an engine goes over it without a word.
+    /// Whether the classic builder of an engine does not say so itself.
     pub(super) fn is_lost(self, speaks: Option<ApiVersion>) -> bool {
         // Engine 23 speaks the version that brought those limits.
         self == Self::Platform || speaks.is_none_or(|speaks| speaks >= BUILDKIT_LIMITS)
     }
 }
 
-/// What a step has, by what the classic builder says when it begins. `given`: the build's own arguments.
-pub(super) fn step(said: &str, given: &BTreeMap<String, String>) -> Option<Modern> {
-    let (_, instruction) = said.strip_prefix("Step ")?.split_once(" : ")?;
-    let mut words = instruction.split_whitespace().skip_while(|word| word.eq_ignore_ascii_case("ONBUILD"));
-    let name = words.next()?.to_ascii_uppercase();
-    let knows = |name: &str| PLATFORM.contains(&name) && !given.contains_key(name);
-    match name.as_str() {
-        "RUN" | "COPY" | "ADD" => words.any(begins_heredoc).then_some(Modern::Heredoc),
-        // One with a value of its own has that with either builder.
-        "ARG" => words.any(knows).then_some(Modern::Platform),
-        "FROM" => variable(words.next()?.strip_prefix("--platform=")?)
-            .filter(|it| knows(it))
-            .map(|_| Modern::Platform),
-        _ => None,
+/// The steps of a build, as the classic builder tells of them.
+pub(super) struct Steps<'a> {
+    /// The build's own arguments.
+    args: &'a BTreeMap<String, String>,
+    /// What has a value from before the first stage.
+    global: BTreeSet<String>,
+    in_stage: bool,
+}
+
+impl<'a> Steps<'a> {
+    /// None yet.
+    pub(super) fn new(args: &'a BTreeMap<String, String>) -> Self {
+        Self { args, global: BTreeSet::new(), in_stage: false }
+    }
+
+    /// What a step has, by what is said when it begins.
+    pub(super) fn hear(&mut self, said: &str) -> Option<Modern> {
+        let (_, instruction) = said.strip_prefix("Step ")?.split_once(" : ")?;
+        let (name, rest) = instruction.trim().split_once(char::is_whitespace)?;
+        match name.to_ascii_uppercase().as_str() {
+            // Kept for a build on top of this one, whose own steps it is then.
+            "ONBUILD" => self.heredoc(rest.trim().split_once(char::is_whitespace)?),
+            "ARG" => self.argument(rest),
+            "FROM" => {
+                self.in_stage = true;
+                let asks = |name: &&str| self.is_unknown(name) && refers_to(rest, name);
+                PLATFORM.iter().any(|name| asks(&name)).then_some(Modern::Platform)
+            }
+            _ => self.heredoc((name, rest)),
+        }
+    }
+
+    fn heredoc(&self, (name, rest): (&str, &str)) -> Option<Modern> {
+        let takes = ["RUN", "COPY", "ADD"].iter().any(|it| name.eq_ignore_ascii_case(it));
+        (takes && rest.split_whitespace().any(begins_heredoc)).then_some(Modern::Heredoc)
+    }
+
+    /// One with a value of its own has that with either builder.
+    fn argument(&mut self, names: &str) -> Option<Modern> {
+        let words = names.split_whitespace().take_while(|word| !word.contains(['"', '\'']));
+        let mut asks = None;
+        for word in words {
+            match word.split_once('=') {
+                Some((name, _)) if !self.in_stage => drop(self.global.insert(name.to_owned())),
+                Some(_) => {}
+                None if self.is_unknown(word) => asks = Some(Modern::Platform),
+                None => {}
+            }
+        }
+        asks
+    }
+
+    fn is_unknown(&self, name: &str) -> bool {
+        PLATFORM.contains(&name) && !self.args.contains_key(name) && !self.global.contains(name)
     }
 }
 
-/// The variable's name in `$NAME` and `${NAME}`.
-fn variable(text: &str) -> Option<&str> {
-    let name = text.strip_prefix('$')?;
-    Some(name.strip_prefix('{').and_then(|name| name.strip_suffix('}')).unwrap_or(name))
+/// Whether a text has `$NAME` or `${NAME…}`.
+fn refers_to(text: &str, name: &str) -> bool {
+    let mut after = text.split('$').skip(1).map(|rest| rest.strip_prefix('{').unwrap_or(rest));
+    let ends = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    after.any(|rest| rest.strip_prefix(name).is_some_and(ends))
 }
 
 /// `<<EOF`, `3<<-"EOF"`; neither `<<<` nor what merely has the two signs inside.
@@ -83,8 +124,16 @@ mod tests {
     use super::*;
 
     fn of(instruction: &str) -> Option<Modern> {
-        assert_eq!(step(instruction, &BTreeMap::new()), None);
-        step(&format!("Step 2/3 : {instruction}"), &BTreeMap::new())
+        last_of(&[instruction])
+    }
+
+    /// What the last of some steps has.
+    fn last_of(instructions: &[&str]) -> Option<Modern> {
+        let args = BTreeMap::from([("BUILDOS".to_owned(), "linux".to_owned())]);
+        let mut steps = Steps::new(&args);
+        assert_eq!(steps.hear(instructions[0]), None);
+        let all = instructions.iter().map(|instruction| steps.hear(&format!("Step 2/3 : {instruction}")));
+        all.last().flatten()
     }
 
     #[test]
@@ -104,24 +153,39 @@ mod tests {
         for asks in [
             "ARG TARGETARCH",
             "arg TARGETOS TARGETARCH",
+            "ARG VERSION=1 TARGETARCH",
             "FROM --platform=$BUILDPLATFORM golang AS build",
-            "FROM --platform=${TARGETPLATFORM} debian",
+            "FROM --platform=\"${TARGETPLATFORM}\" debian",
+            "FROM --platform=${BUILDPLATFORM:-linux/amd64} debian",
+            "FROM --platform=linux/$TARGETARCH debian",
+            "FROM base-${TARGETARCH}",
         ] {
             assert_eq!(of(asks), Some(Modern::Platform), "{asks}");
         }
         for does_not in [
             "ARG TARGETARCH=amd64",
             "ARG VERSION",
+            "ARG BUILDOS",
+            "ARG NOTE=\"for TARGETARCH alone\"",
+            "ONBUILD ARG TARGETARCH",
             "RUN echo TARGETARCH",
             "FROM --platform=linux/amd64 debian",
             "FROM --platform=$WHERE debian",
+            "FROM base-$TARGETARCHIVE",
             "FROM debian",
             "ENV TARGETARCH=arm64",
         ] {
             assert_eq!(of(does_not), None, "{does_not}");
         }
-        let given = BTreeMap::from([("TARGETARCH".to_owned(), "arm64".to_owned())]);
-        assert_eq!(step("Step 1/2 : ARG TARGETARCH", &given), None);
+    }
+
+    #[test]
+    fn what_has_a_value_before_the_first_stage_has_it_in_both_builders() {
+        let own = "ARG TARGETARCH=amd64";
+        assert_eq!(last_of(&[own, "FROM base-$TARGETARCH"]), None);
+        assert_eq!(last_of(&[own, "FROM debian", "ARG TARGETARCH"]), None);
+        assert_eq!(last_of(&[own, "FROM debian", "ARG TARGETOS"]), Some(Modern::Platform));
+        assert_eq!(last_of(&["FROM debian", own, "FROM debian", "ARG TARGETARCH"]), Some(Modern::Platform));
     }
 
     #[test]

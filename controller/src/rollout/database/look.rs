@@ -87,19 +87,24 @@ fn believe(context: &Context, asking: Option<RolloutId>, seen: &Observation) -> 
         return Ok(());
     };
     let Ok(begun) = serde_json::from_value::<Begun>(begun) else { return Ok(()) };
-    // A backup that was put back since took the whole move back.
-    let restored = fact_of::<Begun>(context, Some(rollout), fact::RESTORING)?;
-    let begun = restored.filter(|_| !begun.puts_back).unwrap_or(begun);
     let open = context.ledger.open_rollout(&context.app)?.map(|open| open.id);
     if open == Some(rollout) && asking != Some(rollout) {
         return Ok(());
     }
     let there = &seen.current.revisions;
+    if open != Some(rollout) && begun.from == *there && !begun.came_to_nothing {
+        let begun = Begun { came_to_nothing: true, ..begun.clone() };
+        let begun = serde_json::to_value(begun).unwrap_or_default();
+        context.ledger.set_fact(rollout, fact::MIGRATING, &begun)?;
+    }
+    // A backup that was put back since took the whole move back.
+    let restored = fact_of::<Begun>(context, Some(rollout), fact::RESTORING)?;
+    let begun = restored.filter(|_| !begun.puts_back).unwrap_or(begun);
     let noted = context.ledger.applied(&context.app)?.pop();
     // What came to its end is over: who moves the schema after that is somebody else.
     let is_noted =
         noted.is_some_and(|noted| noted.rollout == rollout && (noted.to == *there || noted.to == begun.to));
-    let got_there = begun.to == *there || begun.stopped_between(context, there)?;
+    let got_there = begun.to == *there || !begun.came_to_nothing && begun.stopped_between(context, there)?;
     if got_there && !begun.failed && !is_noted {
         let applied = Applied {
             rollout,

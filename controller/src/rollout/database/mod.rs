@@ -44,12 +44,15 @@ struct Begun {
     /// The tool itself gave up: nobody ended it for what it kept waiting, or for its time.
     #[serde(default)]
     gave_up: bool,
+    /// It was seen, after its rollout was over, that nothing of it is there: where somebody is on its way afterwards is somebody else's.
+    #[serde(default)]
+    came_to_nothing: bool,
     /// It takes back what a release that failed did.
     #[serde(default)]
     puts_back: bool,
 }
 
-/// The schema before a migration was begun for the first time.
+/// The schema before a migration was begun for the first time, and after a backup was put back.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Stood {
     at: BTreeSet<SchemaRevision>,

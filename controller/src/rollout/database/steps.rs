@@ -226,6 +226,7 @@ impl Run<'_> {
             to: to.clone(),
             failed: false,
             gave_up: false,
+            came_to_nothing: false,
             puts_back: self.reverting(),
         };
         // What an interrupted try left behind, perhaps with some of its scripts applied, differs from how it was before the first one.
@@ -319,7 +320,7 @@ impl Run<'_> {
         // Nothing is half done any more, also where the backup is of a schema that was on its way already.
         self.it_stands(&target, &seen).await?;
         match &taken_back {
-            Some(Begun { with, from, .. }) => self.migrated(Direction::Down, with, from, &seen)?,
+            Some(Begun { direction, with, from, .. }) => self.migrated(*direction, with, from, &seen)?,
             None => {
                 let ledger = &self.context.ledger;
                 ledger.set_schema(&self.context.app, &seen.current.revisions, &seen.system_identifier)?;
@@ -340,12 +341,16 @@ impl Run<'_> {
         let mut earlier = applied.iter().rev();
         let brought_there = earlier.find(|earlier| earlier.rollout != self.id || earlier.to == *to);
         Ok(brought_there.filter(|it| it.to == *to).map(|_| Begun {
-            direction: Direction::Down,
+            direction: match last.direction {
+                Direction::Up => Direction::Down,
+                Direction::Down => Direction::Up,
+            },
             with: last.release.clone(),
             from: last.to.clone(),
             to: to.clone(),
             failed: false,
             gave_up: false,
+            came_to_nothing: false,
             puts_back: true,
         }))
     }

@@ -63,10 +63,13 @@ impl<'a, 'f> Deployment<'a, 'f> {
             }
             SchemaMove::Restore { to } => {
                 self.fence("the backup goes back behind it");
-                self.push(
-                    Effect::Restore { to: to.clone() },
-                    "the migration failed halfway, and nobody wrote since the backup",
-                );
+                let half_done = self.facts.database.is_some_and(|database| database.half_done.is_some());
+                let why = if half_done {
+                    "the migration failed halfway, and nobody wrote since the backup"
+                } else {
+                    "it has the schema and the rows as they were, and nobody wrote since"
+                };
+                self.push(Effect::Restore { to: to.clone() }, why);
             }
             SchemaMove::Sweep { indexes, note } => {
                 if !indexes.is_empty() {

@@ -122,8 +122,11 @@ impl Drive<'_> {
     }
 
     fn carry_out(&self, world: &mut World, plan: &Plan, log: &mut Log) -> Result<(), End> {
-        let up = |step: &Step| matches!(step.effect, Effect::Migrate { direction: Direction::Up, .. });
-        if plan.strategy == Strategy::Fenced && plan.steps.iter().any(up) {
+        let moves = |step: &Step| match &step.effect {
+            Effect::Migrate { direction, .. } => *direction == Direction::Up || !self.reverting,
+            _ => false,
+        };
+        if plan.strategy == Strategy::Fenced && plan.steps.iter().any(moves) {
             world.notes.fenced = true;
         }
         for (at, step) in plan.steps.iter().enumerate() {

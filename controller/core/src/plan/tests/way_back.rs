@@ -46,7 +46,7 @@ fn a_backup_goes_back_to_where_it_was_made_and_the_way_goes_on_from_there() {
     assert!(matches!(there.end, End::Failed(_)), "{}", there.lines.join("\n"));
     insta::assert_snapshot!(taken_back(&mut world, &a, 3), @"
     prepare:
-      restore at b — the migration failed halfway, and nobody wrote since the backup
+      restore at b — it has the schema and the rows as they were, and nobody wrote since
     deploy, online:
       start shop-api-1-000000000002-old — it is stopped (exit code 0)
       start shop-worker-1-000000000003-old — it is stopped (exit code 0)

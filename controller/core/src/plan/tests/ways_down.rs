@@ -171,9 +171,13 @@ fn on_the_way_back_up_the_kept_code_waits_for_its_schema() {
     let there = forward(&reverting, 3).run(&mut world);
     assert!(matches!(there.end, End::Failed(_)), "{}", there.lines.join("\n"));
     assert_eq!(world.schema, revisions("a"), "{}", there.lines.join("\n"));
-    let log = back(&live, 3).run(&mut world);
-    let at = |what: &str| log.lines.iter().position(|line| line.trim().starts_with(what));
-    let (up, start) = (at("migrate a → b"), at("start shop-api-1"));
-    assert!(up.is_some() && up < start, "{}", log.lines.join("\n"));
-    nothing_to_do(&mut world, &live);
+    for (written, what) in [(false, "restore at b"), (true, "migrate a → b")] {
+        let mut world = world.clone();
+        world.notes.written = written;
+        let log = back(&live, 3).run(&mut world);
+        let at = |what: &str| log.lines.iter().position(|line| line.trim().starts_with(what));
+        let (up, start) = (at(what), at("start shop-api-1"));
+        assert!(up.is_some() && up < start, "{}", log.lines.join("\n"));
+        nothing_to_do(&mut world, &live);
+    }
 }

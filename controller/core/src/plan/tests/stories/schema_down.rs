@@ -135,11 +135,11 @@ fn inexact_and_fenced_but_never_taken_over_is_restored() {
     world.notes = Notes::default();
     let there = forward(&next, 2).run(&mut world);
     assert!(matches!(there.end, super::super::drive::End::Failed(_)), "{}", there.lines.join("\n"));
-    insta::assert_snapshot!(told(&back(&old, 2).run(&mut world).lines), @r"
+    insta::assert_snapshot!(told(&back(&old, 2).run(&mut world).lines), @"
     deploy, fenced:
       set-restart shop-api-1-r2 — fence
       stop shop-api-1-r2 — fence: the backup goes back behind it
-      restore at a — the migration failed halfway, and nobody wrote since the backup
+      restore at a — it has the schema and the rows as they were, and nobody wrote since
       set-restart shop-api-1 — its restart policy is no, the release says always
       start shop-api-1 — it is stopped (exit code 0)
       prove shop-api-1 — it was repaired
@@ -149,4 +149,33 @@ fn inexact_and_fenced_but_never_taken_over_is_restored() {
       remove shop-api-1-r2 — it is no longer needed
     ");
     nothing_to_do(&mut world, &old);
+}
+
+/// What the downgrade took away is in the backup from behind its fence, and no upgrade would bring it back.
+#[test]
+fn a_revert_whose_older_code_fails_behind_the_fence_is_taken_back_with_its_backup() {
+    let (mut world, old, newer, _) = second(SPEC_DB, STACK, code("a", true, true), code("a b", false, true));
+    world.notes = Notes::default();
+    let there = forward(&old, 3)
+        .failing(|effect| matches!(effect, crate::plan::Effect::Prove { .. }))
+        .run(&mut world);
+    assert!(matches!(there.end, super::super::drive::End::Failed(_)), "{}", there.lines.join("\n"));
+    assert_eq!(world.schema, super::super::releases::revisions("a"));
+    let log = back(&newer, 3).run(&mut world);
+    insta::assert_snapshot!(told(&log.lines), @"
+    deploy, fenced:
+      set-restart shop-api-1-r3 — fence
+      stop shop-api-1-r3 — fence: the backup goes back behind it
+      restore at b — it has the schema and the rows as they were, and nobody wrote since
+      set-restart shop-api-1 — its restart policy is no, the release says always
+      start shop-api-1 — it is stopped (exit code 0)
+      prove shop-api-1 — it was repaired
+      set-restart shop-worker-1 — its restart policy is no, the release says unless-stopped
+      start shop-worker-1 — it is stopped (exit code 0)
+      prove shop-worker-1 — it was repaired
+      remove shop-api-1-r3 — it is no longer needed
+    ");
+    assert_eq!(world.schema, super::super::releases::revisions("b"));
+    world.notes = Notes::default();
+    nothing_to_do(&mut world, &newer);
 }
