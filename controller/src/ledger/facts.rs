@@ -72,6 +72,18 @@ impl Ledger {
         })
     }
 
+    /// What an application's rollouts have under a key, the newest first.
+    pub(crate) fn facts(&self, app: &AppName, key: &str) -> Result<Vec<serde_json::Value>, LedgerError> {
+        self.read(|tx| {
+            tx.prepare_cached(
+                "SELECT value FROM facts JOIN rollouts ON rollouts.id = rollout
+                 WHERE app = ?1 AND key = ?2 ORDER BY rollout DESC",
+            )?
+            .query_map(params![app.as_str(), key], |row| Ok(row.get::<_, Json<_>>("value")?.0))?
+            .collect()
+        })
+    }
+
     /// Records that evenkeel moved the schema, and with it where the schema of that cluster stands now.
     pub(crate) fn record_applied(
         &self,

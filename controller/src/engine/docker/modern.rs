@@ -73,8 +73,8 @@ impl<'a> Steps<'a> {
             "ARG" => self.argument(rest),
             "FROM" => {
                 self.in_stage = true;
-                let asks = |name: &&str| self.is_unknown(name) && refers_to(rest, name);
-                PLATFORM.iter().any(|name| asks(&name)).then_some(Modern::Platform)
+                let asks = |name: &str| self.is_unknown(name) && refers_to(rest, name);
+                PLATFORM.iter().any(|name| asks(name)).then_some(Modern::Platform)
             }
             _ => self.heredoc((name, rest)),
         }

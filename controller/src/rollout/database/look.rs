@@ -43,7 +43,9 @@ pub(in crate::rollout) async fn facts(
     facts.blocked = emptied(context, &seen)?;
     facts.word = word(context, outputs, &seen)?;
     remember(context, &facts, &seen)?;
-    let part = part(context, &seen)?;
+    // Whoever wants it as it is takes nothing back.
+    let is_wanted = facts.word == Some(SchemaWord::AtHead);
+    let part = if is_wanted { None } else { part(context, &seen)? };
     let looks_closer = hints.reverting
         || matches!(facts.word, Some(SchemaWord::Behind | SchemaWord::Empty))
         || part.as_ref().is_some_and(|part| part.is_new);
@@ -213,16 +215,17 @@ fn part(context: &Context, seen: &Observation) -> Result<Option<Part>, Failure> 
     let (ledger, app) = (&context.ledger, &context.app);
     let there = &seen.current.revisions;
     let Some(last) = ledger.applied(app)?.pop().filter(|last| last.to == *there) else { return Ok(None) };
-    let Some((rollout, stood)) = ledger.newest_fact(app, fact::FINGERPRINT)? else { return Ok(None) };
-    let Some(before) = serde_json::from_value::<Stood>(stood).ok().filter(|_| rollout == last.rollout) else {
+    let outputs = ledger.outputs(app, &last.release)?;
+    let Some(scripts) = outputs.scripts.as_ref().filter(|scripts| scripts.heads != *there) else {
         return Ok(None);
     };
-    let outputs = ledger.outputs(app, &last.release)?;
-    let is_part = outputs.scripts.as_ref().is_some_and(|scripts| {
-        scripts.heads != *there && before.at != *there && scripts.lead_down(there, &before.at)
-    });
+    // What went down from above began below in a rollout before.
+    let stood = ledger.facts(app, fact::FINGERPRINT)?.into_iter();
+    let stood = stood.filter_map(|stood| serde_json::from_value::<Stood>(stood).ok());
+    let mut below = stood.filter(|stood| stood.at != *there && scripts.lead_down(there, &stood.at));
+    let Some(before) = below.next() else { return Ok(None) };
     let is_new = !outputs.has_part(&before.at, there);
-    Ok(is_part.then_some(Part { release: last.release, before, is_new }))
+    Ok(Some(Part { release: last.release, before, is_new }))
 }
 
 impl Part {
