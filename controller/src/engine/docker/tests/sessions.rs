@@ -270,6 +270,16 @@ async fn a_proxy_that_lets_no_session_through_is_not_the_releases_fault() {
     ));
     let asks_for_nothing = BuildRequest { timeout: PATIENCE, ..request(&bench.image("app"), &mounts) };
     docker.build(asks_for_nothing, &|_| {}).await.expect("an image");
+    // Its base might need credentials, which BuildKit could not ask for.
+    let own = &bench.project;
+    let steps = format!("FROM {DEBIAN}\nENV OWN={own}\nARG TARGETARCH\nRUN echo \"for <$TARGETARCH>\"\n");
+    let names_a_platform = context(&steps);
+    let names_a_platform =
+        BuildRequest { timeout: PATIENCE, ..request(&bench.image("classic"), &names_a_platform) };
+    let heard = std::sync::Mutex::new(Vec::new());
+    let hear = |line: &str| heard.lock().expect("no panic").push(line.to_owned());
+    docker.build(names_a_platform, &hear).await.expect("an image");
+    assert!(heard.lock().expect("no panic").iter().any(|line| line == "for <>"), "{heard:?}");
     let asks = with_secret(request(&bench.image("again"), &mounts));
     let error = docker.build(asks, &|_| {}).await.expect_err("a refusal");
     assert!(matches!(&error, EngineError::NotLetThrough { status: 403, .. }), "{error:?}");
