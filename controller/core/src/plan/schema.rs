@@ -88,12 +88,12 @@ pub fn schema_move(facts: &Facts<'_>) -> SchemaMove {
     if current == heads {
         return SchemaMove::Stay;
     }
-    // What a downgrade has taken away, no upgrade brings back.
-    if let Some(held) = restorable(facts).filter(|held| *held == heads) {
-        return SchemaMove::Restore { to: held.clone() };
-    }
     if current.iter().all(|revision| scripts.contains(revision)) {
-        return up(facts, current, heads);
+        // What a downgrade has taken away, no upgrade brings back.
+        return match restorable(facts).filter(|held| *held == heads) {
+            Some(held) => SchemaMove::Restore { to: held.clone() },
+            None => up(facts, current, heads),
+        };
     }
     down(facts, current, heads)
 }

@@ -179,3 +179,17 @@ fn a_revert_whose_older_code_fails_behind_the_fence_is_taken_back_with_its_backu
     world.notes = Notes::default();
     nothing_to_do(&mut world, &newer);
 }
+
+/// A downgrade that leads back exactly takes a moment; a backup of much data does not.
+#[test]
+fn exact_and_fenced_but_never_taken_over_goes_down() {
+    let (mut world, old, _) = first(SPEC_DB, STACK, code("a", true, true));
+    let next = release(SPEC_DB, STACK, "code-2");
+    world.knows(&next, Code { broken: true, ..code("a b", false, true) });
+    world.notes = Notes::default();
+    forward(&next, 2).run(&mut world);
+    let lines = back(&old, 2).run(&mut world).lines;
+    let moves = lines.iter().filter(|line| ["restore", "migrate"].iter().any(|it| line.contains(it)));
+    insta::assert_snapshot!(moves.cloned().collect::<Vec<_>>().join("\n"), @"  migrate b → a — with the newer image, the only one that has the script");
+    nothing_to_do(&mut world, &old);
+}
