@@ -73,10 +73,12 @@ fn intact(target: &Path, file: &Given) -> bool {
 
 fn write(target: &Path, file: &Given) -> std::io::Result<()> {
     write_file(target, file.content.expose().as_bytes(), 0o400)?;
+    // In this order: once it is somebody else's, only a process with `CAP_FOWNER` may.
+    fs::set_permissions(target, Permissions::from_mode(file.mode))?;
     if file.uid.is_some() || file.gid.is_some() {
         chown(target, file.uid, file.gid)?;
     }
-    fs::set_permissions(target, Permissions::from_mode(file.mode))
+    Ok(())
 }
 
 #[cfg(test)]

@@ -19,7 +19,22 @@ fn a_container_deploys_and_migrates_like_a_process() {
     let commit = world.commit_overlay("add-column");
     settles(&world, &socket, &commit);
     assert_eq!((world.served_version(), world.schema_revision()), ("1.1.0".into(), "0002".into()));
+    let commit = world.edit("docker-compose.production.yml", with_a_config_of_somebody_elses);
+    settles(&world, &socket, &commit);
+    let api = world.names.container("convertik-api");
+    assert_eq!(docker(&["exec", &api, "stat", "-c", "%u:%g %a", "/etc/motd.txt"]).trim(), "1000:1001 440");
     world.assert_tidy();
+}
+
+/// All that it may do beside reading is to give a file away.
+fn with_a_config_of_somebody_elses(compose: String) -> String {
+    let config =
+        "    configs: [{source: motd, target: /etc/motd.txt, uid: '1000', gid: '1001', mode: 0440}]\n";
+    let image = "    build: ./backend\n";
+    format!(
+        "{}\nconfigs: {{motd: {{content: hello}}}}\n",
+        compose.replacen(image, &format!("{image}{config}"), 1)
+    )
 }
 
 /// Builds the image, writes the configuration, and starts it; gives the socket.
