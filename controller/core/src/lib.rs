@@ -9,6 +9,7 @@ pub mod container;
 pub mod database;
 pub mod files;
 pub mod let_go;
+pub mod limits;
 pub mod located;
 pub mod logged;
 pub mod manifest;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::compose::{Project, RestartPolicy};
+use crate::compose::{IpamPool, Project, RestartPolicy};
+use crate::limits::ResourceLimits;
 use crate::name::{ContainerId, ImageId, ServiceName};
 use crate::secret::Secret;
 
@@ -40,10 +41,9 @@ pub struct Container {
     pub port_bindings: Vec<(String, String, String)>,
     /// Ports that are bound now, in the same form.
     pub bound_ports: Vec<(String, String, String)>,
-    /// Memory limit in bytes, 0 for none.
-    pub memory: i64,
-    /// CPU limit in 10⁻⁹ CPUs, 0 for none.
-    pub nano_cpus: i64,
+    /// The limits that can be changed while it lives.
+    #[serde(default)]
+    pub limits: ResourceLimits,
     /// Whether it writes to an anonymous or named volume, by mount: (volume name or host path, target, writable).
     pub mounts: Vec<(String, String, bool)>,
     /// Its environment, `NAME=value`; secret.
@@ -156,8 +156,20 @@ pub struct NetworkState {
     pub labels: BTreeMap<String, String>,
     /// Its subnets, CIDR.
     pub subnets: Vec<String>,
+    /// Its pools of addresses: those subnets, and what else is said of each.
+    #[serde(default)]
+    pub pools: Vec<IpamPool>,
     /// Whether it is internal.
     pub internal: bool,
+    /// Whether standalone containers may attach.
+    #[serde(default)]
+    pub attachable: bool,
+    /// Whether it has IPv6.
+    #[serde(default)]
+    pub enable_ipv6: bool,
+    /// Options for its driver.
+    #[serde(default)]
+    pub options: BTreeMap<String, String>,
     /// Its driver.
     pub driver: String,
     /// The ids of the containers on it that run.

@@ -19,7 +19,7 @@ pub enum Sync {
 /// How well it runs; the worst service decides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HealthWord {
-    /// All that DESIGN calls healthy.
+    /// Every service works, as far as anybody can tell.
     Healthy,
     /// On the way.
     Progressing,
@@ -62,7 +62,6 @@ pub enum Phase {
 pub enum Reason {
     ManifestInvalid,
     SourceUnreachable,
-    SignatureRejected,
     PreflightFailed,
     BuildFailed,
     BackupFailed,

@@ -255,7 +255,7 @@ mod tests {
         serde_json::from_value(serde_json::json!({
             "id": "c", "name": "api", "image": "i", "image_id": "sha256:1", "labels": {}, "state": "running", "health": null,
             "created_at": "", "started_at": "t0", "restart_count": 0, "restart": "no", "networks": {}, "port_bindings": [],
-            "bound_ports": [], "memory": 0, "nano_cpus": 0, "mounts": [], "environment": [], "exit_code": 0, "error": "",
+            "bound_ports": [], "mounts": [], "environment": [], "exit_code": 0, "error": "",
             "oom_killed": false
         }))
         .unwrap()

@@ -93,8 +93,12 @@ pub(super) fn colours(stream: &impl IsTerminal) -> bool {
 
 /// Text from elsewhere (a commit message, a log line) on one line, and without what could steer a terminal.
 pub(super) fn clean(text: &str) -> String {
-    let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    plain.split_whitespace().collect::<Vec<_>>().join(" ")
+    plain(text).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A line without anything that a terminal obeys; its indentation stays.
+pub(super) fn plain(line: &str) -> String {
+    line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// Asks whoever sits at the terminal; nobody there is no.

@@ -6,7 +6,7 @@ use evenkeel_core::name::{AppName, Revision};
 use evenkeel_core::status::{AppStatus, HealthWord, Phase, SchemaStatus, Status as Report, Sync};
 
 use super::client::target;
-use super::output::{Format, Out, Tone};
+use super::output::{Format, Out, Tone, plain};
 use super::table::{Cell, Table};
 use super::{CliError, Shared, time};
 use crate::metrics::word;
@@ -30,18 +30,25 @@ impl Status {
         }
         match out.format {
             Format::Json => out.json(&report)?,
-            Format::Table => show(&report, out)?,
+            Format::Table => show(&report, self.app.is_some(), out)?,
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn show(report: &Report, out: &mut Out) -> Result<(), CliError> {
+/// The evidence has many lines: all of them for one application that was asked for, the first ones else.
+fn show(report: &Report, whole: bool, out: &mut Out) -> Result<(), CliError> {
     if report.applications.is_empty() {
         return out.line("no application yet; `evenkeel events` tells what evenkeel has seen");
     }
     overview(report).print(out, "")?;
-    report.applications.iter().try_for_each(|app| details(app, out))
+    for app in &report.applications {
+        details(app, out)?;
+        if whole {
+            evidence(app, out)?;
+        }
+    }
+    Ok(())
 }
 
 fn overview(report: &Report) -> Table {
@@ -60,9 +67,24 @@ fn overview(report: &Report) -> Table {
     table
 }
 
-/// The evidence has many lines; `history` and `--output json` show them all.
-fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or_default()
+/// What has more lines is marked.
+fn first_line(text: &str) -> String {
+    let mut lines = text.lines();
+    let first = lines.next().unwrap_or_default();
+    if lines.next().is_some() { format!("{first} […]") } else { first.to_owned() }
+}
+
+/// The messages that have more than one line.
+fn evidence(app: &AppStatus, out: &mut Out) -> Result<(), CliError> {
+    let conditions = app.conditions.iter().map(|condition| (word(&condition.reason), &condition.message));
+    let quarantine =
+        app.quarantine.iter().map(|one| (format!("release {}", one.release.short()), &one.reason));
+    for (what, message) in conditions.chain(quarantine).filter(|(_, message)| message.lines().count() > 1) {
+        out.line("")?;
+        out.line(format!("  {what}:"))?;
+        message.lines().try_for_each(|line| out.line(format!("    {}", plain(line))))?;
+    }
+    Ok(())
 }
 
 fn details(app: &AppStatus, out: &mut Out) -> Result<(), CliError> {

@@ -214,6 +214,24 @@ async fn a_restore_that_nobody_confirmed_is_not_done() {
 }
 
 #[tokio::test]
+async fn one_applications_status_has_all_of_the_evidence() {
+    let mut app = sample_status();
+    app.conditions[0].message = "it failed\nputting it back failed: no\n  | \u{1b}[2Jlast line".to_owned();
+    let name = app.name.clone();
+    let fake = Fake::default();
+    *fake.status.lock().unwrap() = Status { applications: vec![app] };
+    let served = serve(&Arc::new(fake));
+    let (of_all, result) = run(&served.path, "status").await;
+    result.unwrap();
+    assert!(of_all.contains("it failed […]\n") && !of_all.contains("putting it back"), "{of_all}");
+    let (of_one, result) = run(&served.path, &format!("status {name}")).await;
+    result.unwrap();
+    let evidence =
+        "\n\n  Quarantined:\n    it failed\n    putting it back failed: no\n      |  [2Jlast line\n";
+    assert!(of_one.ends_with(evidence), "{of_one}");
+}
+
+#[tokio::test]
 async fn errors_say_what_to_do() {
     let mut two = sample_status();
     two.name = "shop".into();

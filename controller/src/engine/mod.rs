@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use evenkeel_core::compose::RestartPolicy;
+use evenkeel_core::compose::{Port, RestartPolicy};
 use evenkeel_core::container::{ContainerSpec, Endpoint};
+use evenkeel_core::limits::ResourceLimits;
 use evenkeel_core::name::{ContainerId, ImageId, InstanceId, ProjectName};
 use evenkeel_core::observed::{Container, Image, NetworkState};
 use futures_util::stream::BoxStream;
@@ -132,6 +133,17 @@ impl EngineError {
             })
         };
         matches!(self, Self::Refused { status: 404, reason, .. } if says(reason))
+    }
+
+    /// Whether no addresses are left for a network, or somebody else's network has those that are asked for.
+    pub(crate) fn lacks_addresses(&self) -> bool {
+        let says = |reason: &str| {
+            let reason = reason.to_lowercase();
+            reason.contains("pool overlaps")
+                || reason.contains("address pool") && reason.contains("overlap")
+                || reason.contains("fully subnetted")
+        };
+        matches!(self, Self::Refused { reason, .. } if says(reason))
     }
 
     /// Whether somebody else holds a port or an address that is asked for: the words of the engine's port allocator, and those of the kernel.
@@ -324,11 +336,7 @@ pub(crate) trait Engine: Send + Sync {
     async fn container(&self, id_or_name: &str) -> Result<Option<Container>, EngineError>;
 
     /// The container, of whatever project, that holds a host port: (its name, its Compose project).
-    async fn port_holder(
-        &self,
-        port: u16,
-        protocol: &str,
-    ) -> Result<Option<(String, Option<String>)>, EngineError>;
+    async fn port_holder(&self, port: &Port) -> Result<Option<(String, Option<String>)>, EngineError>;
 
     /// Creates a container: on its first endpoint's network, then connected to the others, not started.
     async fn create(&self, spec: &ContainerSpec) -> Result<ContainerId, EngineError>;
@@ -348,9 +356,9 @@ pub(crate) trait Engine: Send + Sync {
     /// Sets its restart policy.
     async fn set_restart(&self, id: &str, policy: RestartPolicy) -> Result<(), EngineError>;
 
-    /// Sets its limits: memory in bytes and CPUs in 10⁻⁹ (0: none). A limit that is there can be changed but not
-    /// taken away: that takes a new container, and is refused.
-    async fn set_limits(&self, id: &str, memory: i64, nano_cpus: i64) -> Result<(), EngineError>;
+    /// Sets its limits. One that is there can be changed but not taken away (but for that of processes): that takes a new
+    /// container, and is refused.
+    async fn set_limits(&self, id: &str, limits: &ResourceLimits) -> Result<(), EngineError>;
 
     /// Kills and removes it, with its anonymous volumes if asked. Named volumes are never touched.
     async fn remove(&self, id: &str, anonymous_volumes: bool) -> Result<(), EngineError>;

@@ -6,6 +6,8 @@ use evenkeel_core::name::{AppName, ReleaseDigest, RolloutId, SchemaRevision};
 use evenkeel_core::plan::Direction;
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::value::{At, Json, Word, at, name};
 use super::{Ledger, LedgerError, apps};
@@ -29,11 +31,11 @@ pub(crate) struct Applied {
 
 impl Ledger {
     /// Keeps a small fact of a rollout, replacing what its key held.
-    pub(crate) fn set_fact(
+    pub(crate) fn set_fact<T: Serialize + ?Sized>(
         &self,
         id: RolloutId,
         key: &str,
-        value: &serde_json::Value,
+        value: &T,
     ) -> Result<(), LedgerError> {
         self.write(|tx, _| {
             tx.prepare_cached(
@@ -45,7 +47,14 @@ impl Ledger {
     }
 
     /// A fact of a rollout.
-    pub(crate) fn fact(&self, id: RolloutId, key: &str) -> Result<Option<serde_json::Value>, LedgerError> {
+    ///
+    /// # Errors
+    /// `Unreadable` where it is of another form, such as another version's: what was begun is not taken for never begun.
+    pub(crate) fn fact<T: DeserializeOwned>(
+        &self,
+        id: RolloutId,
+        key: &str,
+    ) -> Result<Option<T>, LedgerError> {
         self.read(|tx| {
             tx.prepare_cached("SELECT value FROM facts WHERE rollout = ?1 AND key = ?2")?
                 .query_row(params![id.0, key], |row| row.get::<_, Json<_>>(0))
@@ -55,11 +64,11 @@ impl Ledger {
     }
 
     /// The fact that the newest of an application's rollouts has under a key, and that rollout.
-    pub(crate) fn newest_fact(
+    pub(crate) fn newest_fact<T: DeserializeOwned>(
         &self,
         app: &AppName,
         key: &str,
-    ) -> Result<Option<(RolloutId, serde_json::Value)>, LedgerError> {
+    ) -> Result<Option<(RolloutId, T)>, LedgerError> {
         self.read(|tx| {
             tx.prepare_cached(
                 "SELECT rollout, value FROM facts JOIN rollouts ON rollouts.id = rollout
@@ -73,7 +82,7 @@ impl Ledger {
     }
 
     /// What an application's rollouts have under a key, the newest first.
-    pub(crate) fn facts(&self, app: &AppName, key: &str) -> Result<Vec<serde_json::Value>, LedgerError> {
+    pub(crate) fn facts<T: DeserializeOwned>(&self, app: &AppName, key: &str) -> Result<Vec<T>, LedgerError> {
         self.read(|tx| {
             tx.prepare_cached(
                 "SELECT value FROM facts JOIN rollouts ON rollouts.id = rollout

@@ -1,6 +1,6 @@
 //! The daemon: sources, workers, watches and the engine's events, tied together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -68,6 +68,8 @@ pub(crate) struct Daemon {
     pub(super) life: Life,
     pub(super) sources: Vec<Arc<Followed>>,
     pub(super) apps: RwLock<BTreeMap<AppName, Arc<Handle>>>,
+    /// Sources of which it is known what they name.
+    told: Mutex<BTreeSet<String>>,
     pub(super) progress: broadcast::Sender<ProgressLine>,
     pub(super) pulse: Arc<Pulse>,
     watches: Arc<Watches>,
@@ -108,6 +110,7 @@ impl Daemon {
             life,
             sources,
             apps: RwLock::default(),
+            told: Mutex::default(),
             progress: broadcast::Sender::new(1024),
             pulse: Arc::default(),
             watches: Arc::new(watches),
@@ -137,23 +140,24 @@ impl Daemon {
         revision: &Revision,
         named: &BTreeMap<AppName, String>,
         duplicates: &BTreeMap<AppName, Vec<String>>,
-    ) {
-        let mut apps = self.apps.write().unwrap_or_else(PoisonError::into_inner);
+    ) -> Result<(), LedgerError> {
         let name = &followed.source.config().name;
+        for (app, path) in named {
+            let known = self.ledger.app(app)?;
+            if (known.source.as_deref(), known.manifest_path.as_deref()) != (Some(name), Some(path)) {
+                self.ledger.set_origin(app, name, path)?;
+            }
+        }
+        let unfinished = self.unfinished(name, duplicates)?;
+        let mut apps = self.apps.write().unwrap_or_else(PoisonError::into_inner);
         for (app, path) in named {
             let tip = Tip { revision: revision.clone(), manifest: Some(path.clone()) };
             match apps.get(app) {
                 Some(handle) => drop(handle.tip.send_if_modified(|old| replace(old, tip))),
-                None => {
-                    if let Err(error) = self.ledger.set_origin(app, name, path) {
-                        tracing::error!(%app, %error, "the application cannot be recorded");
-                        continue;
-                    }
-                    apps.insert(app.clone(), self.worker(followed, app, tip));
-                }
+                None => drop(apps.insert(app.clone(), self.worker(followed, app, tip))),
             }
         }
-        for app in self.unfinished(name, duplicates) {
+        for app in unfinished {
             let tip = Tip { revision: revision.clone(), manifest: None };
             apps.entry(app.clone()).or_insert_with(|| self.worker(followed, &app, tip));
         }
@@ -163,23 +167,48 @@ impl Daemon {
                 handle.tip.send_if_modified(|old| replace(old, tip));
             }
         }
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone());
+        Ok(())
+    }
+
+    /// The other source that an application is followed from: that of its worker, or the one on record as long as nobody knows what it names.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub(super) fn other_source(&self, app: &AppName, source: &str) -> Result<Option<String>, LedgerError> {
+        if let Some(handle) = self.apps.read().unwrap_or_else(PoisonError::into_inner).get(app) {
+            let of = &handle.source.config().name;
+            return Ok((of != source).then(|| of.clone()));
+        }
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_open = |of: &String| {
+            of != source && !told.contains(of) && self.sources.iter().any(|it| it.source.config().name == *of)
+        };
+        Ok(self.ledger.app(app)?.source.filter(is_open))
     }
 
     /// Applications of a source whose manifest may have gone while evenkeel was down, and that something is left to do for: those that
     /// ask to be let go of then, and those whose users may wait for the end of a rollout.
-    fn unfinished(&self, source: &str, duplicates: &BTreeMap<AppName, Vec<String>>) -> Vec<AppName> {
+    fn unfinished(
+        &self,
+        source: &str,
+        duplicates: &BTreeMap<AppName, Vec<String>>,
+    ) -> Result<Vec<AppName>, LedgerError> {
         let asks = |record: &AppRecord| {
-            let live = record.live_release.as_ref()?;
-            let live = self.ledger.release(&record.name, live).ok().flatten()?;
-            Some(live.manifest.spec.on_removal == OnRemoval::Release)
+            let Some(live) = &record.live_release else { return Ok(false) };
+            let live = self.ledger.release(&record.name, live)?;
+            Ok(live.is_some_and(|live| live.manifest.spec.on_removal == OnRemoval::Release))
         };
-        let is_open = |record: &AppRecord| matches!(self.ledger.open_rollout(&record.name), Ok(Some(_)));
-        let mut apps = self.ledger.apps().unwrap_or_default();
-        apps.retain(|record| {
-            record.source.as_deref() == Some(source)
-                && (is_open(record) || !duplicates.contains_key(&record.name) && asks(record) == Some(true))
-        });
-        apps.into_iter().map(|record| record.name).collect()
+        let mut unfinished = Vec::new();
+        for record in
+            self.ledger.apps()?.into_iter().filter(|record| record.source.as_deref() == Some(source))
+        {
+            let is_open = self.ledger.open_rollout(&record.name)?.is_some();
+            if is_open || !duplicates.contains_key(&record.name) && asks(&record)? {
+                unfinished.push(record.name);
+            }
+        }
+        Ok(unfinished)
     }
 
     fn worker(self: &Arc<Self>, followed: &Followed, app: &AppName, tip: Tip) -> Arc<Handle> {

@@ -14,6 +14,7 @@ use super::app::{Handle, Tip};
 use super::daemon::{Daemon, Followed};
 use super::desired::{self, Found};
 use super::doubt::{ASK_AGAIN, Doubt};
+use crate::ledger::LedgerError;
 use crate::source::{self, SourceError};
 
 /// Polls until the process goes down: at its interval with a little jitter, and whenever somebody says that it changed.
@@ -126,30 +127,49 @@ async fn spread(daemon: &Arc<Daemon>, followed: &Arc<Followed>, revision: &Revis
         );
     }
     let mut named: BTreeMap<AppName, String> = BTreeMap::new();
-    for manifest in &found {
-        if let Some(name) = name_of(daemon, followed, manifest)
-            && !duplicates.contains_key(&name)
-        {
-            named.insert(name, manifest.path.clone());
-        }
+    let mut elsewhere = Vec::new();
+    let told = found
+        .iter()
+        .try_for_each(|manifest| {
+            let name = name_of(daemon, followed, manifest)?.filter(|name| !duplicates.contains_key(name));
+            let Some(name) = name else { return Ok(()) };
+            match daemon.other_source(&name, &followed.source.config().name)? {
+                Some(other) => {
+                    elsewhere.push(format!("{name} of {} is followed from source {other}", manifest.path))
+                }
+                None => drop(named.insert(name, manifest.path.clone())),
+            }
+            Ok(())
+        })
+        .and_then(|()| daemon.tell(followed, revision, &named, &duplicates));
+    if !elsewhere.is_empty() {
+        followed.condition(
+            Reason::ManifestInvalid,
+            &format!(
+                "{}: a name stands for one application. Choose another `metadata.name`; what has moved here is taken out there, and \
+                 evenkeel restarted",
+                elsewhere.join("; ")
+            ),
+        );
     }
-    daemon.tell(followed, revision, &named, &duplicates);
-    true
+    // The next poll tries again.
+    told.inspect_err(|error| tracing::error!(source = %followed.source.config().name, %error, "the applications of a commit cannot be told of it"))
+        .is_ok_and(|()| elsewhere.is_empty())
 }
 
 /// A manifest that cannot be read any more is still its application's: by where it stood.
-fn name_of(daemon: &Daemon, followed: &Followed, manifest: &Found) -> Option<AppName> {
+fn name_of(daemon: &Daemon, followed: &Followed, manifest: &Found) -> Result<Option<AppName>, LedgerError> {
     match &manifest.application {
-        Ok(application) => Some(application.metadata.name.clone()),
+        Ok(application) => Ok(Some(application.metadata.name.clone())),
         Err(faults) => {
-            let known = daemon.ledger.apps().unwrap_or_default().into_iter().find(|record| {
+            let known = daemon.ledger.apps()?.into_iter().find(|record| {
                 record.manifest_path.as_deref() == Some(manifest.path.as_str())
                     && record.source.as_deref() == Some(followed.source.config().name.as_str())
             });
             if known.is_none() {
                 followed.condition(Reason::ManifestInvalid, &faults.to_string());
             }
-            known.map(|record| record.name)
+            Ok(known.map(|record| record.name))
         }
     }
 }

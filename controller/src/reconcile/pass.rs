@@ -155,6 +155,7 @@ pub(super) async fn go(
     if plan.as_ref().is_some_and(Plan::is_empty) && open.is_none() {
         return settled(handle, asked, target).await.map(|()| idle());
     }
+    is_of_the_same_project(target, gathered.live.as_ref())?;
     handle.owns(target).await?;
     handle.forget_passing_conditions();
     let began = std::time::Instant::now();
@@ -166,6 +167,22 @@ pub(super) async fn go(
         Next::Settled => Next::Again,
         next => next,
     })
+}
+
+/// Another project would be another stack, with volumes of its own, beside the one that runs and that nobody looked after any more.
+fn is_of_the_same_project(target: &Release, live: Option<&Release>) -> Result<(), Failure> {
+    let (name, before) = (&target.project.name, live.map(|live| &live.project.name));
+    match before.filter(|before| *before != name) {
+        None => Ok(()),
+        Some(before) => Err(Failure::Blocked {
+            reason: Reason::PreflightFailed,
+            message: format!(
+                "the commit names the Compose project {name}, and what runs is project {before}, with its volumes. Write \
+                 `projectName: {before}` in `spec.compose` of the manifest; a stack of another name is another application, with a \
+                 `metadata.name` of its own"
+            ),
+        }),
+    }
 }
 
 /// A rollout of something else than what is gone to now is over.

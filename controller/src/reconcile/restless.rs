@@ -246,7 +246,7 @@ mod tests {
         let mut container: Container = serde_json::from_value(serde_json::json!({
             "id": "f00", "name": "shop-api-1", "image": "", "image_id": "", "labels": {}, "state": "running", "health": null,
             "created_at": "", "started_at": "", "restart_count": 7, "restart": "always", "networks": {}, "port_bindings": [],
-            "bound_ports": [], "memory": 0, "nano_cpus": 0, "mounts": [], "environment": [], "exit_code": 1, "error": "",
+            "bound_ports": [], "mounts": [], "environment": [], "exit_code": 1, "error": "",
             "oom_killed": false
         }))
         .unwrap();

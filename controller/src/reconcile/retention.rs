@@ -1,8 +1,9 @@
 //! What is kept: images and scripts of live and recent releases, the last good backups, never less.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
-use evenkeel_core::name::ReleaseDigest;
+use evenkeel_core::name::{ReleaseDigest, Revision};
 use evenkeel_core::plan::{Move, explain};
 use evenkeel_core::release::{ImageSource, Release};
 
@@ -25,7 +26,7 @@ pub(super) async fn retain(handle: &Handle, live: &Release) -> Result<(), Failur
     let stays = |digest: &ReleaseDigest| {
         *digest == live.digest || quarantined.contains(digest) || explain_schema.contains(digest)
     };
-    let doomed: Vec<ReleaseDigest> = releases
+    let mut doomed: Vec<ReleaseDigest> = releases
         .iter()
         .skip(KEEP)
         .map(|(digest, ..)| digest.clone())
@@ -34,27 +35,50 @@ pub(super) async fn retain(handle: &Handle, live: &Release) -> Result<(), Failur
     if doomed.is_empty() {
         return Ok(());
     }
-    let kept: BTreeSet<String> = releases
-        .iter()
-        .filter(|(digest, ..)| !doomed.contains(digest))
-        .filter_map(|(digest, ..)| ledger.release(&handle.name, digest).ok().flatten())
-        .flat_map(|release| built(&release))
-        .collect();
+    let mounted = mounted(handle, live).await?;
+    let files = Releases::new(&handle.context.data_dir);
+    doomed.retain(|digest| !mounted.iter().any(|path| files.has(&handle.name, digest, path)));
+    let mut kept = BTreeSet::new();
+    for (digest, ..) in releases.iter().filter(|(digest, ..)| !doomed.contains(digest)) {
+        kept.extend(ledger.release(&handle.name, digest)?.iter().flat_map(built));
+    }
+    let commits = commits(handle, &doomed)?;
     for digest in doomed {
         let release = ledger.release(&handle.name, &digest)?;
         for image in release.iter().flat_map(built).filter(|image| !kept.contains(image)) {
             remove_image(handle.context.engine.as_ref(), &image).await?;
         }
-        if let Err(error) = Releases::new(&handle.context.data_dir).remove_release(&handle.name, &digest) {
+        if let Err(error) = files.remove_release(&handle.name, &digest) {
             tracing::warn!(app = %handle.name, %error, "files of an old release stay");
         }
-        if let Some(release) = release {
-            // Other releases may stand at the same commit; theirs is kept again when they are next rolled out.
-            drop(handle.source.unkeep(&release.revision));
+        if let Some(release) = release.filter(|release| !commits.contains(&release.revision))
+            && let Err(error) = handle.source.unkeep(&release.revision)
+        {
+            tracing::warn!(app = %handle.name, %error, "a commit of an old release stays");
         }
         ledger.remove_release(&handle.name, &digest)?;
     }
     Ok(())
+}
+
+/// What containers mount of the host. A service that many releases have left as it is goes on with the files of the first of them.
+async fn mounted(handle: &Handle, live: &Release) -> Result<BTreeSet<PathBuf>, Failure> {
+    let containers = handle.context.engine.containers(&live.project.name).await?;
+    let mounts = containers.into_iter().flat_map(|container| container.mounts);
+    Ok(mounts.map(|(source, ..)| PathBuf::from(source)).collect())
+}
+
+/// The commits of the source that releases stand at which stay, those of its other applications as well: several may stand at one.
+fn commits(handle: &Handle, doomed: &[ReleaseDigest]) -> Result<BTreeSet<Revision>, Failure> {
+    let ledger = &handle.context.ledger;
+    let source = handle.source.config().name.as_str();
+    let mut commits = BTreeSet::new();
+    for app in ledger.apps()?.into_iter().filter(|app| app.source.as_deref() == Some(source)) {
+        let stays = |digest: &ReleaseDigest| app.name != handle.name || !doomed.contains(digest);
+        let releases = ledger.releases(&app.name)?.into_iter();
+        commits.extend(releases.filter(|(digest, ..)| stays(digest)).map(|(_, revision, _)| revision));
+    }
+    Ok(commits)
 }
 
 /// Those without which nobody could tell how the schema came to where it stands, nor take it down again.

@@ -190,7 +190,7 @@ fn is_elsewhere(conditions: &[Condition]) -> bool {
     conditions.iter().any(|condition| condition.reason == Reason::OwnedElsewhere)
 }
 
-/// The worst service wins.
+/// What is known to be wrong, then the services, then whether somebody suspended it.
 fn health(view: &View, record: &AppRecord, phase: Phase, conditions: &[Condition]) -> HealthWord {
     let bad = |reason: Reason| {
         matches!(
@@ -207,9 +207,17 @@ fn health(view: &View, record: &AppRecord, phase: Phase, conditions: &[Condition
     if conditions.iter().any(|condition| bad(condition.reason)) {
         return HealthWord::Degraded;
     }
-    if record.suspended.is_some() {
-        return HealthWord::Suspended;
+    let health = of_services(view, record, phase);
+    // That nothing new is wanted does not make what does not work any better.
+    match health {
+        HealthWord::Degraded | HealthWord::Missing => health,
+        _ if record.suspended.is_some() => HealthWord::Suspended,
+        _ => health,
     }
+}
+
+/// The worst service wins.
+fn of_services(view: &View, record: &AppRecord, phase: Phase) -> HealthWord {
     let any = |word: &str| view.services.iter().any(|service| service.health == word);
     if view.services.is_empty() {
         return if phase == Phase::Idle { HealthWord::Unknown } else { HealthWord::Progressing };

@@ -45,10 +45,10 @@ impl Run<'_> {
             Effect::SetRestart { container, policy } => {
                 self.maybe_find(container).await?.is_some_and(|container| container.restart == *policy)
             }
-            Effect::SetLimits { container, memory, nano_cpus } => self
+            Effect::SetLimits { container, limits } => self
                 .maybe_find(container)
                 .await?
-                .is_some_and(|container| container.memory == *memory && container.nano_cpus == *nano_cpus),
+                .is_some_and(|container| limits.changed(&container.limits).is_empty()),
             Effect::Rename { container, to } => {
                 self.has_its_name(&Subject { name: to.clone(), ..container.clone() }).await?
             }

@@ -5,6 +5,7 @@ use std::time::Instant;
 use evenkeel_core::compose::RestartPolicy;
 use evenkeel_core::plan::{Direction, Effect, Plan, Role, Stage, Step, Strategy};
 use evenkeel_core::status::Phase;
+use serde::de::IgnoredAny;
 
 use super::Failure;
 use super::run::{Run, fact};
@@ -101,7 +102,7 @@ impl Run<'_> {
             return Ok(());
         }
         let backed_up = self.fact::<bool>(fact::BACKED_UP_BEHIND_FENCE)?.unwrap_or(false);
-        if backed_up && self.fact::<serde_json::Value>(fact::MIGRATING)?.is_none() {
+        if backed_up && self.fact::<IgnoredAny>(fact::MIGRATING)?.is_none() {
             self.set_fact(fact::BACKED_UP_BEHIND_FENCE, &false)?;
         }
         Ok(())
@@ -119,7 +120,7 @@ impl Run<'_> {
                     | Effect::Hook { .. }
             )
         };
-        if plan.stage != Stage::Deploy || ahead.iter().any(serves) || !self.fence_is_up() {
+        if plan.stage != Stage::Deploy || ahead.iter().any(serves) || !self.fence_is_up()? {
             return Ok(());
         }
         let Some(began) = self.fact::<i64>(fact::PAUSED_AT)? else { return Ok(()) };
@@ -151,7 +152,7 @@ impl Run<'_> {
                 | Effect::Prove { .. }
                 | Effect::Bake { .. }
         );
-        if stoppable && !self.reverting() && self.cancel.is_cancelled() && !self.fence_is_up() {
+        if stoppable && !self.reverting() && self.cancel.is_cancelled() && !self.fence_is_up()? {
             return Err(Failure::Cancelled("something newer is wanted".to_owned()));
         }
         if self.parked.is_cancelled() {

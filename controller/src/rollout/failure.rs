@@ -83,6 +83,7 @@ impl From<EngineError> for Failure {
                 Self::transient(Reason::BuildFailed, message)
             }
             EngineError::PullFailed { .. } => Self::release(Reason::BuildFailed, message),
+            full if full.lacks_addresses() => Self::transient(Reason::PreflightFailed, message),
             taken if taken.is_taken() => Self::release(Reason::PreflightFailed, message),
             EngineError::Refused { .. } => Self::release(Reason::ProbeFailed, message),
         }

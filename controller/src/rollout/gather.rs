@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use evenkeel_core::compose::{MountSource, PullPolicy, newer};
+use evenkeel_core::compose::{MountSource, Port, PullPolicy, newer};
 use evenkeel_core::container::label;
 use evenkeel_core::name::{ContainerId, ImageId, ReleaseDigest, RolloutId, SchemaRevision, ServiceName};
 use evenkeel_core::observed::Image;
@@ -181,18 +181,15 @@ pub(super) fn mounted_files(release: &Release) -> BTreeSet<String> {
 }
 
 /// Who else holds the ports that the project publishes.
-async fn port_holders(
-    context: &Context,
-    release: &Release,
-) -> Result<BTreeMap<(u16, String), String>, Failure> {
+async fn port_holders(context: &Context, release: &Release) -> Result<BTreeMap<Port, String>, Failure> {
     let mut holders = BTreeMap::new();
-    for port in release.project.services.values().flat_map(|service| &service.ports) {
-        let Some(published) = port.published else { continue };
-        if let Some((name, project)) = context.engine.port_holder(published, &port.protocol).await?
+    let ports = release.project.services.values().flat_map(|service| &service.ports);
+    for port in ports.filter(|port| port.published.is_some()) {
+        if let Some((name, project)) = context.engine.port_holder(port).await?
             && project.as_deref() != Some(release.project.name.as_str())
         {
             let of = project.map(|project| format!(" of project {project}")).unwrap_or_default();
-            holders.insert((published, port.protocol.clone()), format!("container {name}{of}"));
+            holders.insert(port.clone(), format!("container {name}{of}"));
         }
     }
     Ok(holders)

@@ -67,8 +67,11 @@ impl Run<'_> {
         service: &str,
         command: &[String],
     ) -> Result<Option<String>, Failure> {
+        // Of a service that the project had once, a container may still be on record.
+        let is_own = self.target.project.services.contains_key(service);
         let serving = self.context.ledger.serving(&self.context.app)?;
-        let target = serving.get(service).map_or_else(|| service.to_owned(), ToString::to_string);
+        let own = serving.get(service).filter(|_| is_own);
+        let target = own.map_or_else(|| service.to_owned(), ToString::to_string);
         let exec = Exec { command: command.to_vec(), ..Exec::default() };
         let run = within(Some(LONGEST), &self.parked, self.context.engine.exec(&target, exec));
         let ended = match run.await {
@@ -78,14 +81,10 @@ impl Run<'_> {
         };
         let outcome = ended.map_err(|error| match error {
             // What the manifest names is no service, and nobody here makes it: it must not wait for that with both sides half way.
-            EngineError::Refused { .. } | EngineError::NotLetThrough { .. }
-                if !self.target.project.services.contains_key(service) =>
-            {
-                Failure::release(
-                    Reason::ProbeFailed,
-                    format!("hook `{}` in {service}: {error}", command.join(" ")),
-                )
-            }
+            EngineError::Refused { .. } | EngineError::NotLetThrough { .. } if !is_own => Failure::release(
+                Reason::ProbeFailed,
+                format!("hook `{}` in {service}: {error}", command.join(" ")),
+            ),
             error => error.into(),
         })?;
         if outcome.exit_code == 0 {

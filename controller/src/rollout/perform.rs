@@ -10,6 +10,7 @@ use evenkeel_core::observed::Container;
 use evenkeel_core::plan::{Effect, Role, Subject, anonymous_volumes, backstage, writes};
 use evenkeel_core::spec::{Making, Pool, answers, serving_endpoints};
 use evenkeel_core::status::{Phase, Reason};
+use serde::de::IgnoredAny;
 
 use super::Failure;
 use super::database::redacted;
@@ -49,9 +50,9 @@ impl Run<'_> {
             Effect::Prove { containers } => self.prove(containers).await,
             Effect::Join { container, role } => self.join(container, *role).await,
             Effect::SetRestart { container, policy } => self.set_restart(container, *policy).await,
-            Effect::SetLimits { container, memory, nano_cpus } => {
+            Effect::SetLimits { container, limits } => {
                 let id = self.find(container).await?.id;
-                self.context.engine.set_limits(id.as_str(), *memory, *nano_cpus).await?;
+                self.context.engine.set_limits(id.as_str(), limits).await?;
                 Ok(None)
             }
             Effect::Rename { container, to } => {
@@ -317,7 +318,7 @@ impl Run<'_> {
             let container = self.find(subject).await?;
             let service = &subject.service;
             is_served |= writes(self.target, service) && self.is_serving(service, &container.id)?;
-            proofs.push(self.proof(&subject.service, &container));
+            proofs.push(self.proof(&subject.service, &container)?);
         }
         let network = backstage(&self.target.project.name);
         let reach = self.reach(&network);
@@ -325,7 +326,7 @@ impl Run<'_> {
         // A healthcheck and a probed address print what they like.
         let said = |line: &str| self.context.say(phase, redacted(self.target, line));
         let rollout = &self.target.manifest.spec.rollout;
-        let cancel = self.cancel_unless_users_wait();
+        let cancel = self.cancel_unless_users_wait()?;
         prove(&reach, &proofs, rollout, &cancel, &said)
             .await
             .map_err(|error| verification(error, Reason::ProbeFailed))?;
@@ -337,7 +338,7 @@ impl Run<'_> {
 
     /// What is stopped and started serves from its start on: once it works, the backup from before lacks what users write.
     fn note_written(&self) -> Result<(), Failure> {
-        if !self.reverting() && self.fact::<serde_json::Value>(fact::MIGRATING)?.is_some() {
+        if !self.reverting() && self.fact::<IgnoredAny>(fact::MIGRATING)?.is_some() {
             self.set_fact(fact::WRITTEN, &true)?;
         }
         Ok(())
@@ -347,20 +348,28 @@ impl Run<'_> {
         Reach { engine: self.context.engine.as_ref(), wire: self.context.wire.as_ref(), network }
     }
 
-    pub(super) fn proof(&self, service: &ServiceName, container: &Container) -> ProofSubject {
-        ProofSubject {
+    pub(super) fn proof(
+        &self,
+        service: &ServiceName,
+        container: &Container,
+    ) -> Result<ProofSubject, Failure> {
+        Ok(ProofSubject {
             id: container.id.to_string(),
             name: container.name.clone(),
             probe: self.target.options(service).probe,
-            one_shot: self.one_shot(service),
-        }
+            one_shot: self.one_shot(service)?,
+        })
     }
 
     /// What runs to its end has no limit of its own, but for that users wait for.
-    fn one_shot(&self, service: &ServiceName) -> Option<OneShot> {
-        self.target.project.services.get(service).filter(|service| service.one_shot)?;
+    fn one_shot(&self, service: &ServiceName) -> Result<Option<OneShot>, Failure> {
+        let found = self.target.project.services.get(service).filter(|service| service.one_shot);
+        if found.is_none() {
+            return Ok(None);
+        }
         let own = self.target.options(service).probe.and_then(|probe| probe.own_start_timeout());
-        Some(OneShot { limit: self.users_wait().then(|| own.unwrap_or(LONGEST_ONE_SHOT)) })
+        let limit = self.users_wait()?.then(|| own.unwrap_or(LONGEST_ONE_SHOT));
+        Ok(Some(OneShot { limit }))
     }
 
     /// From here on it serves. A network that it is on without its names is left and joined again.

@@ -72,7 +72,7 @@ impl Run<'_> {
             log.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(line.to_owned());
         };
         // Cancel-safe: the builder stops when nobody listens any more, and what it has built so far is only its cache.
-        let cancel = self.cancel_unless_users_wait();
+        let cancel = self.cancel_unless_users_wait()?;
         let built = tokio::select! {
             built = self.context.engine.build(request, &said) => built,
             () = cancel.cancelled() => {

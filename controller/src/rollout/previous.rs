@@ -36,7 +36,7 @@ impl Run<'_> {
             let container = container.ok_or_else(|| {
                 Failure::transient(Reason::Drifted, format!("the container of {service} is gone"))
             })?;
-            let mut proof = self.proof(service, &container);
+            let mut proof = self.proof(service, &container)?;
             if let Some(probe) = &mut proof.probe {
                 probe.start_timeout = probe.start_timeout.min(PATIENCE);
             }

@@ -5,6 +5,7 @@ use evenkeel_core::name::ServiceName;
 use evenkeel_core::observed::Container;
 use evenkeel_core::plan::{Before, Direction, Effect, Plan, Stage, Step, undo};
 use evenkeel_core::status::{Phase, Reason, StepRecord};
+use serde::de::IgnoredAny;
 
 use super::previous::end_of_the_way_back;
 use super::run::{PLANS, Run, excused, fact, first_line, kept_of_a_downgrade};
@@ -25,7 +26,7 @@ pub(super) struct Verdict {
 /// Goes on with a rollout that was being put back when the process ended.
 pub(crate) async fn resume_as_revert(order: &Order<'_>, why: &str) -> End {
     let verdict = match order.context.ledger.fact(order.id, fact::VERDICT) {
-        Ok(value) => value.and_then(|value| serde_json::from_value(value).ok()),
+        Ok(verdict) => verdict,
         Err(error) => return End::Transient { reason: Reason::ProbeFailed, message: error.to_string() },
     };
     let verdict = verdict.unwrap_or(Verdict { reason: Reason::ProbeFailed, at_fault: true });
@@ -43,8 +44,7 @@ pub(super) async fn revert(
     let reason = verdict.reason;
     tracing::warn!(app = %context.app, rollout = %order.id, reason = ?reason, message, "the release failed; putting everything back");
     context.say(Phase::Reverting, first_line(&message));
-    let noted = serde_json::to_value(verdict).unwrap_or_default();
-    let noted = context.ledger.set_fact(order.id, fact::VERDICT, &noted);
+    let noted = context.ledger.set_fact(order.id, fact::VERDICT, &verdict);
     if let Err(error) = noted.and_then(|()| context.ledger.set_reverting(order.id, &message)) {
         let message = match start_what_served(order).await {
             Ok(()) => error.to_string(),
@@ -95,7 +95,7 @@ fn failed_starts(order: &Order<'_>) -> usize {
 /// it stopped is started all the same: the next plan sees that it runs.
 async fn start_what_served(order: &Order<'_>) -> Result<(), Failure> {
     let (context, ledger) = (order.context, &order.context.ledger);
-    let of_rollout = |key| ledger.fact(order.id, key);
+    let of_rollout = |key| ledger.fact::<IgnoredAny>(order.id, key);
     if of_rollout(fact::PAUSED_AT)?.is_none()
         || of_rollout(fact::PAUSED_FOR)?.is_some()
         || of_rollout(fact::MIGRATING)?.is_some()
@@ -127,8 +127,13 @@ async fn reverted(run: &Run<'_>, order: &Order<'_>, verdict: Verdict, message: S
         None => Ok(()),
     };
     let works = excused(run.context, outages, works);
-    let kept = kept_of_a_downgrade(order).ok().flatten();
-    let message = kept.map_or_else(|| message.clone(), |kept| format!("{message}\n{kept}"));
+    let message = match kept_of_a_downgrade(order) {
+        Ok(None) => message,
+        Ok(Some(kept)) => format!("{message}\n{kept}"),
+        Err(error) => {
+            format!("{message}\nwhether a backup has more than the schema now is not known: {error}")
+        }
+    };
     end_of_the_way_back(verdict.reason, verdict.at_fault, message, works)
 }
 

@@ -6,10 +6,11 @@ use evenkeel_core::database::Backup;
 use evenkeel_core::name::{RolloutId, ServiceName};
 use evenkeel_core::plan::{
     Before, Direction, Effect, Hints, Plan, Stage, Strategy, Subject, adopted, before, inherited, make,
-    unrecorded, vetted,
+    unnoted, unrecorded, vetted,
 };
 use evenkeel_core::release::Release;
 use evenkeel_core::status::{Outcome, Reason};
+use serde::de::IgnoredAny;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -69,7 +70,7 @@ pub(super) fn newest<T: serde::de::DeserializeOwned + Default>(
     key: &str,
 ) -> Result<T, Failure> {
     let newest = context.ledger.newest_fact(&context.app, key)?;
-    Ok(newest.and_then(|(_, value)| serde_json::from_value(value).ok()).unwrap_or_default())
+    Ok(newest.map(|(_, value)| value).unwrap_or_default())
 }
 
 /// What is asked for.
@@ -185,13 +186,11 @@ impl Run<'_> {
     }
 
     pub(super) fn fact<T: serde::de::DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Failure> {
-        let value = self.context.ledger.fact(self.id, key)?;
-        Ok(value.and_then(|value| serde_json::from_value(value).ok()))
+        Ok(self.context.ledger.fact(self.id, key)?)
     }
 
     pub(super) fn set_fact<T: serde::Serialize>(&self, key: &str, value: &T) -> Result<(), Failure> {
-        let value = serde_json::to_value(value).unwrap_or_default();
-        Ok(self.context.ledger.set_fact(self.id, key, &value)?)
+        Ok(self.context.ledger.set_fact(self.id, key, value)?)
     }
 
     pub(super) fn hints(&self) -> Result<Hints, Failure> {
@@ -207,28 +206,33 @@ impl Run<'_> {
     }
 
     /// Whether what writes has been stopped for the schema, and nothing serves in its place yet.
-    pub(super) fn fence_is_up(&self) -> bool {
-        fence_is_up(&self.context.ledger, self.id).unwrap_or(false)
+    pub(super) fn fence_is_up(&self) -> Result<bool, Failure> {
+        fence_is_up(&self.context.ledger, self.id)
     }
 
     /// Whether users may be waiting for what serves again: behind a fence, and on a way back.
-    pub(super) fn users_wait(&self) -> bool {
-        self.reverting() || self.fence_is_up()
+    pub(super) fn users_wait(&self) -> Result<bool, Failure> {
+        Ok(self.reverting() || self.fence_is_up()?)
     }
 
     /// What ends a step before its time. Behind a fence users wait: a newer commit has to wait too, or they would wait for its build.
-    pub(super) fn cancel_unless_users_wait(&self) -> CancellationToken {
-        if self.users_wait() { self.parked.clone() } else { self.cancel.clone() }
+    pub(super) fn cancel_unless_users_wait(&self) -> Result<CancellationToken, Failure> {
+        Ok(if self.users_wait()? { self.parked.clone() } else { self.cancel.clone() })
     }
 
-    fn is_live(&self) -> bool {
-        let record = self.context.ledger.app(&self.context.app);
-        record.is_ok_and(|record| record.live_release.as_ref() == Some(&self.target.digest))
+    fn is_live(&self) -> Result<bool, Failure> {
+        let record = self.context.ledger.app(&self.context.app)?;
+        Ok(record.live_release.as_ref() == Some(&self.target.digest))
     }
 
     pub(super) async fn look(&self) -> Result<Gathered, Failure> {
         let mut gathered = self.look_at_database().await?;
         let (ledger, app) = (&self.context.ledger, &self.context.app);
+        for Subject { service, name, id } in unnoted(&gathered.facts(self.target, self.id)) {
+            let Some(id) = id else { continue };
+            ledger.record_container(app, &service, &id, &name, Some(self.id), "found")?;
+            gathered.known.insert(id);
+        }
         for Subject { service, name, id } in adopted(&gathered.facts(self.target, self.id)) {
             let Some(id) = id else { continue };
             ledger.record_container(app, &service, &id, &name, None, "adopted")?;
@@ -277,7 +281,7 @@ impl Run<'_> {
 /// # Errors
 /// When the ledger cannot be read.
 pub(crate) fn fence_is_up(ledger: &Ledger, id: RolloutId) -> Result<bool, Failure> {
-    let is_there = |key: &str| ledger.fact(id, key).map(|fact| fact.is_some());
+    let is_there = |key: &str| ledger.fact::<IgnoredAny>(id, key).map(|fact| fact.is_some());
     Ok(is_there(fact::PAUSED_AT)? && !is_there(fact::PAUSED_FOR)?)
 }
 
@@ -294,7 +298,7 @@ pub(crate) async fn run(order: &Order<'_>) -> End {
         Err(Failure::Cancelled(why)) => End::Cancelled(why),
         // Users wait behind the fence: whatever the reason, the old release serves again before another try.
         Err(Failure::Transient { reason, message } | Failure::Blocked { reason, message })
-            if run.fence_is_up() && !order.repair && reason != Reason::EngineUnreachable =>
+            if run.fence_is_up().unwrap_or(true) && !order.repair && reason != Reason::EngineUnreachable =>
         {
             let lock = run.lock.into_inner();
             revert(order, lock, Verdict { reason, at_fault: false }, message).await
@@ -305,12 +309,15 @@ pub(crate) async fn run(order: &Order<'_>) -> End {
         Err(Failure::Transient { reason, message }) => End::Transient { reason, message },
         Err(Failure::Blocked { reason, message }) => End::Blocked { reason, message },
         Err(Failure::Release { message, .. }) if order.repair => degraded(order, &run, message).await,
-        // What has baked is not put back because its predecessor's remains cannot be removed.
-        Err(Failure::Release { message, .. }) if run.is_live() => End::Degraded(message),
-        Err(Failure::Release { reason, message }) => {
-            let lock = run.lock.into_inner();
-            revert(order, lock, Verdict { reason, at_fault: true }, message).await
-        }
+        Err(Failure::Release { reason, message }) => match run.is_live() {
+            // What has baked is not put back because its predecessor's remains cannot be removed.
+            Ok(true) => End::Degraded(message),
+            Ok(false) => {
+                let lock = run.lock.into_inner();
+                revert(order, lock, Verdict { reason, at_fault: true }, message).await
+            }
+            Err(why) => End::Transient { reason, message: format!("{message}\n{why}") },
+        },
     }
 }
 
@@ -438,7 +445,7 @@ enum Then {
 pub(crate) fn remarks(order: &Order<'_>) -> Result<Option<String>, Failure> {
     let ledger = &order.context.ledger;
     let mut remarks = Vec::new();
-    if let Some(milliseconds) = ledger.fact(order.id, fact::PAUSED_FOR)?.and_then(|value| value.as_f64()) {
+    if let Some(milliseconds) = ledger.fact::<f64>(order.id, fact::PAUSED_FOR)? {
         remarks.push(format!("what writes was stopped for {:.1} s", milliseconds / 1_000.0));
     }
     remarks.extend(kept_of_a_downgrade(order)?);
@@ -452,11 +459,11 @@ pub(crate) fn remarks(order: &Order<'_>) -> Result<Option<String>, Failure> {
 pub(super) fn kept_of_a_downgrade(order: &Order<'_>) -> Result<Option<String>, Failure> {
     let (ledger, app) = (&order.context.ledger, &order.context.app);
     let first = ledger.applied(app)?.into_iter().find(|applied| applied.rollout == order.id);
-    let is_restored = ledger.fact(order.id, fact::RESTORING)?.is_some();
+    let is_restored = ledger.fact::<IgnoredAny>(order.id, fact::RESTORING)?.is_some();
     if is_restored || first.is_none_or(|first| first.direction == Direction::Up) {
         return Ok(None);
     }
-    let id = ledger.fact(order.id, fact::BACKUP)?.and_then(|id| id.as_str().map(str::to_owned));
+    let id: Option<String> = ledger.fact(order.id, fact::BACKUP)?;
     let kept = ledger.backups(app)?.into_iter().find(|backup| Some(&backup.id) == id.as_ref());
     let kept = kept.and_then(|record| serde_json::from_value::<Backup>(record.json).ok());
     Ok(kept.map(|kept| {

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::crashes::crash_everywhere;
-use super::mishaps::every_mishap;
+use super::mishaps::{every_late_effect, every_mishap};
 use super::reference::Reference;
 use super::stories::{Story, all};
 
@@ -198,4 +198,12 @@ fn mishaps_change_no_end() {
     let began = std::time::Instant::now();
     let stories: Vec<Story> = chosen().into_iter().filter(|story| story.moves_to.is_none()).collect();
     conclude(&tell_all(&stories, every_mishap), began);
+}
+
+#[test]
+fn what_is_carried_out_late_changes_no_end_of_an_adoption() {
+    let began = std::time::Instant::now();
+    let adopts = |story: &Story| story.moves_to.is_none() && story.name.contains("adoption");
+    let stories: Vec<Story> = all().into_iter().filter(adopts).collect();
+    conclude(&tell_all(&stories, every_late_effect), began);
 }

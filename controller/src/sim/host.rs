@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use evenkeel_core::compose::RestartPolicy;
+use evenkeel_core::compose::{Port, RestartPolicy};
 use evenkeel_core::container::{ContainerSpec, Endpoint, label};
+use evenkeel_core::limits::ResourceLimits;
 use evenkeel_core::name::{ContainerId, ImageId, ProjectName};
 use evenkeel_core::observed::{Container, Image, NetworkState, State};
 use evenkeel_core::tags::registry;
@@ -136,14 +137,12 @@ impl Engine for Machine {
         self.ask("inspect a container", |world| world.find(id_or_name).map(|it| it.seen.clone()))
     }
 
-    async fn port_holder(
-        &self,
-        port: u16,
-        protocol: &str,
-    ) -> Result<Option<(String, Option<String>)>, EngineError> {
-        let port = port.to_string();
+    async fn port_holder(&self, port: &Port) -> Result<Option<(String, Option<String>)>, EngineError> {
+        let published = port.published.map(|port| port.to_string()).unwrap_or_default();
         let holds = |it: &&Instance| {
-            it.seen.bound_ports.iter().any(|(own, _, bound)| *bound == port && own.ends_with(protocol))
+            it.seen.bound_ports.iter().any(|(own, address, bound)| {
+                *bound == published && own.ends_with(&port.protocol) && port.on(address)
+            })
         };
         let introduce =
             |it: &Instance| (it.seen.name.clone(), it.seen.label(label::COMPOSE_PROJECT).map(str::to_owned));
@@ -220,13 +219,14 @@ impl Engine for Machine {
         .await
     }
 
-    async fn set_limits(&self, id: &str, memory: i64, nano_cpus: i64) -> Result<(), EngineError> {
+    async fn set_limits(&self, id: &str, limits: &ResourceLimits) -> Result<(), EngineError> {
+        let limits = limits.clone();
         self.on("set the limits of", id, move |world, place| {
             let seen = &mut world.containers[place].seen;
-            if (memory == 0 && seen.memory != 0) || (nano_cpus == 0 && seen.nano_cpus != 0) {
+            if limits.only_a_new_one(&seen.limits) {
                 return Err("only a new container is without the limit that this one has".to_owned());
             }
-            (seen.memory, seen.nano_cpus) = (memory, nano_cpus);
+            seen.limits = limits.clone();
             Ok(())
         })
         .await

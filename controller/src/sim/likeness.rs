@@ -128,7 +128,7 @@ fn container(world: &World, it: &Instance, known: bool) -> String {
     let since = it.since.map(|since| age(world.clock.saturating_sub(since)));
     let cluster = it.cluster.as_ref().map(|cluster| databases(&cluster.databases));
     format!(
-        "{} {:?} {:?} {} {:?} {} {:?} {places:?} {links:?} {:?} {} {} {:?} {since:?} {:?} {:?} {cluster:?} {known} {} \
+        "{} {:?} {:?} {} {:?} {} {:?} {places:?} {links:?} {:?} {:?} {:?} {since:?} {:?} {:?} {cluster:?} {known} {} \
          {:?} {} {} {:?}",
         seen.name,
         seen.label(label::CONFIG),
@@ -138,8 +138,7 @@ fn container(world: &World, it: &Instance, known: bool) -> String {
         seen.exit_code,
         seen.restart,
         seen.bound_ports,
-        seen.memory,
-        seen.nano_cpus,
+        seen.limits,
         seen.health.as_ref().map(|health| health.status),
         std::mem::discriminant(&it.tool),
         it.saw.as_ref().map(Vec::len),

@@ -308,6 +308,9 @@ impl Machine {
             let result = change(&mut inner.world);
             inner.changes += 1;
             inner.record(&format!("after {what}"));
+            if mishap.is_some() {
+                inner.hit = Some(what);
+            }
             inner.follows(mishap);
             result
         };

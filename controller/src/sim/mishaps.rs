@@ -26,7 +26,22 @@ pub(super) async fn every_mishap(reference: &Reference<'_>, figures: &mut Figure
         stride = 1;
     }
     // Another part of them in each story.
-    for fault in faults.iter().skip(faults.len() % stride).step_by(stride) {
+    let part = faults.iter().skip(faults.len() % stride).step_by(stride);
+    each(reference, figures, part).await;
+}
+
+/// What the engine carries out when nobody waits for it any more, at every effect. Most of it harms nobody; where what ran before is still
+/// there and may run again, as at an adoption, it can.
+pub(super) async fn every_late_effect(reference: &Reference<'_>, figures: &mut Figures) {
+    let late = [Mishap::Late(1), Mishap::Late(4)];
+    let faults: Vec<Fault> = (0..reference.figures.effects)
+        .flat_map(|at| late.into_iter().map(move |mishap| Fault::At(at, mishap)))
+        .collect();
+    each(reference, figures, faults.iter()).await;
+}
+
+async fn each(reference: &Reference<'_>, figures: &mut Figures, faults: impl Iterator<Item = &Fault>) {
+    for fault in faults {
         figures.mishaps += 1;
         let how = Circumstances { fault: Some(*fault), ..Circumstances::default() };
         if let Err(why) = reference.restart(&reference.beginning, how, 0).await {

@@ -7,6 +7,7 @@
 //!
 //! Whether the simulated host is like a real one is what `conformance` asks: the same scenarios on both, compared line by line.
 
+mod answers;
 mod branch;
 mod cluster;
 mod code;
@@ -31,6 +32,7 @@ mod random;
 mod reference;
 mod repairs;
 mod replicas;
+mod retention;
 mod stage;
 mod stories;
 mod windows;

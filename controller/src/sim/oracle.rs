@@ -63,15 +63,14 @@ fn container(it: &Instance, serving: &BTreeSet<ContainerId>) -> String {
     let places: BTreeMap<&String, BTreeSet<String>> =
         it.seen.networks.iter().map(|(name, joined)| (name, aliases(name, &joined.aliases))).collect();
     format!(
-        "container {} of {:?} from {}: {:?}, restart {:?}, on {places:?}, ports {:?}, limits {} {}, serves {}",
+        "container {} of {:?} from {}: {:?}, restart {:?}, on {places:?}, ports {:?}, limits {:?}, serves {}",
         it.seen.name,
         it.seen.label(label::CONFIG),
         it.seen.image_id.as_str().get(..24).unwrap_or_default(),
         it.seen.state,
         it.seen.restart,
         it.seen.bound_ports,
-        it.seen.memory,
-        it.seen.nano_cpus,
+        it.seen.limits,
         serving.contains(&it.seen.id),
     )
 }

@@ -92,7 +92,9 @@ async fn goes_on(reference: &Reference<'_>, image: &Image, fork: usize, then: Th
     let process = reference.stage.start(&left, tip, Circumstances::default());
     let open = process.ledger.open_rollout(&process.app).unwrap();
     if matches!(then, Then::NoRoom)
-        && open.is_some_and(|open| process.ledger.fact(open.id, "migrating").unwrap().is_some())
+        && open.is_some_and(|open| {
+            process.ledger.fact::<serde::de::IgnoredAny>(open.id, "migrating").unwrap().is_some()
+        })
     {
         return Ok(false);
     }

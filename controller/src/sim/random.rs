@@ -213,7 +213,7 @@ fn drift(world: &mut World, which: usize) {
         3 if world.containers[place].since.is_some() => world.containers[place].seen.state = State::Paused,
         4 => world.containers[place].seen.restart = RestartPolicy::No,
         5 => world.leave(place, "shop_default"),
-        _ => world.containers[place].seen.memory = 1,
+        _ => world.containers[place].seen.limits.memory = Some(1),
     }
 }
 

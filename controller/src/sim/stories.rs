@@ -83,6 +83,21 @@ const DEPENDENT: &str = "  mailer:
     depends_on: {api: {condition: service_started, restart: true}}
 ";
 
+/// One that keeps data, and has a port of the host.
+const KEEPING: &str = "  keep:
+    image: mailer:1
+    restart: always
+    ports: ['7000:7000']
+    volumes: ['kept:/kept']
+";
+
+/// One that mounts a file of the repository.
+pub(super) const MOUNTING: &str = "  reader:
+    image: mailer:1
+    restart: always
+    volumes: ['./app.ini:/etc/app.ini:ro']
+";
+
 /// One whose tag is asked for.
 const POLLED: &str = "  poller:
     image: poller:1
@@ -129,7 +144,7 @@ impl Story {
     }
 
     /// Every commit's Compose file has more services.
-    fn with(mut self, services: &str) -> Self {
+    pub(super) fn with(mut self, services: &str) -> Self {
         for commit in &mut self.commits {
             commit.compose =
                 commit.compose.replace("volumes: {data: {}}", &format!("{services}volumes: {{data: {{}}}}"));
@@ -142,6 +157,19 @@ impl Story {
         let mut commit = self.commits[0].clone();
         change(&mut commit);
         self.commits.push(commit);
+        self
+    }
+
+    /// With a service that keeps data, and has another name in the last commit.
+    fn renamed(mut self) -> Self {
+        let last = self.commits.len() - 1;
+        for (number, commit) in self.commits.iter_mut().enumerate() {
+            let service =
+                if number == last { KEEPING.replace("keep:", "store:") } else { KEEPING.to_owned() };
+            let volumes = "volumes: {data: {}}";
+            commit.compose =
+                commit.compose.replace(volumes, &format!("{service}volumes: {{data: {{}}, kept: {{}}}}"));
+        }
         self
     }
 
@@ -338,6 +366,17 @@ fn deploys() -> Vec<Story> {
         story("adoption with a fenced migration", &[FIRST], "script a\nscript b breaking\n").adopts(),
         story("retention", &EARLIER, "script a\nthe newest\n"),
         story("code only", &[FIRST], "script a\nnew\n"),
+        story("another name for what keeps data", &[FIRST], FIRST).renamed(),
+        story(
+            "another name for what keeps data, and code that fails its bake",
+            &[FIRST],
+            "script a\nfault late\n",
+        )
+        .renamed()
+        .fails(),
+        story("another name for what keeps data, taken back by a commit", &[FIRST], FIRST)
+            .renamed()
+            .reverts_to(0),
         story("code only, taken back while down", &[FIRST], "script a\nnew\n").taken_back(),
         env,
         depends(story("dependent is restarted", &[FIRST], "script a\nnew\n")),
@@ -546,7 +585,7 @@ fn drifts() -> Vec<Story> {
         drifted("drift: restart policy and limits", |world| {
             world.meddle("shop-api-1", |world, place| {
                 world.containers[place].seen.restart = RestartPolicy::No;
-                world.containers[place].seen.memory = 1;
+                world.containers[place].seen.limits.memory = Some(1);
             });
         }),
         drifted("drift: disconnected", |world| {

@@ -76,6 +76,11 @@ impl Releases {
         self.release(app, digest).join("files")
     }
 
+    /// Whether a path leads to what a release mounts.
+    pub(crate) fn has(&self, app: &AppName, digest: &ReleaseDigest, path: &Path) -> bool {
+        path.starts_with(self.release(app, digest))
+    }
+
     /// Writes what a release mounts: files or directories by their path in the repository. Done already: only checked, and
     /// mended. Files become read-only (0444, 0555); directories stay writable for their owner, so that a release can be removed.
     ///

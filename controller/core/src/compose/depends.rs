@@ -17,6 +17,8 @@ pub(super) fn read(node: &Node, context: &Context<'_>, report: &mut Report) -> R
         let dependency = dependency(&entry.node)?;
         if !dependency.required && !context.active.contains(&name) {
             report.warn(node, &format!("`{name}` is not part of the project, and not required"));
+        } else if context.none_wanted.contains(&name) {
+            report.warn(node, &format!("`{name}` is scaled to 0: nothing waits for it"));
         } else {
             check(&name, &entry, context)?;
             dependencies.insert(ServiceName::new(name), dependency);
@@ -30,7 +32,7 @@ fn check(name: &str, entry: &Entry, context: &Context<'_>) -> Result<(), Fault> 
         return Ok(());
     }
     if context.services.contains(name) {
-        let fault = entry.key.fault(format!("`{name}` is in no active profile, or scaled to 0"));
+        let fault = entry.key.fault(format!("`{name}` is in no active profile"));
         return Err(fault
             .hint("add its profile to `spec.compose.profiles` of the manifest, or write `required: false`"));
     }

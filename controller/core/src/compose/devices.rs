@@ -27,7 +27,19 @@ pub struct DeviceRequest {
 /// `devices`, each as `host:container:permissions`.
 pub(super) fn mapped(fields: &mut Fields<'_>) -> Vec<String> {
     let Some(node) = fields.node("devices") else { return Vec::new() };
-    items(node, fields.report).iter().filter_map(|item| fields.report.take(device(item))).collect()
+    let mapped = items(node, fields.report).iter().filter(|item| cdi(item).is_none());
+    mapped.filter_map(|item| fields.report.take(device(item))).collect()
+}
+
+/// A device by its name of the Container Device Interface, `vendor/class=name`
+/// ([specification](https://github.com/cncf-tags/container-device-interface/blob/main/SPEC.md)), rather than by a path.
+fn cdi(node: &Node) -> Option<String> {
+    let source = if node.mapping().is_some() { node.get("source")? } else { node };
+    let name = text(source).ok()?;
+    let (kind, device) = name.split_once('=')?;
+    let (vendor, class) = kind.split_once('/')?;
+    let is_named = [vendor, class].iter().all(|part| part.starts_with(|c: char| c.is_ascii_alphabetic()));
+    (is_named && !class.contains('/') && !device.is_empty()).then_some(name)
 }
 
 fn device(node: &Node) -> Result<String, Fault> {
@@ -49,6 +61,14 @@ pub(super) fn requests(fields: &mut Fields<'_>) -> Vec<DeviceRequest> {
     let mut requests = Vec::new();
     if let Some(node) = fields.node("gpus") {
         requests.extend(gpus(node, fields));
+    }
+    if let Some(node) = fields.node("devices") {
+        let names = node.sequence().unwrap_or_default().iter().filter_map(cdi);
+        requests.extend(names.map(|name| DeviceRequest {
+            driver: Some("cdi".to_owned()),
+            device_ids: vec![name],
+            ..Default::default()
+        }));
     }
     let path = ["resources", "reservations", "devices"];
     let reserved =

@@ -344,7 +344,7 @@ mod tests {
         for text in ["A # c\n", "A#B=secret\n", "A B=secret\n", "A='secret\\'\n"] {
             assert!(!refused(text).contains("secret"), "{text}");
         }
-        insta::assert_snapshot!(refused("A=secret$1\n"), @".env:1:1: the value of `A` has a `$` that begins no variable (put the value in single quotes where the dollar sign is meant)");
+        insta::assert_snapshot!(refused("A=secret${1}\n"), @".env:1:1: the value of `A` has a `$` that begins no variable (put the value in single quotes where the dollar sign is meant)");
     }
 
     proptest::proptest! {

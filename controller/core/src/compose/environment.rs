@@ -161,7 +161,8 @@ fn described(node: &Node) -> Result<(&Node, bool, Format), Fault> {
 }
 
 /// The tree's file, else the host's.
-fn find(
+/// A file that a node names, in the commit or else on the host: its path there, and its content.
+pub(super) fn find(
     node: &Node,
     wanted: &str,
     context: &Context<'_>,
@@ -182,7 +183,7 @@ fn find(
     Ok(content.map(|content| (host, content)))
 }
 
-fn missing(node: &Node, kind: &str, context: &Context<'_>) -> Fault {
+pub(super) fn missing(node: &Node, kind: &str, context: &Context<'_>) -> Fault {
     let fault = node.fault(format!(
         "the {kind} file {} is in neither the commit nor the project directory",
         node.shown()

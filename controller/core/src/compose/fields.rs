@@ -18,6 +18,8 @@ pub(super) struct Context<'c> {
     pub(super) document: &'c Node,
     pub(super) services: BTreeSet<String>,
     pub(super) active: BTreeSet<String>,
+    /// Those in an active profile that are scaled to 0.
+    pub(super) none_wanted: BTreeSet<String>,
     pub(super) networks: BTreeSet<String>,
     pub(super) volumes: BTreeSet<String>,
 }

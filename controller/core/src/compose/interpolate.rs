@@ -150,7 +150,7 @@ pub(super) fn variable<'t>(
     }
     let (name, tail) = name(text);
     if name.is_empty() {
-        return Err(Error::Form(format!("${}", text.chars().take(1).collect::<String>())));
+        return Ok(("$".to_owned(), text));
     }
     Ok((lookup(name).ok_or_else(|| Error::Unset(name.to_owned()))?, tail))
 }
@@ -159,13 +159,18 @@ fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().chars().take(40).collect()
 }
 
-/// Where the brace closes that was opened before the text.
+/// Where the brace closes that was opened before the text. Every other brace within counts, as those of a default in JSON do; where they
+/// don't come in pairs, only those of variables.
 fn closing(text: &str) -> Option<usize> {
+    closing_where(text, |_| true).or_else(|| closing_where(text, |previous| previous == '$'))
+}
+
+fn closing_where(text: &str, opens: impl Fn(char) -> bool) -> Option<usize> {
     let mut open = 1_usize;
     let mut previous = ' ';
     for (index, c) in text.char_indices() {
         match c {
-            '{' if previous == '$' => open += 1,
+            '{' if opens(previous) => open += 1,
             '}' => open -= 1,
             _ => {}
         }
@@ -226,6 +231,9 @@ mod tests {
             ("${A:-d}${EMPTY:-d}${NO:-d}", "add"),
             ("${A-d}${EMPTY-d}${NO-d}", "ad"),
             ("${NO-}", ""),
+            (r#"${NO:-{"a":1}}${A:-{"a":{}}}!"#, r#"{"a":1}a!"#),
+            ("${NO:-{}${A}", "{a"),
+            ("$(id -u) /$1$", "$(id -u) /$1$"),
             ("${A:?e}${A?e}${EMPTY?e}", "aa"),
             ("${A:+r}${EMPTY:+r}${NO:+r}", "r"),
             ("${A+r}${EMPTY+r}${NO+r}", "rr"),
@@ -235,7 +243,6 @@ mod tests {
             ("${NO:-a:b-c?d}", "a:b-c?d"),
             ("plain", "plain"),
         ] {
-            // `{x}` is text, not a variable: its brace closes the form, as it does for Compose.
             assert_eq!(text(written, &lookup).as_deref(), Ok(read), "{written}");
         }
     }
@@ -246,7 +253,7 @@ mod tests {
         assert_eq!(said("x $NO"), "the variable `NO` is not set");
         assert_eq!(said("${NO:?set it}"), "the variable `NO` is required: set it");
         assert_eq!(said("${EMPTY:?}"), "the variable `EMPTY` is required: ");
-        for wrong in ["$", "$1", "${", "${A", "${1}", "${A!}", "${A:}", "a $ b", "${}"] {
+        for wrong in ["${", "${A", "${1}", "${A!}", "${A:}", "${}"] {
             assert!(said(wrong).contains("is not a variable"), "{wrong}");
         }
         assert!(said(&"${NO:-".repeat(40)).contains("is not a variable"));

@@ -14,6 +14,8 @@ enum Rule {
     Replace,
     /// The later one counts, also where it is null: what the image says.
     OfImage,
+    /// What a name has: without a value it is passed through, or empty, whatever it was before.
+    Value,
     /// A list of `KEY=value` or a map.
     Pairs,
     /// A list of names or a map with the names as keys.
@@ -44,6 +46,9 @@ fn rule(path: &[String]) -> Rule {
         ["services", _, "command" | "entrypoint"] => Rule::OfImage,
         ["services", _, "healthcheck", "test"] => Rule::Replace,
         ["services", _, "ulimits", _] | ["services", _, "build", "ulimits", _] => Rule::Replace,
+        ["services", _, "environment" | "labels", _] | ["services", _, "build", "args" | "labels", _] => {
+            Rule::Value
+        }
         ["services", _, "environment" | "labels" | "sysctls" | "annotations" | "storage_opt"] => Rule::Pairs,
         ["services", _, "build", "args" | "labels" | "ssh"] => Rule::Pairs,
         ["networks" | "volumes" | "configs" | "secrets", _, "labels"] => Rule::Pairs,
@@ -138,13 +143,16 @@ fn merge(base: &mut Node, over: Node, way: &mut Way) {
         return;
     }
     let rule = rule(&way.path);
-    if over.is_null() && over.tag.is_none() && !base.is_null() && rule != Rule::OfImage {
+    if over.is_null() && over.tag.is_none() && !base.is_null() && !matches!(rule, Rule::OfImage | Rule::Value)
+    {
         return;
     }
     let shapes = (shape(base), shape(&over));
     let over = match rule {
         Rule::Plain => over,
         Rule::Replace | Rule::OfImage => return *base = over,
+        Rule::Value if over.is_null() => return *base = over,
+        Rule::Value => over,
         Rule::Pairs => both(base, over, pairs),
         Rule::Names => both(base, over, names),
         Rule::Depends => both(base, over, depends),
@@ -435,6 +443,12 @@ mod tests {
             ("{build: {secrets: }}", "{build: {secrets: [s]}}", "{build:{secrets:[s]}}"),
             ("{build: }", "{build: }", "{build:~}"),
             ("{build: }", "{build: dir}", "{build:{context:dir}}"),
+            ("{environment: {A: 1, B: 2}}", "{environment: [A]}", "{environment:{A:~ B:2}}"),
+            (
+                "{build: {args: {A: 1}}, labels: [a=b]}",
+                "{build: {args: [A]}, labels: {a: }}",
+                "{build:{args:{A:~}} labels:{a:~}}",
+            ),
             (
                 "{environment: , ports: }",
                 "{environment: [A=1], ports: ['1:1']}",

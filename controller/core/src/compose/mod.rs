@@ -33,6 +33,7 @@ mod replicas;
 mod resources;
 mod scalar;
 mod scope;
+mod security;
 mod service;
 mod table;
 

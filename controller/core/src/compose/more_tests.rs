@@ -322,3 +322,45 @@ fn what_only_one_container_can_have_is_located() {
     compose.yaml:4:12: `deploy.replicas` says something else (keep one of the two)
     ");
 }
+
+#[test]
+fn what_a_client_of_the_engine_reads_is_read() {
+    let text = "services:
+  a:
+    image: x
+    security_opt: ['seccomp:./conf/profile.json', seccomp=unconfined, 'no-new-privileges:true']
+    devices: ['/dev/a:/dev/b', vendor.com/gpu=all, {source: vendor.com/net=0}]
+    logging: {options: {max-size: 10m}}
+    depends_on: {none: {condition: service_healthy}}
+    cpus: .5
+    volumes: ['data:/data', 'far:/far']
+  none: {image: y, deploy: {replicas: 0}}
+volumes:
+  data: {driver: local, driver_opts: {type: none, o: bind, device: ./data}}
+  far: {driver_opts: {type: nfs, o: 'addr=10.0.0.1,rw', device: ':/far'}}
+";
+    let disk = disk(text).file("conf/profile.json", "{ \"defaultAction\": \"SCMP_ACT_ALLOW\" }\n");
+    let (project, warnings) = disk.read("{projectDirectory: /srv/shop}").unwrap();
+    let service = &project.services["a"];
+    insta::assert_snapshot!(service.security_opt.join("\n"), @r#"
+    seccomp={"defaultAction":"SCMP_ACT_ALLOW"}
+    seccomp=unconfined
+    no-new-privileges:true
+    "#);
+    insta::assert_snapshot!(format!("{:?} {:?}", service.devices, service.kernel.device_requests), @r#"["/dev/a:/dev/b:rwm"] [DeviceRequest { driver: Some("cdi"), count: None, device_ids: ["vendor.com/gpu=all"], capabilities: [], options: {} }, DeviceRequest { driver: Some("cdi"), count: None, device_ids: ["vendor.com/net=0"], capabilities: [], options: {} }]"#);
+    insta::assert_snapshot!(format!("{:?} {:?}", service.logging, service.resources.nano_cpus), @r#"Some(Logging { driver: None, options: {"max-size": "10m"} }) Some(500000000)"#);
+    let devices: Vec<&String> =
+        project.volumes.values().map(|volume| &volume.driver_opts["device"]).collect();
+    insta::assert_snapshot!(format!("{devices:?}"), @r#"["/srv/shop/data", ":/far"]"#);
+    insta::assert_snapshot!(warnings.join("\n"), @"compose.yaml:7:17: `none` is scaled to 0: nothing waits for it");
+    assert!(service.depends_on.is_empty());
+}
+
+#[test]
+fn what_a_client_cannot_read_is_located() {
+    insta::assert_snapshot!(of_service("security_opt: ['seccomp:./none.json']"), @"compose.yaml:4:20: the seccomp file `seccomp:./none.json` is in neither the commit nor the project directory (set `spec.compose.projectDirectory` in the manifest to the directory on the host that has it)");
+    insta::assert_snapshot!(of_service("security_opt: ['seccomp=conf/x']"), @"compose.yaml:4:20: `conf/x` is no seccomp profile: expected value at line 1 column 1");
+    insta::assert_snapshot!(of_service("networks: {}"), @"compose.yaml:4:15: `networks` is empty, which is no network to older versions of Compose, and the default one to newer (leave it out, or write `network_mode: none`)");
+    let volume = "services:\n  a: {image: x, volumes: ['d:/d']}\nvolumes:\n  d: {driver_opts: {o: bind, device: ./d}}\n";
+    insta::assert_snapshot!(refused(volume), @"compose.yaml:4:38: nothing says where `./d` is on the host (write an absolute path, or set `spec.compose.projectDirectory` in the manifest to the directory that it starts from)");
+}

@@ -167,17 +167,40 @@ pub(super) fn volume(
     key: &str,
     node: &Node,
     project: &ProjectName,
+    context: &Context<'_>,
     report: &mut Report,
 ) -> Option<super::Volume> {
     let (external, name) = report.take(external(node))?;
     let own = if external { key.to_owned() } else { format!("{project}_{key}") };
     let field = |key: &str| node.get(key).filter(|value| !value.is_null());
     let name = name.or(report.take(field("name").map(text).transpose())?);
+    let driver = report.take(field("driver").map(text).transpose())?;
+    let mut driver_opts = report.take(field("driver_opts").map(pairs).transpose())?.unwrap_or_default();
+    if let (Some(options), None | Some("local")) = (field("driver_opts"), driver.as_deref()) {
+        report.take(bound(options, context, &mut driver_opts))?;
+    }
     Some(super::Volume {
         name: name.unwrap_or(own),
         external,
-        driver: report.take(field("driver").map(text).transpose())?,
-        driver_opts: report.take(field("driver_opts").map(pairs).transpose())?.unwrap_or_default(),
+        driver,
+        driver_opts,
         labels: report.take(field("labels").map(pairs).transpose())?.unwrap_or_default(),
     })
+}
+
+/// A volume that is a directory of the host: where a relative path leads there.
+fn bound(node: &Node, context: &Context<'_>, options: &mut BTreeMap<String, String>) -> Result<(), Fault> {
+    let is_bind =
+        options.get("o").is_some_and(|o| o.split(',').any(|option| matches!(option, "bind" | "rbind")));
+    let Some(device) = options.get_mut("device").filter(|device| is_bind && !device.starts_with('/')) else {
+        return Ok(());
+    };
+    let place = node.get("device").unwrap_or(node);
+    let host = context.on_host(place, device).ok_or_else(|| {
+        place.fault(format!("nothing says where {} is on the host", place.shown())).hint(
+            "write an absolute path, or set `spec.compose.projectDirectory` in the manifest to the directory that it starts from",
+        )
+    })?;
+    *device = host;
+    Ok(())
 }

@@ -28,7 +28,7 @@ pub(super) fn project(
         directory: context.places.project_directory.unwrap_or_default().to_owned(),
         files,
         networks: networks(node, name, &services, report),
-        volumes: volumes(node, name, &services, report),
+        volumes: volumes(node, name, &services, context, report),
         services,
         host_files: Vec::new(),
         classic: BTreeMap::new(),
@@ -106,6 +106,7 @@ fn volumes(
     node: &Node,
     name: &ProjectName,
     services: &BTreeMap<ServiceName, Service>,
+    context: &Context<'_>,
     report: &mut Report,
 ) -> BTreeMap<String, Volume> {
     let Some(declared) = section(node, "volumes", report) else { return BTreeMap::new() };
@@ -117,7 +118,7 @@ fn volumes(
         })
         .collect();
     let read = |(key, entry): (&String, &Entry)| {
-        Some((key.clone(), network::volume(key, &entry.node, name, report)?))
+        Some((key.clone(), network::volume(key, &entry.node, name, context, report)?))
     };
     let mut volumes: BTreeMap<String, Volume> = declared.iter().filter_map(read).collect();
     volumes.retain(|key, _| used.contains(key));

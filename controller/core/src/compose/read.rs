@@ -21,12 +21,12 @@ use crate::yaml::Node;
 
 /// Compose files by the order in which Compose looks for them, each with what it merges by itself.
 pub(crate) const DEFAULT_FILES: [&str; 4] =
-    ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
+    ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
 pub(crate) const OVERRIDES: [&str; 4] = [
-    "compose.override.yaml",
     "compose.override.yml",
-    "docker-compose.override.yaml",
+    "compose.override.yaml",
     "docker-compose.override.yml",
+    "docker-compose.override.yaml",
 ];
 
 /// What to read.
@@ -64,7 +64,7 @@ pub fn read(request: &Request<'_>) -> Result<(Project, Vec<String>), Faults> {
     let mut loader = Loader::new(places, &variables);
     let node = loader.project(&files)?;
     let single = loader.single();
-    let active = active(&node, &profiles(request, &variables), &mut report);
+    let (none_wanted, active) = active(&node, &profiles(request, &variables), &mut report);
     report.faults.extend(load::counting(loader.faults, &active));
     report.warnings.extend(loader.warnings);
     report.host_files.extend(loader.host_files);
@@ -79,6 +79,7 @@ pub fn read(request: &Request<'_>) -> Result<(Project, Vec<String>), Faults> {
         networks: keys(&node, "networks"),
         volumes: keys(&node, "volumes"),
         active,
+        none_wanted,
     };
     let mut project = normalise::project(&node, &name, files, &context, &mut report);
     // What is refused may be without bounds.
@@ -258,17 +259,23 @@ fn profiles(request: &Request<'_>, variables: &Variables) -> BTreeSet<String> {
     named.chain(request.compose.profiles.iter().cloned()).collect()
 }
 
-fn active(node: &Node, profiles: &BTreeSet<String>, report: &mut Report) -> BTreeSet<String> {
-    let mut active = BTreeSet::new();
+/// The services of the active profiles: those that are scaled to 0, and the others.
+fn active(
+    node: &Node,
+    profiles: &BTreeSet<String>,
+    report: &mut Report,
+) -> (BTreeSet<String>, BTreeSet<String>) {
+    let (mut none_wanted, mut active) = (BTreeSet::new(), BTreeSet::new());
     for (name, entry) in node.get("services").and_then(Node::mapping).into_iter().flatten() {
         let service = &entry.node;
         let profiled = service.get("profiles").filter(|node| !node.is_null()).map(one_or_many).transpose();
         let wanted = report.take(profiled).flatten().unwrap_or_default();
         let asked_for = |profile: &String| profiles.contains(profile);
         let is_active = wanted.is_empty() || profiles.contains("*") || wanted.iter().any(asked_for);
-        if is_active && !resources::none_wanted(service) {
-            active.insert(name.clone());
+        if is_active {
+            let of = if resources::none_wanted(service) { &mut none_wanted } else { &mut active };
+            of.insert(name.clone());
         }
     }
-    active
+    (none_wanted, active)
 }

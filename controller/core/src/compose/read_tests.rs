@@ -174,7 +174,7 @@ compose.yaml:5:19: `network_mode` and `networks` exclude each other (keep one of
     ");
     insta::assert_snapshot!(refused("services: {}\n"), @"compose.yaml:1:1: the project has no services");
     insta::assert_snapshot!(refused("[]\n"), @"compose.yaml:1:1: a list stands where a map with `services` is expected");
-    insta::assert_snapshot!(Disk::default().refused(), @"`.` holds none of `compose.yaml`, `compose.yml`, `docker-compose.yaml`, `docker-compose.yml` (name the Compose files in `spec.compose.files` of the manifest)");
+    insta::assert_snapshot!(Disk::default().refused(), @"`.` holds none of `compose.yaml`, `compose.yml`, `docker-compose.yml`, `docker-compose.yaml` (name the Compose files in `spec.compose.files` of the manifest)");
 }
 
 #[test]

@@ -99,7 +99,7 @@ pub(super) fn parse_bytes(text: &str) -> Option<i64> {
 /// A plain decimal number times a factor; no sign, no exponent, nothing that does not fit.
 #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
 fn decimal(text: &str, factor: f64) -> Option<i64> {
-    let digits = text.starts_with(|c: char| c.is_ascii_digit());
+    let digits = text.contains(|c: char| c.is_ascii_digit());
     if !digits || !text.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
         return None;
     }

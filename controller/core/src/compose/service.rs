@@ -8,6 +8,7 @@ use super::scalar::{boolean, bytes, command, count, duration, expected, integer,
 use super::{
     Attachment, Condition, Dependency, Healthcheck, Logging, Mount, Port, PullPolicy, RestartPolicy, Service,
     build, depends, devices, environment, given, hooks, kernel, links, mount, network, port, resources,
+    security,
 };
 use crate::located::Fault;
 use crate::name::ServiceName;
@@ -33,6 +34,7 @@ pub(super) fn read(node: &Node, context: &Context<'_>, report: &mut Report) -> R
     namespaces(&mut fields, context, &mut service);
     service.resources = resources::read(&mut fields);
     host(&mut fields, &mut service);
+    service.security_opt = security::options(&mut fields, context);
     service.kernel = kernel::read(&mut fields);
     check_image(node, &service, report);
     Ok(service)
@@ -173,7 +175,7 @@ fn test(node: &Node) -> Result<Vec<String>, Fault> {
 
 fn logging(node: &Node, report: &mut Report) -> Result<Logging, Fault> {
     let mut fields = Fields::new(node, report)?;
-    let driver = fields.text("driver").unwrap_or_else(|| "json-file".to_owned());
+    let driver = fields.text("driver");
     Ok(Logging { driver, options: fields.pairs("options") })
 }
 
@@ -224,6 +226,10 @@ fn networks(fields: &mut Fields<'_>, context: &Context<'_>, service: &mut Servic
     service.network_mode = fields.get("network_mode", word);
     service.networks = fields.get("networks", |node| network::attachments(node, context)).unwrap_or_default();
     match (&service.network_mode, fields.node("networks"), fields.node("network_mode")) {
+        (None, Some(node), _) if service.networks.is_empty() && is_empty(node) => {
+            let fault = node.fault("`networks` is empty, which is no network to older versions of Compose, and the default one to newer");
+            fields.report.faults.push(fault.hint("leave it out, or write `network_mode: none`"));
+        }
         (Some(_), Some(_), Some(mode)) => {
             let fault = mode.fault("`network_mode` and `networks` exclude each other");
             fields.report.faults.push(fault.hint("keep one of the two"));
@@ -231,6 +237,10 @@ fn networks(fields: &mut Fields<'_>, context: &Context<'_>, service: &mut Servic
         (None, None, _) => drop(service.networks.insert("default".to_owned(), Attachment::default())),
         _ => {}
     }
+}
+
+fn is_empty(node: &Node) -> bool {
+    node.mapping().is_some_and(|map| map.is_empty()) || node.sequence().is_some_and(<[Node]>::is_empty)
 }
 
 fn mac_address(fields: &mut Fields<'_>, service: &mut Service) {
@@ -287,7 +297,6 @@ fn host(fields: &mut Fields<'_>, service: &mut Service) {
     service.cap_drop = fields.list("cap_drop");
     service.group_add = fields.list("group_add");
     service.devices = devices::mapped(fields);
-    service.security_opt = fields.list("security_opt");
     service.privileged = fields.flag("privileged");
     service.read_only = fields.flag("read_only");
     service.sysctls = fields.pairs("sysctls");

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::facts::temporary;
 use super::service::work;
 use super::{Before, Facts, Subject};
 use crate::container::label;
@@ -14,6 +15,20 @@ pub fn adopted(facts: &Facts<'_>) -> Vec<Subject> {
         !facts.known.contains(&container.id) && container.label(label::APP).is_none()
     };
     all(facts).into_iter().filter(|(_, it)| foreign(it)).map(|(name, it)| subject(&name, it)).collect()
+}
+
+/// Containers that this rollout made and that are on nobody's record: the process ended in between. A way back may have no such service,
+/// and would take them for somebody else's.
+pub fn unnoted(facts: &Facts<'_>) -> Vec<Subject> {
+    let (app, rollout) = (facts.desired.app.as_str(), facts.rollout.to_string());
+    let is_own = |it: &&Container| {
+        it.label(label::APP) == Some(app)
+            && it.label(label::ROLLOUT) == Some(&rollout)
+            && !facts.known.contains(&it.id)
+            && !temporary(it)
+    };
+    let own = facts.observed.containers.iter().filter(is_own);
+    own.filter_map(|it| Some(subject(&it.service()?.numbered(it.number()), it))).collect()
 }
 
 /// Containers of the application that another ledger's evenkeel made. Once one of a service is recorded, none of it is told any

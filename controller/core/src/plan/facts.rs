@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::compose::{MountSource, Service, start_order};
+use crate::compose::{MountSource, Port, Service, start_order};
 use crate::container::label;
 use crate::database::{Difference, SchemaWord, Scripts};
 use crate::name::{ContainerId, ImageId, ReleaseDigest, RolloutId, SchemaRevision, ServiceName};
@@ -25,7 +25,7 @@ pub struct Observed {
     /// Whether the files that containers mount are in the data directory.
     pub materialised: bool,
     /// Who else, outside the project, holds a host port that it publishes: port and protocol to container name.
-    pub port_holders: BTreeMap<(u16, String), String>,
+    pub port_holders: BTreeMap<Port, String>,
     /// Who else, outside the project, has a container name that it wants: name to whom.
     pub name_holders: BTreeMap<String, String>,
     /// The minor number of the newest API that the engine speaks (44 for 1.44), where the project asks for more than every engine

@@ -7,6 +7,7 @@ use super::deploy::{deploy, writes};
 use super::lint::lint;
 use super::major::other_major;
 use super::prepare::{lacks_image, prepare};
+use super::room::{database_moves, make_room};
 use super::schema::{SchemaMove, schema_move};
 use super::service::{Action, Work, final_name, follow_lenders, work};
 use super::{Effect, Facts, Plan, Step};
@@ -52,7 +53,7 @@ pub fn make(facts: &Facts<'_>) -> Result<Plan, Blocked> {
         let why = facts.database.and_then(|database| database.unreachable.clone());
         return Err(blocked(why.unwrap_or_else(|| "the database cannot be looked at".to_owned())));
     }
-    let plan = deploy(facts, &works, &schema);
+    let plan = make_room(facts, deploy(facts, &works, &schema));
     debug_assert!(lint(&plan, facts).is_empty(), "{:?}", lint(&plan, facts));
     Ok(plan)
 }
@@ -100,6 +101,7 @@ fn preflight(facts: &Facts<'_>, works: &[Work<'_>]) -> Result<(), Blocked> {
     engine(facts)?;
     works.iter().filter(|work| work.replaced()).try_for_each(|work| image_is_there(facts, work))?;
     works.iter().find_map(|work| other_major(facts, work)).map_or(Ok(()), |why| Err(blocked(why)))?;
+    database_moves(facts).map_or(Ok(()), |why| Err(blocked(why)))?;
     for work in works {
         let right = final_name(project, &work.name, work.service, work.current);
         if let Some(holder) = facts.observed.name_holders.get(&right) {
@@ -113,7 +115,7 @@ fn preflight(facts: &Facts<'_>, works: &[Work<'_>]) -> Result<(), Blocked> {
     for work in works.iter().filter(|work| work.replaced()) {
         for port in &work.service.ports {
             let Some(published) = port.published else { continue };
-            if let Some(holder) = facts.observed.port_holders.get(&(published, port.protocol.clone())) {
+            if let Some(holder) = facts.observed.port_holders.get(port) {
                 return Err(blocked(format!(
                     "port {published}/{} that service {} publishes is held by {holder}; stop it, or publish another port",
                     port.protocol, work.name

@@ -14,6 +14,7 @@ mod major;
 mod make;
 mod on_takeover;
 mod prepare;
+mod room;
 mod schema;
 mod service;
 mod step;
@@ -22,7 +23,7 @@ mod tests;
 mod undo;
 mod way_down;
 
-pub use adopt::{adopted, before, inherited, unrecorded};
+pub use adopt::{adopted, before, inherited, unnoted, unrecorded};
 pub use alike::{alike, vetted};
 pub use clear_away::clear_away;
 pub use deploy::writes;

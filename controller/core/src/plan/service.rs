@@ -7,6 +7,7 @@ use super::hooks::{has_hooks, left_over};
 use super::{Class, Effect, Facts, Role, Step, Subject};
 use crate::compose::{Project, RestartPolicy, Service};
 use crate::container::{Endpoint, label};
+use crate::limits::{ResourceLimits, told};
 use crate::name::ServiceName;
 use crate::observed::{Container, HealthStatus, State};
 use crate::spec::{answers, own_endpoints};
@@ -89,7 +90,9 @@ pub(super) fn work<'a>(facts: &Facts<'a>, name: &ServiceName, service: &'a Servi
         (action, _) => action,
     };
     let action = match action {
-        Action::Keep(_) if current.is_some_and(|container| limited(service, container)) => {
+        Action::Keep(_)
+            if current.is_some_and(|it| ResourceLimits::asked(service).only_a_new_one(&it.limits)) =>
+        {
             Action::Replace("it has a limit that the release has not; the engine takes none away".to_owned())
         }
         action => action,
@@ -137,12 +140,6 @@ pub(super) fn follow_lenders(works: &mut [Work<'_>]) {
             replaced.insert(work.name.clone());
         }
     }
-}
-
-/// Whether a container has a limit that the release does not ask for.
-fn limited(service: &Service, container: &Container) -> bool {
-    container.memory != 0 && service.resources.memory.is_none()
-        || container.nano_cpus != 0 && service.resources.nano_cpus.is_none()
 }
 
 /// The container that serves: the ledger's word first. Where that one is gone or down, any that is exactly right. Of several that nobody
@@ -292,24 +289,11 @@ fn limits(
     subject: &Subject,
     push: &mut impl FnMut(Effect, String),
 ) {
-    let (memory, nano_cpus) =
-        (service.resources.memory.unwrap_or(0), service.resources.nano_cpus.unwrap_or(0));
-    if container.memory != memory || container.nano_cpus != nano_cpus {
-        push(
-            Effect::SetLimits { container: subject.clone(), memory, nano_cpus },
-            format!(
-                "its limits are {} bytes and {} CPUs, the release says {memory} bytes and {} CPUs",
-                container.memory,
-                cpus(container.nano_cpus),
-                cpus(nano_cpus)
-            ),
-        );
+    let limits = ResourceLimits::asked(service);
+    let changed = limits.changed(&container.limits);
+    if !changed.is_empty() {
+        push(Effect::SetLimits { container: subject.clone(), limits }, told(&changed));
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "shown to people")]
-fn cpus(nano: i64) -> f64 {
-    nano as f64 / 1e9
 }
 
 fn stopped(container: &Container) -> String {

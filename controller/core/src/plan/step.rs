@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::compose::RestartPolicy;
+use crate::limits::ResourceLimits;
 use crate::name::{ContainerId, ReleaseDigest, SchemaRevision, ServiceName};
 
 /// A container that an effect is about.
@@ -164,10 +165,8 @@ pub enum Effect {
     SetLimits {
         /// The container.
         container: Subject,
-        /// Bytes, 0 for none.
-        memory: i64,
-        /// 10⁻⁹ CPUs, 0 for none.
-        nano_cpus: i64,
+        /// They.
+        limits: ResourceLimits,
     },
     /// Renames a container.
     Rename {

@@ -5,8 +5,9 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use evenkeel_core::compose::{RestartPolicy, Service};
+use evenkeel_core::compose::{Port, RestartPolicy, Service};
 use evenkeel_core::container::{ContainerSpec, Endpoint};
+use evenkeel_core::limits::ResourceLimits;
 use evenkeel_core::name::{ContainerId, ImageId, ProjectName};
 use evenkeel_core::observed::{Container, Image, Joined, NetworkState, State};
 use evenkeel_core::secret::Secret;
@@ -153,8 +154,7 @@ fn container(value: &Value) -> Container {
         networks: networks.iter().map(|(name, network)| (name.clone(), joined(network))).collect(),
         port_bindings: Vec::new(),
         bound_ports: Vec::new(),
-        memory: 0,
-        nano_cpus: 0,
+        limits: ResourceLimits::default(),
         mounts: Vec::new(),
         environment: Vec::new(),
         exit_code: value["State"]["ExitCode"].as_i64().unwrap_or(-1),
@@ -299,7 +299,7 @@ impl Engine for Docker {
         Err(unneeded())
     }
 
-    async fn port_holder(&self, _: u16, _: &str) -> Result<Option<(String, Option<String>)>, EngineError> {
+    async fn port_holder(&self, _: &Port) -> Result<Option<(String, Option<String>)>, EngineError> {
         Err(unneeded())
     }
 
@@ -315,7 +315,7 @@ impl Engine for Docker {
         Err(unneeded())
     }
 
-    async fn set_limits(&self, _: &str, _: i64, _: i64) -> Result<(), EngineError> {
+    async fn set_limits(&self, _: &str, _: &ResourceLimits) -> Result<(), EngineError> {
         Err(unneeded())
     }
 

@@ -1,9 +1,10 @@
 //! Reading containers, making them, changing them.
 
-use bollard::models::{ContainerInspectResponse, ContainerSummary, ContainerUpdateBody, HostConfig};
+use bollard::models::{ContainerInspectResponse, ContainerSummary, ContainerUpdateBody};
 use bollard::query_parameters::{CreateContainerOptions, ListContainersOptions, RenameContainerOptions};
-use evenkeel_core::compose::RestartPolicy;
+use evenkeel_core::compose::{Port, RestartPolicy};
 use evenkeel_core::container::{ContainerSpec, label};
+use evenkeel_core::limits::ResourceLimits;
 use evenkeel_core::name::{ContainerId, ProjectName};
 use evenkeel_core::observed::Container;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -71,11 +72,10 @@ impl Docker {
     /// it has just stopped), so whoever is found is looked at.
     pub(super) async fn holder_of(
         &self,
-        port: u16,
-        protocol: &str,
+        port: &Port,
     ) -> Result<Option<(String, Option<String>)>, EngineError> {
         let running = self.list(false, Vec::new()).await?;
-        for holder in running.into_iter().filter(|container| holds(container, port, protocol)) {
+        for holder in running.into_iter().filter(|container| holds(container, port)) {
             let now = self.find_container(holder.id.as_deref().unwrap_or_default()).await?;
             if now.is_some_and(|container| container.running()) {
                 return Ok(Some(introduce(holder)));
@@ -122,23 +122,17 @@ impl Docker {
         self.update(format!("set the restart policy of container {id}"), id, change).await
     }
 
-    /// Sets the limits. Swap moves along with memory, or the engine would refuse a memory limit above the old swap limit.
-    pub(super) async fn update_limits(
-        &self,
-        id: &str,
-        memory: i64,
-        nano_cpus: i64,
-    ) -> Result<(), EngineError> {
-        let now = self.inspect(id).await?.host_config.unwrap_or_default();
+    pub(super) async fn update_limits(&self, id: &str, limits: &ResourceLimits) -> Result<(), EngineError> {
+        let now = inspect::limits(&self.inspect(id).await?.host_config.unwrap_or_default());
         let action = format!("set the limits of container {id}");
-        let Some(change) = limits(&now, memory, nano_cpus) else {
+        if limits.only_a_new_one(&now) {
             return Err(errors::refused(
                 action,
                 400,
                 "only a new container is without the limit that this one has",
             ));
-        };
-        self.update(action, id, change).await
+        }
+        self.update(action, id, change(limits, &now)).await
     }
 
     async fn update(&self, action: String, id: &str, change: ContainerUpdateBody) -> Result<(), EngineError> {
@@ -152,10 +146,12 @@ fn is_meant(container: &Container, id_or_name: &str) -> bool {
     by_id || container.name == id_or_name.trim_start_matches('/')
 }
 
-fn holds(container: &ContainerSummary, port: u16, protocol: &str) -> bool {
-    let mut ports = container.ports.iter().flatten();
-    ports
-        .any(|held| held.public_port == Some(port) && held.typ.is_some_and(|typ| typ.to_string() == protocol))
+fn holds(container: &ContainerSummary, port: &Port) -> bool {
+    container.ports.iter().flatten().any(|held| {
+        held.public_port == port.published
+            && held.typ.is_some_and(|typ| typ.to_string() == port.protocol)
+            && port.on(held.ip.as_deref().unwrap_or_default())
+    })
 }
 
 fn introduce(container: ContainerSummary) -> (String, Option<String>) {
@@ -166,27 +162,29 @@ fn introduce(container: ContainerSummary) -> (String, Option<String>) {
     (name, container.labels.unwrap_or_default().remove(label::COMPOSE_PROJECT))
 }
 
-/// The change that leads to these limits; `None` where there is none. To the engine, 0 means "as it is": a limit that a
-/// container has can be changed, never taken away.
-fn limits(now: &HostConfig, memory: i64, nano_cpus: i64) -> Option<ContainerUpdateBody> {
-    let (had, had_cpus) = (now.memory.unwrap_or_default(), now.nano_cpus.unwrap_or_default());
-    let taken_away = (memory == 0 && had != 0) || (nano_cpus == 0 && had_cpus != 0);
-    (!taken_away).then(|| ContainerUpdateBody {
-        memory: (memory != had).then_some(memory),
-        memory_swap: (memory != had).then(|| swap(now.memory_swap.unwrap_or_default(), had, memory)),
-        nano_cpus: (nano_cpus != had_cpus).then_some(nano_cpus),
+/// The change that leads to these limits: only what differs, and memory always with its swap, or the engine would refuse one above the
+/// other.
+fn change(limits: &ResourceLimits, now: &ResourceLimits) -> ContainerUpdateBody {
+    fn differing<T: PartialEq + Clone>(limit: &Option<T>, now: &Option<T>) -> Option<T> {
+        limit.clone().filter(|_| limit != now)
+    }
+    let memory = limits.memory != now.memory || limits.memory_swap != now.memory_swap;
+    let weight = differing(&limits.blkio_weight, &now.blkio_weight);
+    ContainerUpdateBody {
+        memory: limits.memory.filter(|_| memory),
+        memory_swap: limits.memory_swap.filter(|_| memory),
+        memory_reservation: differing(&limits.memory_reservation, &now.memory_reservation),
+        nano_cpus: differing(&limits.nano_cpus, &now.nano_cpus),
+        cpu_shares: differing(&limits.cpu_shares, &now.cpu_shares),
+        cpu_period: differing(&limits.cpu_period, &now.cpu_period),
+        cpu_quota: differing(&limits.cpu_quota, &now.cpu_quota),
+        cpu_realtime_period: differing(&limits.cpu_rt_period, &now.cpu_rt_period),
+        cpu_realtime_runtime: differing(&limits.cpu_rt_runtime, &now.cpu_rt_runtime),
+        blkio_weight: weight.and_then(|weight| weight.try_into().ok()),
+        pids_limit: differing(&limits.pids.or(Some(-1)), &now.pids.or(Some(-1))),
+        cpuset_cpus: differing(&limits.cpuset, &now.cpuset),
+        cpuset_mems: differing(&limits.cpuset_mems, &now.cpuset_mems),
         ..Default::default()
-    })
-}
-
-/// The swap limit that stands to the new memory limit as the old one stood to the old: none, no swap at all, or the engine's
-/// own double.
-fn swap(swap: i64, had: i64, memory: i64) -> i64 {
-    match swap {
-        -1 => -1,
-        fixed if fixed == had && had > 0 => memory,
-        fixed if fixed > memory && fixed != had.saturating_mul(2) => fixed,
-        _ => memory.saturating_mul(2),
     }
 }
 
@@ -203,27 +201,32 @@ fn without_secrets(error: EngineError, spec: &ContainerSpec) -> EngineError {
 mod unit {
     use super::*;
 
-    fn host(memory: i64, memory_swap: i64) -> HostConfig {
-        HostConfig { memory: Some(memory), memory_swap: Some(memory_swap), ..Default::default() }
-    }
-
-    #[test]
-    fn swap_keeps_its_relation_to_memory() {
-        assert_eq!(swap(0, 0, 100), 200);
-        assert_eq!(swap(200, 100, 50), 100);
-        assert_eq!(swap(100, 100, 50), 50);
-        assert_eq!(swap(-1, 100, 50), -1);
-        assert_eq!(swap(500, 100, 50), 500);
-        assert_eq!(swap(500, 100, 600), 1200);
-    }
-
     #[test]
     fn only_what_differs_is_changed() {
-        let same = limits(&host(100, 200), 100, 0).expect("a change");
-        assert_eq!((same.memory, same.memory_swap, same.nano_cpus), (None, None, None));
-        let slower = limits(&host(0, 0), 0, 500_000_000).expect("a change");
-        assert_eq!((slower.memory, slower.nano_cpus), (None, Some(500_000_000)));
-        assert!(limits(&host(100, 200), 0, 0).is_none());
+        let asked = ResourceLimits {
+            memory: Some(64),
+            memory_swap: Some(128),
+            cpu_shares: Some(512),
+            cpuset: Some("0".into()),
+            ..Default::default()
+        };
+        assert_eq!(change(&asked, &asked), ContainerUpdateBody::default());
+        let now = ResourceLimits {
+            memory_swap: Some(-1),
+            cpuset: Some("0-1".into()),
+            pids: Some(9),
+            ..asked.clone()
+        };
+        assert_eq!(
+            change(&asked, &now),
+            ContainerUpdateBody {
+                memory: Some(64),
+                memory_swap: Some(128),
+                cpuset_cpus: Some("0".into()),
+                pids_limit: Some(-1),
+                ..Default::default()
+            }
+        );
     }
 
     #[test]

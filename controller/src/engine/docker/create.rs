@@ -89,6 +89,12 @@ pub(super) fn body(spec: &ContainerSpec) -> ContainerCreateBody {
         kernel,
     } = service;
     let first = endpoints.first();
+    // What the engine knows as two empty lists.
+    let (open, engines): (Vec<String>, Vec<String>) = security_opt
+        .iter()
+        .cloned()
+        .partition(|option| matches!(option.as_str(), "systempaths=unconfined" | "systempaths:unconfined"));
+    let open_paths = !open.is_empty();
     let host = HostConfig {
         binds: some(binds),
         mounts: (!mounts.is_empty()).then(|| mounts.iter().map(bind_mount).collect()),
@@ -109,7 +115,9 @@ pub(super) fn body(spec: &ContainerSpec) -> ContainerCreateBody {
         cap_drop: some(cap_drop),
         group_add: some(group_add),
         devices: Some(devices.iter().map(|device| self::device(device)).collect()),
-        security_opt: some(security_opt),
+        security_opt: some(&engines),
+        masked_paths: open_paths.then(Vec::new),
+        readonly_paths: open_paths.then(Vec::new),
         privileged: Some(*privileged),
         readonly_rootfs: Some(*read_only),
         sysctls: map(sysctls),
@@ -229,7 +237,7 @@ fn nanoseconds(duration: Duration) -> i64 {
 
 fn log_config(logging: &Logging) -> HostConfigLogConfig {
     let Logging { driver, options } = logging;
-    HostConfigLogConfig { typ: Some(driver.clone()), config: map(options) }
+    HostConfigLogConfig { typ: driver.clone(), config: map(options) }
 }
 
 fn ulimit((name, (soft, hard)): (&String, &(i64, i64))) -> ResourcesUlimits {

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use bollard::models::{
     ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, EndpointSettings,
-    Health as EngineHealth, HealthConfig, HealthStatusEnum, MountPoint, PortMap,
+    Health as EngineHealth, HealthConfig, HealthStatusEnum, HostConfig, MountPoint, PortMap,
     RestartPolicy as EnginePolicy, RestartPolicyNameEnum,
 };
 use evenkeel_core::compose::RestartPolicy;
+use evenkeel_core::limits::ResourceLimits;
 use evenkeel_core::name::{ContainerId, ImageId};
 use evenkeel_core::observed::{Container, Health, HealthStatus, Joined, State};
 use evenkeel_core::secret::Secret;
@@ -20,6 +21,7 @@ const NEVER: &str = "0001-01-01T00:00:00Z";
 pub(super) fn container(inspected: ContainerInspectResponse) -> Container {
     let config = inspected.config.unwrap_or_default();
     let host = inspected.host_config.unwrap_or_default();
+    let limits = limits(&host);
     let state = inspected.state.unwrap_or_default();
     let network = inspected.network_settings.unwrap_or_default();
     let id = ContainerId::new(inspected.id.unwrap_or_default());
@@ -37,14 +39,34 @@ pub(super) fn container(inspected: ContainerInspectResponse) -> Container {
         networks: joined(network.networks.unwrap_or_default(), &id),
         port_bindings: ports(host.port_bindings.unwrap_or_default()),
         bound_ports: ports(network.ports.unwrap_or_default()),
-        memory: host.memory.unwrap_or_default(),
-        nano_cpus: host.nano_cpus.unwrap_or_default(),
+        limits,
         mounts: inspected.mounts.unwrap_or_default().into_iter().map(mount).collect(),
         environment: config.env.unwrap_or_default().into_iter().map(Secret::new).collect(),
         exit_code: state.exit_code.unwrap_or_default(),
         error: state.error.unwrap_or_default(),
         oom_killed: state.oom_killed.unwrap_or_default(),
         id,
+    }
+}
+
+/// 0 is none to the engine, and so is any number of processes that nobody asked for.
+pub(super) fn limits(host: &HostConfig) -> ResourceLimits {
+    let some = |limit: Option<i64>| limit.filter(|limit| *limit != 0);
+    let text = |set: &Option<String>| set.clone().filter(|set| !set.is_empty());
+    ResourceLimits {
+        memory: some(host.memory),
+        memory_swap: some(host.memory_swap),
+        memory_reservation: some(host.memory_reservation),
+        nano_cpus: some(host.nano_cpus),
+        cpu_shares: some(host.cpu_shares),
+        cpu_period: some(host.cpu_period),
+        cpu_quota: some(host.cpu_quota),
+        cpu_rt_period: some(host.cpu_realtime_period),
+        cpu_rt_runtime: some(host.cpu_realtime_runtime),
+        blkio_weight: some(host.blkio_weight.map(i64::from)),
+        pids: host.pids_limit.map(|pids| if pids > 0 { pids } else { -1 }),
+        cpuset: text(&host.cpuset_cpus),
+        cpuset_mems: text(&host.cpuset_mems),
     }
 }
 

@@ -36,7 +36,9 @@ fn a_running_container_is_read() {
         (container.state, container.restart_count, container.restart),
         (State::Running, 2, RestartPolicy::OnFailure(5))
     );
-    assert_eq!((container.memory, container.nano_cpus), (1_048_576, 500_000_000));
+    let limits =
+        ResourceLimits { memory: Some(1_048_576), nano_cpus: Some(500_000_000), ..Default::default() };
+    assert_eq!(container.limits, limits);
     assert_eq!(container.service().map(|service| service.to_string()).as_deref(), Some("web"));
     assert_eq!(container.environment, [Secret::new("TOKEN=hush")]);
     let health = container.health.expect("health");

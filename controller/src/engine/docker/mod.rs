@@ -37,8 +37,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use evenkeel_core::compose::RestartPolicy;
+use evenkeel_core::compose::{Port, RestartPolicy};
 use evenkeel_core::container::{ContainerSpec, Endpoint};
+use evenkeel_core::limits::ResourceLimits;
 use evenkeel_core::name::{ContainerId, ImageId, ProjectName};
 use evenkeel_core::observed::{Container, Image, NetworkState};
 use futures_util::stream::BoxStream;
@@ -167,12 +168,8 @@ impl Engine for Docker {
         self.find_container(id_or_name).await
     }
 
-    async fn port_holder(
-        &self,
-        port: u16,
-        protocol: &str,
-    ) -> Result<Option<(String, Option<String>)>, EngineError> {
-        self.holder_of(port, protocol).await
+    async fn port_holder(&self, port: &Port) -> Result<Option<(String, Option<String>)>, EngineError> {
+        self.holder_of(port).await
     }
 
     async fn create(&self, spec: &ContainerSpec) -> Result<ContainerId, EngineError> {
@@ -199,8 +196,8 @@ impl Engine for Docker {
         self.update_restart(id, policy).await
     }
 
-    async fn set_limits(&self, id: &str, memory: i64, nano_cpus: i64) -> Result<(), EngineError> {
-        self.update_limits(id, memory, nano_cpus).await
+    async fn set_limits(&self, id: &str, limits: &ResourceLimits) -> Result<(), EngineError> {
+        self.update_limits(id, limits).await
     }
 
     async fn remove(&self, id: &str, anonymous_volumes: bool) -> Result<(), EngineError> {

@@ -117,8 +117,15 @@ fn pool(pool: &IpamPool) -> IpamConfig {
     IpamConfig { subnet, gateway, ip_range, auxiliary_addresses: create::some_map(&aux_addresses) }
 }
 
+fn pool_of(config: IpamConfig) -> IpamPool {
+    let IpamConfig { subnet, gateway, ip_range, auxiliary_addresses } = config;
+    let aux_addresses = auxiliary_addresses.unwrap_or_default().into_iter().collect();
+    IpamPool { subnet, gateway, ip_range, aux_addresses }
+}
+
 fn state(network: NetworkInspect) -> NetworkState {
-    let pools = network.ipam.and_then(|ipam| ipam.config).unwrap_or_default();
+    let pools: Vec<IpamPool> =
+        network.ipam.and_then(|ipam| ipam.config).unwrap_or_default().into_iter().map(pool_of).collect();
     // A key that is no id belongs to an endpoint of the engine's own, such as a load balancer.
     let ids = network.containers.unwrap_or_default().into_keys().filter(|key| key.len() == 64);
     let mut containers: Vec<_> = ids.map(ContainerId::new).collect();
@@ -127,8 +134,12 @@ fn state(network: NetworkInspect) -> NetworkState {
         id: network.id.unwrap_or_default(),
         name: network.name.unwrap_or_default(),
         labels: network.labels.unwrap_or_default().into_iter().collect(),
-        subnets: pools.into_iter().filter_map(|pool| pool.subnet).collect(),
+        subnets: pools.iter().filter_map(|pool| pool.subnet.clone()).collect(),
+        pools,
         internal: network.internal.unwrap_or_default(),
+        attachable: network.attachable.unwrap_or_default(),
+        enable_ipv6: network.enable_ipv6.unwrap_or_default(),
+        options: network.options.unwrap_or_default().into_iter().collect(),
         driver: network.driver.unwrap_or_default(),
         containers,
     }

@@ -204,7 +204,7 @@ fn filled(dir: &std::path::Path) -> Vec<Vec<String>> {
     let ledger = open(dir);
     ledger.put_release(&release('a')).unwrap();
     let id = ledger.begin_rollout(&app(), &release('a').digest, &revision('a'), "test", None).unwrap();
-    (0..40).for_each(|count| ledger.set_fact(id, &format!("fact{count}"), &"x".repeat(300).into()).unwrap());
+    (0..40).for_each(|count| ledger.set_fact(id, &format!("fact{count}"), &"x".repeat(300)).unwrap());
     (0..40).for_each(|_| ledger.record_event(None, "poll", &"y".repeat(300)).unwrap());
     dump(&ledger.connection())
 }

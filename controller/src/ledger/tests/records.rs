@@ -191,7 +191,8 @@ fn facts_and_applied_migrations_come_back() {
     ledger.set_fact(id, "restart", &json!({"api": "always"})).unwrap();
     ledger.set_fact(id, "restart", &json!({"api": "no"})).unwrap();
     assert_eq!(ledger.fact(id, "restart").unwrap(), Some(json!({"api": "no"})));
-    assert_eq!(ledger.fact(id, "other").unwrap(), None);
+    assert_eq!(ledger.fact::<bool>(id, "other").unwrap(), None);
+    assert!(ledger.fact::<bool>(id, "restart").is_err(), "what is of another form is not taken for nothing");
     let (from, to) = (BTreeSet::new(), BTreeSet::from([SchemaRevision::new("0001")]));
     let applied =
         Applied { rollout: id, release: digest, direction: Direction::Up, from, to, at: ledger.now() };

@@ -67,8 +67,7 @@ fn fact_of<T: serde::de::DeserializeOwned>(
     key: &str,
 ) -> Result<Option<T>, Failure> {
     let Some(rollout) = rollout else { return Ok(None) };
-    let value = context.ledger.fact(rollout, key)?;
-    Ok(value.and_then(|value| serde_json::from_value(value).ok()))
+    Ok(context.ledger.fact(rollout, key)?)
 }
 
 /// What the backup of a rollout holds.
@@ -85,10 +84,8 @@ fn backup_revisions(
 /// A migration that reached its end before the process could note it is noted now, also where its rollout is over by now. One
 /// that another task is making at this moment is left to that one.
 fn believe(context: &Context, asking: Option<RolloutId>, seen: &Observation) -> Result<(), Failure> {
-    let Some((rollout, begun)) = context.ledger.newest_fact(&context.app, fact::MIGRATING)? else {
-        return Ok(());
-    };
-    let Ok(begun) = serde_json::from_value::<Begun>(begun) else { return Ok(()) };
+    let newest = context.ledger.newest_fact::<Begun>(&context.app, fact::MIGRATING)?;
+    let Some((rollout, begun)) = newest else { return Ok(()) };
     let open = context.ledger.open_rollout(&context.app)?.map(|open| open.id);
     if open == Some(rollout) && asking != Some(rollout) {
         return Ok(());
@@ -96,7 +93,6 @@ fn believe(context: &Context, asking: Option<RolloutId>, seen: &Observation) -> 
     let there = &seen.current.revisions;
     if open != Some(rollout) && begun.from == *there && !begun.came_to_nothing {
         let begun = Begun { came_to_nothing: true, ..begun.clone() };
-        let begun = serde_json::to_value(begun).unwrap_or_default();
         context.ledger.set_fact(rollout, fact::MIGRATING, &begun)?;
     }
     // A backup that was put back since took the whole move back.
@@ -220,9 +216,9 @@ fn part(context: &Context, seen: &Observation) -> Result<Option<Part>, Failure> 
         return Ok(None);
     };
     // What went down from above began below in a rollout before.
-    let stood = ledger.facts(app, fact::FINGERPRINT)?.into_iter();
-    let stood = stood.filter_map(|stood| serde_json::from_value::<Stood>(stood).ok());
-    let mut below = stood.filter(|stood| stood.at != *there && scripts.lead_down(there, &stood.at));
+    let stood = ledger.facts::<Stood>(app, fact::FINGERPRINT)?;
+    let mut below =
+        stood.into_iter().filter(|stood| stood.at != *there && scripts.lead_down(there, &stood.at));
     let Some(before) = below.next() else { return Ok(None) };
     let is_new = !outputs.has_part(&before.at, there);
     Ok(Some(Part { release: last.release, before, is_new }))

@@ -185,7 +185,7 @@ impl Run<'_> {
         let reason = if self.reverting() { BackupReason::Revert } else { BackupReason::Migration };
         let backup = backup_now(self.context, self.target, Some(self.id), reason).await?;
         // Behind one fence the first backup is the one to go back to: a later one has what an interrupted migration left.
-        let behind_fence = self.fence_is_up();
+        let behind_fence = self.fence_is_up()?;
         let has_one = behind_fence && self.fact::<bool>(fact::BACKED_UP_BEHIND_FENCE)?.unwrap_or(false);
         if !self.reverting() && !has_one {
             self.set_fact(fact::BACKUP, &backup.id)?;

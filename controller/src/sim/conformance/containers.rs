@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use evenkeel_core::compose::{Healthcheck, RestartPolicy};
 use evenkeel_core::container::ContainerSpec;
+use evenkeel_core::limits::ResourceLimits;
 use evenkeel_core::observed::HealthStatus;
 
 use super::bench::{Bench, GRACE};
@@ -82,7 +83,7 @@ async fn what_is_not_there(bench: &Bench) {
     bench.remove("nobody").await;
     exec(bench, "nobody").await;
     let id = bench.id("nobody");
-    bench.tell("limit it", &bench.engine.set_limits(id.as_str(), 64 << 20, 0).await);
+    bench.tell("limit it", &bench.engine.set_limits(id.as_str(), &memory(64)).await);
     bench.tell("unpause it", &bench.engine.unpause(id.as_str()).await);
     bench.tell("wait for it", &bench.engine.wait(id.as_str()).await);
     bench.tell("read its log", &bench.engine.logs(id.as_str(), 0, None).await);
@@ -162,21 +163,31 @@ async fn one_that_is_paused(bench: &Bench) {
 async fn limits_are_set(bench: &Bench) {
     bench.run(&bench.spec("web", &[]).await).await;
     let id = bench.id("web");
-    for (memory, cpus) in
-        [(64 << 20, 0), (128 << 20, 500_000_000), (96 << 20, 500_000_000), (0, 500_000_000), (96 << 20, 0)]
+    let more = ResourceLimits { nano_cpus: Some(500_000_000), ..memory(128) };
+    let all = ResourceLimits {
+        memory_reservation: Some(32 << 20),
+        cpu_shares: Some(512),
+        pids: Some(100),
+        cpuset: Some("0".to_owned()),
+        ..more.clone()
+    };
+    let freed = ResourceLimits { pids: None, ..all.clone() };
+    for limits in
+        [&memory(64), &more, &all, &freed, &ResourceLimits { cpuset: None, ..freed.clone() }, &memory(96)]
     {
-        let result = bench.engine.set_limits(id.as_str(), memory, cpus).await;
-        bench.tell(format!("limits {memory} and {cpus}"), &result);
-        let seen = bench.find("web").await.unwrap();
-        bench.note(format!("they are {} and {}", seen.memory, seen.nano_cpus));
+        let result = bench.engine.set_limits(id.as_str(), limits).await;
+        bench.tell(format!("{limits:?}"), &result);
+        bench.limits("web", limits).await;
     }
     bench.engine.stop(id.as_str(), GRACE).await.unwrap();
-    bench.tell(
-        "limits of one that is stopped",
-        &bench.engine.set_limits(id.as_str(), 64 << 20, 250_000_000).await,
-    );
-    let seen = bench.find("web").await.unwrap();
-    bench.note(format!("they are {} and {}", seen.memory, seen.nano_cpus));
+    let limits = ResourceLimits { nano_cpus: Some(250_000_000), ..freed };
+    bench.tell("limits of one that is stopped", &bench.engine.set_limits(id.as_str(), &limits).await);
+    bench.limits("web", &limits).await;
+}
+
+fn memory(mebibytes: i64) -> ResourceLimits {
+    let bytes = mebibytes << 20;
+    ResourceLimits { memory: Some(bytes), memory_swap: Some(2 * bytes), ..Default::default() }
 }
 
 async fn a_healthcheck_is_seen(bench: &Bench) {

@@ -1,5 +1,6 @@
 //! Ports of the host.
 
+use evenkeel_core::compose::Port;
 use evenkeel_core::container::ContainerSpec;
 
 use super::bench::Bench;
@@ -16,9 +17,13 @@ pub(super) const ALL: &[Scenario] = scenarios![
 
 async fn holder(bench: &Bench, word: &str) {
     for protocol in ["tcp", "udp"] {
-        let holder = bench.engine.port_holder(bench.port(word), protocol).await.unwrap();
+        let holder = bench.engine.port_holder(&on_host(bench.port(word), protocol)).await.unwrap();
         bench.note(format!("{word} over {protocol} is held by {:?}", holder.map(|(name, _)| name)));
     }
+}
+
+fn on_host(port: u16, protocol: &str) -> Port {
+    Port { target: port, published: Some(port), host_ip: None, protocol: protocol.to_owned() }
 }
 
 fn outside(bench: &Bench, word: &str) -> String {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
+use evenkeel_core::limits::ResourceLimits;
 use evenkeel_core::observed::{Container, Joined};
 
 use super::bench::Bench;
@@ -10,6 +11,12 @@ use super::bench::Bench;
 impl Bench {
     pub(super) async fn find(&self, what: &str) -> Option<Container> {
         self.engine.container(self.id(what).as_str()).await.unwrap()
+    }
+
+    /// How a container's limits differ from what was asked for.
+    pub(super) async fn limits(&self, what: &str, asked: &ResourceLimits) {
+        let limits = self.find(what).await.unwrap().limits;
+        self.note(format!("{what}: {:?}", asked.changed(&limits)));
     }
 
     /// The container as inspect shows it.

@@ -115,6 +115,7 @@ impl World {
             done_at,
             orphaned: false,
         });
+        self.check();
         self.busy();
         Ok(Tool::Works)
     }

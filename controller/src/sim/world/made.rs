@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use evenkeel_core::container::{ContainerSpec, Endpoint};
+use evenkeel_core::limits::ResourceLimits;
 use evenkeel_core::name::{ContainerId, ImageId};
 use evenkeel_core::observed::{Container, Image, Joined, State};
 use evenkeel_core::tags::pinned;
@@ -100,8 +101,7 @@ fn container(spec: &ContainerSpec, id: &ContainerId, image: &Image) -> Container
         networks: BTreeMap::new(),
         port_bindings: bindings.collect(),
         bound_ports: Vec::new(),
-        memory: spec.service.resources.memory.unwrap_or(0),
-        nano_cpus: spec.service.resources.nano_cpus.unwrap_or(0),
+        limits: ResourceLimits::asked(&spec.service),
         mounts: mounts.collect(),
         environment: Vec::new(),
         exit_code: 0,

@@ -151,6 +151,10 @@ impl World {
             subnets: vec![subnet.to_owned()],
             internal,
             driver: "bridge".to_owned(),
+            pools: Vec::new(),
+            attachable: false,
+            enable_ipv6: false,
+            options: BTreeMap::new(),
             containers: Vec::new(),
         }
     }

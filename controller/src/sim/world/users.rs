@@ -1,6 +1,6 @@
 //! What answers on the wire, who uses it, and what must never be seen then.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use evenkeel_core::container::label;
@@ -141,6 +141,12 @@ impl World {
             if !code.runs_on(&database.applied) {
                 let at = database.revisions();
                 found.push(format!("{} serves on schema {at:?}", self.containers[place].seen.name));
+            }
+        }
+        let mut migrated = BTreeSet::new();
+        for backend in &self.backends {
+            if !migrated.insert((&backend.server, &backend.database)) {
+                found.push(format!("two migrations work on {} at once", backend.database));
             }
         }
         self.violations.extend(found);

@@ -7,6 +7,7 @@ mod mount;
 mod network;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -271,8 +272,8 @@ pub struct Resources {
 /// `logging:`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Logging {
-    /// The driver (`json-file`, `journald`, …).
-    pub driver: String,
+    /// The driver (`json-file`, `journald`, …); the engine's own where nothing is said.
+    pub driver: Option<String>,
     /// Its options.
     pub options: BTreeMap<String, String>,
 }
@@ -283,6 +284,19 @@ impl Project {
         let base = service.base().to_owned();
         let from = ServiceName::new(format!("{base}#"));
         self.services.range(from..).map(|(name, _)| name).take_while(move |name| name.base() == base)
+    }
+}
+
+impl Port {
+    /// Whether it is in the way of the same port on an address of the host: all addresses of a family are in the way of each of them.
+    pub fn on(&self, address: &str) -> bool {
+        let own = self.host_ip.as_deref().unwrap_or_default();
+        let is_any = |address: &str| {
+            address.is_empty() || address.parse::<IpAddr>().is_ok_and(|it| it.is_unspecified())
+        };
+        let is_six = |address: &str| address.contains(':');
+        let is_same_family = own.is_empty() || address.is_empty() || is_six(own) == is_six(address);
+        is_same_family && (own == address || is_any(own) || is_any(address))
     }
 }
 

@@ -225,7 +225,7 @@ impl Reader<'_> {
             ("read_only", json::flag(self.service.read_only)),
             ("restart", self.word("restart")?),
             ("runtime", json::word(kernel.runtime.as_deref())),
-            ("security_opt", json::texts(&self.service.security_opt)),
+            ("security_opt", self.listed("security_opt")?),
             ("shm_size", self.bytes("shm_size")?),
             ("stdin_open", json::flag(self.service.stdin_open)),
             ("stop_grace_period", self.service.stop_grace_period.map(json::time)),

@@ -2,10 +2,12 @@
 //! reported has none.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use super::{Drift, Kind};
-use crate::compose::{Network, Service};
+use crate::compose::{IpamPool, Network, Service};
 use crate::container::label;
+use crate::limits::{ResourceLimits, told};
 use crate::observed::{Container, HealthStatus, NetworkState, State};
 use crate::plan::schema::{SchemaMove, schema_move};
 use crate::plan::service::{Work, final_name, missing_networks, work};
@@ -88,9 +90,9 @@ impl Find<'_, '_> {
         if container.restart != service.restart {
             self.push(Kind::RestartPolicy, &container.name, "its restart policy is not the release's");
         }
-        let wanted = (service.resources.memory.unwrap_or(0), service.resources.nano_cpus.unwrap_or(0));
-        if (container.memory, container.nano_cpus) != wanted {
-            self.push(Kind::Limits, &container.name, "its limits are not the release's");
+        let changed = ResourceLimits::asked(service).changed(&container.limits);
+        if !changed.is_empty() {
+            self.push(Kind::Limits, &container.name, told(&changed));
         }
     }
 
@@ -157,6 +159,11 @@ impl Find<'_, '_> {
                     }
                     if there.labels.get(label::COMPOSE_NETWORK) != Some(key) {
                         self.push(Kind::Labels, &network.name, "it has not Compose's labels");
+                    } else if let Some((label, value)) =
+                        network.labels.iter().find(|(label, value)| there.labels.get(*label) != Some(value))
+                    {
+                        let message = format!("it has not the label {label}={value} of the release");
+                        self.push(Kind::Labels, &network.name, message);
                     }
                 }
             }
@@ -207,7 +214,49 @@ fn differs(asked: &Network, there: &NetworkState) -> Option<String> {
     if let Some(driver) = asked.driver.as_ref().filter(|driver| **driver != there.driver) {
         return Some(format!("its driver is {}, the release says {driver}", there.driver));
     }
-    let subnets = asked.ipam.iter().filter_map(|pool| pool.subnet.as_ref());
-    let missing = subnets.into_iter().find(|subnet| !there.subnets.contains(subnet))?;
-    Some(format!("its subnets are {}, the release says {missing}", there.subnets.join(", ")))
+    for (key, asked, there) in [
+        ("attachable", asked.attachable, there.attachable),
+        ("enable_ipv6", asked.enable_ipv6, there.enable_ipv6),
+    ] {
+        if asked && !there {
+            return Some(format!("it is without `{key}`, which the release asks for"));
+        }
+    }
+    if let Some((key, value)) =
+        asked.driver_opts.iter().find(|(key, value)| there.options.get(*key) != Some(value))
+    {
+        let has = there.options.get(key).map_or("not there", String::as_str);
+        return Some(format!("its driver's option {key} is {has}, the release says {value}"));
+    }
+    asked.ipam.iter().find_map(|pool| misses(pool, there))
+}
+
+/// What a pool of addresses has not that is asked for.
+fn misses(asked: &IpamPool, there: &NetworkState) -> Option<String> {
+    let subnet = asked.subnet.as_ref()?;
+    let Some(pool) = there.pools.iter().find(|pool| pool.subnet.as_ref() == Some(subnet)) else {
+        return Some(format!("its subnets are {}, the release says {subnet}", there.subnets.join(", ")));
+    };
+    let parts = [("gateway", &asked.gateway, &pool.gateway), ("ip_range", &asked.ip_range, &pool.ip_range)];
+    for (key, asked, has) in parts {
+        if let Some(asked) =
+            asked.as_ref().filter(|asked| !has.as_ref().is_some_and(|has| is_same(asked, has)))
+        {
+            let has = has.as_deref().unwrap_or("not there");
+            return Some(format!("the {key} of {subnet} is {has}, the release says {asked}"));
+        }
+    }
+    let is_there = |(name, address): &(&String, &String)| {
+        pool.aux_addresses.get(*name).is_some_and(|there| is_same(address, there))
+    };
+    let other = asked.aux_addresses.iter().find(|pair| !is_there(pair));
+    other.map(|(name, address)| format!("it has not {address} for {name}, which the release says"))
+}
+
+/// Addresses are the same however they are written.
+fn is_same(asked: &str, there: &str) -> bool {
+    match (asked.parse::<IpAddr>(), there.parse::<IpAddr>()) {
+        (Ok(asked), Ok(there)) => asked == there,
+        _ => asked == there,
+    }
 }

@@ -73,11 +73,13 @@ pub const KINDS: &[Entry] = &[
     },
     Entry {
         kind: Kind::Limits,
-        what: "limits of memory or CPUs were changed with `docker update` (its other limits are not compared)",
+        what: "a limit was changed with `docker update`: of memory, its reservation, memory with swap, CPUs, their shares, periods, quotas and sets, \
+               block devices' weight, processes (swap without a limit is not told from a host that cannot limit it)",
         events: &[("container", "update")],
         healing: By(
             &["set-limits", "create"],
-            "set back in place; where the release has no such limit, another container takes its place: the engine takes no limit away",
+            "set back in place; where the release has no such limit, another container takes its place: the engine takes none away but that of \
+             processes",
         ),
     },
     Entry {
@@ -118,7 +120,8 @@ pub const KINDS: &[Entry] = &[
     },
     Entry {
         kind: Kind::NetworkChanged,
-        what: "a network was made anew with another driver or subnet, or is internal or not where the Compose file says otherwise",
+        what: "a network was made anew with another driver, other options, subnets, gateways or ranges, without IPv6 or `attachable`, or is \
+               internal or not where the Compose file says otherwise; or a commit says something else of it",
         events: &[("network", "create"), ("network", "destroy")],
         healing: Reported(
             "making it anew would take every container off it. Remove it when that suits you, and evenkeel makes it as it should be",
@@ -126,7 +129,7 @@ pub const KINDS: &[Entry] = &[
     },
     Entry {
         kind: Kind::Labels,
-        what: "a network of the project has not Compose's labels: it was made by hand",
+        what: "a network of the project has not Compose's labels (it was made by hand), or not those that the Compose file gives it",
         events: &[("network", "create")],
         healing: Reported(
             "nothing works less for it, but `docker compose` refuses it; labels cannot be changed in place",

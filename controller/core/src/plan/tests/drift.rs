@@ -3,10 +3,10 @@
 use super::drive::{deploy, forward, lines, nothing_to_do};
 use super::releases::{API_PORT, SPEC, SPEC_DB, STACK, release};
 use super::world::{Code, Notes, World};
-use crate::compose::RestartPolicy;
+use crate::compose::{IpamPool, RestartPolicy};
 use crate::container::label;
 use crate::name::{ContainerId, ImageId, RolloutId};
-use crate::observed::{Health, HealthStatus, Joined, State};
+use crate::observed::{Health, HealthStatus, Joined, NetworkState, State};
 use crate::plan::drift::{Drift, Healing, KINDS, Kind, entry, found, tells};
 use crate::plan::make;
 use crate::release::Release;
@@ -25,6 +25,7 @@ fn first() -> (World, Release) {
     deploy(&mut world, &release, 1);
     let network = world.observed.networks.get_mut("shop_default").unwrap();
     network.subnets = vec!["10.9.0.0/24".to_owned()];
+    network.pools = vec![IpamPool { subnet: Some("10.9.0.0/24".to_owned()), ..Default::default() }];
     network.labels.insert(label::COMPOSE_NETWORK.to_owned(), "default".to_owned());
     world.notes = Notes::default();
     (world, release)
@@ -63,7 +64,7 @@ fn by_hand(kind: Kind) -> Option<fn(&mut World)> {
             container.labels.retain(|key, _| !key.starts_with("evenkeel."));
         },
         Kind::Renamed => |world| world.observed.containers[0].name = "x".to_owned(),
-        Kind::Limits => |world| world.observed.containers[0].memory = 1,
+        Kind::Limits => |world| world.observed.containers[0].limits.memory = Some(1),
         Kind::RestartPolicy => |world| world.observed.containers[0].restart = RestartPolicy::No,
         Kind::NetworkDetached => |world| drop(world.observed.containers[0].networks.remove("shop_default")),
         Kind::AliasLost => |world| {
@@ -207,8 +208,8 @@ fn every_kind_is_told_and_healed_by_what_the_table_says() {
       remove shop-api-1-f00f00f00f00-old — it is no longer needed
     renamed shop-api-1: it is called x
       rename x to shop-api-1 — it serves under shop-api-1
-    limits shop-api-1: its limits are not the release's
-      set-limits shop-api-1 — its limits are 1 bytes and 0 CPUs, the release says 67108864 bytes and 0 CPUs
+    limits shop-api-1: its mem_limit is 1, the release says 67108864
+      set-limits shop-api-1 — its mem_limit is 1, the release says 67108864
     restart-policy shop-api-1: its restart policy is not the release's
       set-restart shop-api-1 — its restart policy is no, the release says always
     network-detached shop-api-1: it is not on network shop_default
@@ -324,4 +325,43 @@ fn the_table_says_which_events_ask_for_a_look() {
     assert!(tells("container", "die") && tells("container", "health_status: unhealthy"));
     assert!(tells("network", "connect") && tells("image", "untag"));
     assert!(!tells("container", "top") && !tells("network", "die"));
+}
+
+/// Whatever the Compose file says of a network is compared, and nothing that it does not say.
+#[test]
+fn a_network_is_compared_by_what_is_said_of_it() {
+    let (mut world, _) = first();
+    let said = "networks: {default: {attachable: true, enable_ipv6: true, driver_opts: {mtu: '1400'}, labels: {team: web}, ipam: \
+                {config: [{subnet: 10.9.0.0/24, gateway: 10.9.0.1, ip_range: 10.9.0.128/25, aux_addresses: {router: 10.9.0.5}}]}}}\n";
+    let last = COMPOSE.lines().find(|line| line.starts_with("networks:")).unwrap();
+    let asked = release(SPEC, &COMPOSE.replace(last, said.trim()), "code-1");
+    world.knows(&asked, Code::default());
+    let of_network = |world: &mut World| -> Vec<String> {
+        let drifts = drifts(world, &asked).into_iter();
+        drifts.filter(|drift| drift.subject == "shop_default").map(|drift| drift.to_string()).collect()
+    };
+    let mut seen = Vec::new();
+    let mends: [fn(&mut NetworkState); 7] = [
+        |it| it.attachable = true,
+        |it| it.enable_ipv6 = true,
+        |it| drop(it.options.insert("mtu".into(), "1400".into())),
+        |it| it.pools[0].gateway = Some("10.9.0.1".into()),
+        |it| it.pools[0].ip_range = Some("10.9.0.128/25".into()),
+        |it| drop(it.pools[0].aux_addresses.insert("router".into(), "10.9.0.5".into())),
+        |it| drop(it.labels.insert("team".into(), "web".into())),
+    ];
+    for mend in mends {
+        seen.extend(of_network(&mut world).into_iter().next());
+        mend(world.observed.networks.get_mut("shop_default").unwrap());
+    }
+    insta::assert_snapshot!(seen.join("\n"), @"
+    network-changed shop_default: it is without `attachable`, which the release asks for
+    network-changed shop_default: it is without `enable_ipv6`, which the release asks for
+    network-changed shop_default: its driver's option mtu is not there, the release says 1400
+    network-changed shop_default: the gateway of 10.9.0.0/24 is not there, the release says 10.9.0.1
+    network-changed shop_default: the ip_range of 10.9.0.0/24 is not there, the release says 10.9.0.128/25
+    network-changed shop_default: it has not 10.9.0.5 for router, which the release says
+    labels shop_default: it has not the label team=web of the release
+    ");
+    assert_eq!(of_network(&mut world), [""; 0]);
 }

@@ -14,6 +14,7 @@ mod pools;
 mod prefixes;
 mod releases;
 mod replicas;
+mod room;
 mod scale;
 mod stories;
 mod tags;

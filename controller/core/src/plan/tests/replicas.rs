@@ -204,7 +204,7 @@ fn drift_of_one_is_found_and_healed_alone() {
       join shop-api-2 — it is not on network shop_default under its names
       prove shop-api-2 — it was repaired
     ");
-    insta::assert_snapshot!(healed(|world| second(world).memory = 1), @"
+    insta::assert_snapshot!(healed(|world| second(world).limits.memory = Some(1)), @"
     Limits shop-api-2
       create shop-api-2-r2 — it has a limit that the release has not; the engine takes none away
       start shop-api-2-r2 — in private: no user reaches it there

@@ -28,7 +28,7 @@ async fn a_port_is_bound_only_with_the_first_network_that_leads_outside() {
     assert_eq!(before.port_bindings.len(), 1);
     assert_eq!(before.bound_ports, []);
     assert!(!answers(port));
-    assert_eq!(bench.docker.port_holder(port, "tcp").await.expect("an answer"), None);
+    assert_eq!(bench.docker.port_holder(&on_host(port, "tcp")).await.expect("an answer"), None);
 
     bench.docker.connect(id.as_str(), &on(&front)).await.expect("joined");
     assert!(eventually(async || answers(port)).await);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use evenkeel_core::compose::{Healthcheck, Logging, Port, Resources};
+use evenkeel_core::limits::ResourceLimits;
 use evenkeel_core::observed::{HealthStatus, State};
 use evenkeel_core::secret::Secret;
 
@@ -123,11 +124,11 @@ async fn the_holder_of_a_port_is_found() {
     let expected = ("8000/tcp".to_owned(), String::new(), port.to_string());
     let web = bench.docker.container(id.as_str()).await.expect("an answer").expect("a container");
     assert_eq!((web.port_bindings, web.bound_ports), (vec![expected.clone()], vec![expected]));
-    let holder = bench.docker.port_holder(port, "tcp").await.expect("an answer");
+    let holder = bench.docker.port_holder(&on_host(port, "tcp")).await.expect("an answer");
     assert_eq!(holder, Some((spec.name.clone(), Some(bench.project.clone()))));
-    assert_eq!(bench.docker.port_holder(port, "udp").await.expect("an answer"), None);
+    assert_eq!(bench.docker.port_holder(&on_host(port, "udp")).await.expect("an answer"), None);
     bench.docker.stop(id.as_str(), Some(Duration::ZERO)).await.expect("stopped");
-    assert_eq!(bench.docker.port_holder(port, "tcp").await.expect("an answer"), None);
+    assert_eq!(bench.docker.port_holder(&on_host(port, "tcp")).await.expect("an answer"), None);
 }
 
 #[tokio::test]
@@ -144,15 +145,36 @@ async fn the_exit_code_is_waited_for() {
 async fn limits_are_set_and_given_back() {
     let bench = Bench::new("limits");
     let mut spec = bench.spec("web", &[]);
-    spec.service.resources =
-        Resources { memory: Some(64 << 20), nano_cpus: Some(500_000_000), ..Default::default() };
+    spec.service.resources = Resources {
+        memory: Some(64 << 20),
+        memory_reservation: Some(32 << 20),
+        nano_cpus: Some(500_000_000),
+        cpu_shares: Some(512),
+        cpuset: Some("0".to_owned()),
+        pids: Some(100),
+        ..Default::default()
+    };
     let id = bench.run(&spec).await;
-    for (memory, cpus) in [(256 << 20, 250_000_000), (64 << 20, 500_000_000)] {
-        bench.docker.set_limits(id.as_str(), memory, cpus).await.expect("updated");
+    let asked = ResourceLimits::asked(&spec.service);
+    let other = ResourceLimits {
+        memory: Some(256 << 20),
+        memory_swap: Some(512 << 20),
+        memory_reservation: Some(16 << 20),
+        nano_cpus: Some(250_000_000),
+        cpu_shares: Some(256),
+        cpuset: Some("0,1".to_owned()),
+        pids: None,
+        ..asked.clone()
+    };
+    for limits in [&asked, &other, &asked] {
+        bench.docker.set_limits(id.as_str(), limits).await.expect("updated");
         let now = bench.docker.container(id.as_str()).await.expect("an answer").expect("a container");
-        assert_eq!((now.memory, now.nano_cpus), (memory, cpus));
+        assert_eq!(limits.changed(&now.limits), []);
     }
-    assert!(bench.docker.set_limits(id.as_str(), 0, 0).await.is_err());
+    let other = other.changed(&asked);
+    assert_eq!(other.len(), 7, "{other:?}");
+    let none = ResourceLimits::default();
+    assert!(bench.docker.set_limits(id.as_str(), &none).await.is_err());
 }
 
 #[tokio::test]
@@ -199,7 +221,7 @@ async fn what_a_service_asks_for_arrives_in_the_container() {
     spec.service.dns_search = vec!["sea.example".into()];
     spec.service.read_only = true;
     spec.service.logging = Some(Logging {
-        driver: "json-file".into(),
+        driver: Some("json-file".into()),
         options: [("max-size".to_owned(), "1m".to_owned())].into(),
     });
     spec.tmpfs.insert("/scratch".into(), "size=16m".into());

@@ -17,7 +17,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use evenkeel_core::compose::{RestartPolicy, Service};
+use evenkeel_core::compose::{Port, RestartPolicy, Service};
 use evenkeel_core::container::{ContainerSpec, Endpoint, label};
 use evenkeel_core::name::ContainerId;
 
@@ -154,4 +154,9 @@ async fn eventually<F: AsyncFnMut() -> bool>(mut holds: F) -> bool {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     false
+}
+
+/// A port of all the host's addresses.
+fn on_host(port: u16, protocol: &str) -> Port {
+    Port { target: port, published: Some(port), host_ip: None, protocol: protocol.to_owned() }
 }

@@ -54,7 +54,7 @@ fn drift() {
     drifts("removed", |world| world.observed.containers.clear());
     drifts("renamed", |world| world.observed.containers[0].name = "x".to_owned());
     drifts("restart policy", |world| world.observed.containers[0].restart = RestartPolicy::No);
-    drifts("limits", |world| world.observed.containers[0].memory = 1);
+    drifts("limits", |world| world.observed.containers[0].limits.memory = Some(1));
     drifts("off its network", |world| drop(world.observed.containers[0].networks.remove("shop_default")));
     drifts("nameless on its network", |world| {
         world.observed.containers[0]

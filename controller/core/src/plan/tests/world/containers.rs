@@ -3,6 +3,7 @@
 use super::{Code, World};
 use crate::compose::restarted_with;
 use crate::container::{ContainerSpec, Endpoint, label};
+use crate::limits::ResourceLimits;
 use crate::name::{ContainerId, ImageId, RolloutId, ServiceName};
 use crate::observed::{Container, Joined, State};
 use crate::plan::{Role, Subject, backstage, told};
@@ -208,8 +209,7 @@ fn container(spec: &ContainerSpec, number: u32) -> Container {
             .collect(),
         port_bindings: bindings.collect(),
         bound_ports: Vec::new(),
-        memory: spec.service.resources.memory.unwrap_or(0),
-        nano_cpus: spec.service.resources.nano_cpus.unwrap_or(0),
+        limits: ResourceLimits::asked(&spec.service),
         mounts: mounts.collect(),
         environment: Vec::new(),
         exit_code: 0,

@@ -107,10 +107,7 @@ impl World {
             }
             Effect::Join { container, role } => self.join(release, rollout, container, *role, reverting)?,
             Effect::SetRestart { container, policy } => self.get(container, rollout)?.restart = *policy,
-            Effect::SetLimits { container, memory, nano_cpus } => {
-                let it = self.get(container, rollout)?;
-                (it.memory, it.nano_cpus) = (*memory, *nano_cpus);
-            }
+            Effect::SetLimits { container, limits } => self.get(container, rollout)?.limits = limits.clone(),
             Effect::Rename { container, to } => self.rename(rollout, container, to)?,
             Effect::HandOver { from, aside, to } => {
                 let moved = [(from, aside), (to, &from.name)].into_iter().all(|(subject, name)| {
@@ -266,6 +263,10 @@ fn network(name: &str, internal: bool) -> NetworkState {
         subnets: Vec::new(),
         internal,
         driver: "bridge".to_owned(),
+        pools: Vec::new(),
+        attachable: false,
+        enable_ipv6: false,
+        options: BTreeMap::new(),
         containers: Vec::new(),
     }
 }
