@@ -43,5 +43,5 @@ fn what_was_done_is_seen_though_its_answer_is_lost() {
             }
         });
     }
-    insta::assert_snapshot!(begun_anew.join("\n"), @"fenced migration:");
+    insta::assert_snapshot!(begun_anew.join("\n"), @"fenced migration: back up");
 }
