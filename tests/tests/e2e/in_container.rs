@@ -21,7 +21,7 @@ fn a_container_deploys_and_migrates_like_a_process() {
     assert_eq!((world.served_version(), world.schema_revision()), ("1.1.0".into(), "0002".into()));
     let commit = world.edit("docker-compose.production.yml", with_a_config_of_somebody_elses);
     settles(&world, &socket, &commit);
-    let api = world.names.container("convertik-api");
+    let api = world.names.container("api");
     assert_eq!(docker(&["exec", &api, "stat", "-c", "%u:%g %a", "/etc/motd.txt"]).trim(), "1000:1001 440");
     world.assert_tidy();
 }
